@@ -1,0 +1,287 @@
+/*
+ * pare: choose the subset that is worth its cost.
+ *
+ * The only public header. A program needs five objects:
+ *
+ *   pare_context    memory, error sentence, warnings, threads; one per thread of the caller
+ *   pare_config     the options of one run, set by name (pare_option_at lists them all)
+ *   pare_dataset    a table with its target: from a file, or wrapped around the caller's arrays
+ *   pare_selector   one selection in progress: create, step until done, result
+ *   pare_selection  the answer: chosen candidates in order, scores, path, comparison
+ *
+ * The shortest complete program:
+ *
+ *   pare_context *ctx = NULL;  pare_config *config = NULL;
+ *   pare_dataset *data = NULL; pare_selection *selection = NULL;
+ *   pare_status status = pare_context_create(NULL, &ctx);
+ *   if (status == PARE_OK) status = pare_config_create(ctx, &config);
+ *   if (status == PARE_OK) status = pare_config_set(config, "k", "50");
+ *   if (status == PARE_OK) status = pare_config_set(config, "target", "class");
+ *   if (status == PARE_OK) status = pare_dataset_open(ctx, "data.csv", config, &data);
+ *   if (status == PARE_OK) status = pare_select(data, NULL, config, NULL, NULL, &selection);
+ *   if (status != PARE_OK) fprintf(stderr, "%s\n", pare_context_error(ctx));
+ *   ... pare_selection_items(selection, ...) ...
+ *   pare_selection_destroy(selection); pare_dataset_close(data);
+ *   pare_config_destroy(config); pare_context_destroy(ctx);
+ *
+ * Every function that can fail returns a pare_status and writes its outputs only on success
+ * (a returned object is set to NULL first). The sentence that explains a failure is
+ * pare_context_error(). Every destroy/close accepts NULL. The library never prints, exits, or
+ * installs signal handlers. Objects of one context must be used by one thread at a time;
+ * different contexts are independent.
+ */
+#ifndef PARE_PARE_H
+#define PARE_PARE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#define PARE_VERSION_MAJOR 0
+#define PARE_VERSION_MINOR 1
+#define PARE_VERSION_PATCH 0
+
+#if defined(__GNUC__)
+#define PARE_API __attribute__((visibility("default")))
+#define PARE_MUST_CHECK __attribute__((warn_unused_result))
+#else
+#define PARE_API
+#define PARE_MUST_CHECK
+#endif
+
+/* ---- Status -------------------------------------------------------------------------------- */
+
+/* code, value, text. Values are stable. */
+#define PARE_STATUS_LIST(X)                                                                        \
+    X(PARE_OK, 0, "success")                                                                       \
+    X(PARE_ERROR_ARGUMENT, 1, "an argument or option is outside what the function accepts")        \
+    X(PARE_ERROR_INPUT, 2, "the content of a file or array is not what was promised")              \
+    X(PARE_ERROR_IO, 3, "a file could not be opened, read or written")                             \
+    X(PARE_ERROR_MEMORY, 4, "out of memory")                                                       \
+    X(PARE_ERROR_UNSUPPORTED, 5, "this combination of options is not offered")                     \
+    X(PARE_ERROR_NUMERIC, 6, "a computation left the range of finite numbers")
+
+typedef enum pare_status {
+#define PARE_STATUS_ENUM(code, value, text) code = value,
+    PARE_STATUS_LIST(PARE_STATUS_ENUM)
+#undef PARE_STATUS_ENUM
+} pare_status;
+
+/* Fixed one-line description of a status code; "unknown status" for other values. */
+PARE_API const char *pare_status_text(pare_status status);
+
+/* ---- Context ------------------------------------------------------------------------------- */
+
+typedef struct pare_context pare_context;
+
+/*
+ * Where memory comes from. `allocate` returns `bytes` (> 0) bytes aligned to `alignment` (a power
+ * of two) or NULL; `release` takes what `allocate` returned. Both may be called from the thread
+ * that calls the library only.
+ */
+typedef struct pare_allocator {
+    size_t size; /* sizeof(pare_allocator) */
+    void *(*allocate)(void *user, size_t bytes, size_t alignment);
+    void (*release)(void *user, void *memory);
+    void *user;
+} pare_allocator;
+
+/* Creates a context. allocator: NULL for the C library's; copied. */
+PARE_API PARE_MUST_CHECK pare_status pare_context_create(const pare_allocator *allocator,
+                                                         pare_context **out);
+PARE_API void pare_context_destroy(pare_context *ctx);
+
+/* The sentence of the last failure, "" if none; valid until the next failing call. */
+PARE_API const char *pare_context_error(const pare_context *ctx);
+
+/* A sentence the user should see although the work goes on (a dropped column, ...). */
+typedef void (*pare_warning_fn)(void *user, const char *sentence);
+PARE_API void pare_context_on_warning(pare_context *ctx, pare_warning_fn fn, void *user);
+
+/* Number of threads for later work, 1..256; 0: one per available core. Default 0. The answer of
+ * every function is the same, bit for bit, for any number. */
+PARE_API PARE_MUST_CHECK pare_status pare_context_set_threads(pare_context *ctx, int64_t threads);
+
+/* What this build and machine offer, as lines "name: value\n" (version, CPU level, threads, BLAS,
+ * optional parts); valid until the context is destroyed. */
+PARE_API PARE_MUST_CHECK pare_status pare_context_info(pare_context *ctx, const char **out);
+
+/* ---- Options ------------------------------------------------------------------------------- */
+
+typedef enum pare_option_type {
+    PARE_OPTION_INTEGER,
+    PARE_OPTION_REAL,
+    PARE_OPTION_BOOL,
+    PARE_OPTION_TEXT,
+    PARE_OPTION_CHOICE
+} pare_option_type;
+
+typedef struct pare_option {
+    size_t size;         /* set by the caller to sizeof(pare_option) */
+    const char *name;    /* "mask-learning-rate" */
+    const char *section; /* heading in --help: "data", "selection", "training", "output" */
+    pare_option_type type;
+    const char *initial; /* the default, as text */
+    double low, high;    /* inclusive bounds of INTEGER and REAL */
+    const char *choices; /* CHOICE: "a|b|c" */
+    const char *help;    /* one sentence */
+} pare_option;
+
+/* Number of options, and the index-th of them (0-based); PARE_ERROR_ARGUMENT past the end. */
+PARE_API int64_t pare_option_count(void);
+PARE_API PARE_MUST_CHECK pare_status pare_option_at(int64_t index, pare_option *out);
+
+typedef struct pare_config pare_config;
+PARE_API PARE_MUST_CHECK pare_status pare_config_create(pare_context *ctx, pare_config **out);
+/* Sets option `name` from text; refuses unknown names, trailing text, NaN, values out of range. */
+PARE_API PARE_MUST_CHECK pare_status pare_config_set(pare_config *config, const char *name,
+                                                     const char *value);
+/* The current value of option `name` as text, valid until the next call on this config. */
+PARE_API PARE_MUST_CHECK pare_status pare_config_get(pare_config *config, const char *name,
+                                                     const char **out);
+PARE_API void pare_config_destroy(pare_config *config);
+
+/* ---- Data ---------------------------------------------------------------------------------- */
+
+typedef struct pare_dataset pare_dataset;
+
+/*
+ * Opens a table: CSV or TSV (.gz too, "-" for standard input), NPY, IDX(.gz), libsvm(.gz); the
+ * format follows from the name and content unless option "format" says. Roles of the columns come
+ * from the options of section "data"; the target must be there. Cost: one read of the file.
+ */
+PARE_API PARE_MUST_CHECK pare_status pare_dataset_open(pare_context *ctx, const char *path,
+                                                       const pare_config *config,
+                                                       pare_dataset **out);
+
+/*
+ * Opens more rows of the same table (test rows): columns are matched by name (by position where
+ * there are no names), scaling, levels and missing-value rules are those of `like`, which is
+ * borrowed until the new dataset is closed. target_path: NULL if the target is in the file.
+ */
+PARE_API PARE_MUST_CHECK pare_status pare_dataset_open_like(pare_dataset *like, const char *path,
+                                                            const char *target_path,
+                                                            pare_dataset **out);
+
+/*
+ * Wraps arrays. x: (n, d) row-major float32, NaN = missing, borrowed until close. y: (n, outputs)
+ * row-major; class numbers or real values (option "task" decides, "auto" looks at them). names: d
+ * strings or NULL for "x0".."x<d-1>". weight: n values >= 0 or NULL.
+ */
+PARE_API PARE_MUST_CHECK pare_status pare_dataset_wrap(pare_context *ctx, int64_t n, int64_t d,
+                                                       const float *x, int64_t outputs,
+                                                       const double *y, const float *weight,
+                                                       const char *const *names,
+                                                       const pare_config *config,
+                                                       pare_dataset **out);
+PARE_API void pare_dataset_close(pare_dataset *dataset);
+
+PARE_API int64_t pare_dataset_rows(const pare_dataset *dataset);
+/* Number of candidates: what can be chosen. A categorical column or a group is one candidate. */
+PARE_API int64_t pare_dataset_candidates(const pare_dataset *dataset);
+/* Name of candidate `index`, NULL past the end; valid until close. */
+PARE_API const char *pare_dataset_candidate_name(const pare_dataset *dataset, int64_t index);
+/* One sentence about shape, task, split; valid until close. */
+PARE_API const char *pare_dataset_summary(const pare_dataset *dataset);
+
+/* ---- Selection ----------------------------------------------------------------------------- */
+
+typedef struct pare_selector pare_selector;
+typedef struct pare_selection pare_selection;
+
+/* Where a selection stands. */
+typedef struct pare_progress {
+    size_t size;          /* sizeof(pare_progress) as the library knows it */
+    const char *stage;    /* "warm-up", "select", "refit", "compare", ... */
+    double fraction;      /* of the whole work, 0..1 */
+    double seconds;       /* since the start */
+    double seconds_left;  /* estimate, < 0 if unknown */
+    int64_t chosen;       /* candidates chosen so far */
+    int64_t wanted;       /* candidates to choose */
+    double loss;          /* latest training loss, NaN if none */
+    const char *last;     /* name of the latest chosen candidate, NULL if none */
+} pare_progress;
+
+/* Called about ten times a second; a nonzero return stops the work: the partial answer is kept. */
+typedef int (*pare_progress_fn)(void *user, const pare_progress *progress);
+
+/*
+ * Starts a selection on `train`. valid: rows for validation, or NULL to hold out the share given
+ * by option "validation". Both, and config's values at this moment, are borrowed until destroy.
+ */
+PARE_API PARE_MUST_CHECK pare_status pare_selector_create(pare_dataset *train, pare_dataset *valid,
+                                                          const pare_config *config,
+                                                          pare_selector **out);
+/* Does a bounded piece of work (well under a second on ordinary data). *done: true at the end. */
+PARE_API PARE_MUST_CHECK pare_status pare_selector_step(pare_selector *selector, bool *done);
+PARE_API PARE_MUST_CHECK pare_status pare_selector_progress(const pare_selector *selector,
+                                                            pare_progress *out);
+/* The answer so far; complete once step said done. */
+PARE_API PARE_MUST_CHECK pare_status pare_selector_result(pare_selector *selector,
+                                                          pare_selection **out);
+/* Writes the state; a selector created with the same data and config continues from it, with the
+ * same answer as if it had never stopped. */
+PARE_API PARE_MUST_CHECK pare_status pare_selector_save(pare_selector *selector, const char *path);
+PARE_API PARE_MUST_CHECK pare_status pare_selector_load(pare_selector *selector, const char *path);
+PARE_API void pare_selector_destroy(pare_selector *selector);
+
+/* create, step until done or stopped, result, in one call. progress may be NULL. */
+PARE_API PARE_MUST_CHECK pare_status pare_select(pare_dataset *train, pare_dataset *valid,
+                                                 const pare_config *config,
+                                                 pare_progress_fn progress, void *user,
+                                                 pare_selection **out);
+
+/*
+ * Trains fresh models on the chosen candidates, on all and on as many random ones, scores them on
+ * the validation rows and on `test` (NULL: none), and stores the scores in the selection, together
+ * with the path (number of candidates -> validation score).
+ */
+PARE_API PARE_MUST_CHECK pare_status pare_selection_evaluate(pare_selection *selection,
+                                                             pare_dataset *train,
+                                                             pare_dataset *valid,
+                                                             pare_dataset *test,
+                                                             const pare_config *config,
+                                                             pare_progress_fn progress, void *user);
+
+PARE_API int64_t pare_selection_count(const pare_selection *selection);
+/* Candidate numbers in the order of choice; count entries, valid until destroy. */
+PARE_API const int64_t *pare_selection_items(const pare_selection *selection);
+/* Name and score of the rank-th choice (0-based); NULL and NaN past the end. */
+PARE_API const char *pare_selection_name(const pare_selection *selection, int64_t rank);
+PARE_API double pare_selection_score(const pare_selection *selection, int64_t rank);
+/* True if the work was stopped before its end (progress callback, time limit). */
+PARE_API bool pare_selection_stopped(const pare_selection *selection);
+
+/* Comparison of models: which: "chosen", "all", "random"; rows: "validation" or "test". Accuracy
+ * for classes, R squared for real targets; NaN where it was not computed. */
+PARE_API double pare_selection_metric(const pare_selection *selection, const char *which,
+                                      const char *rows);
+/* Validation score with the first `count` choices, NaN where not computed. */
+PARE_API double pare_selection_path(const pare_selection *selection, int64_t count);
+/* The terminal table as text; valid until destroy. */
+PARE_API PARE_MUST_CHECK pare_status pare_selection_text(pare_selection *selection,
+                                                         const char **out);
+
+/* selection.json (docs/selection_json.md); "-" is standard output. Written under a temporary name
+ * and renamed, so a failure leaves what was there. */
+PARE_API PARE_MUST_CHECK pare_status pare_selection_save(const pare_selection *selection,
+                                                         const char *path);
+PARE_API PARE_MUST_CHECK pare_status pare_selection_load(pare_context *ctx, const char *path,
+                                                         pare_selection **out);
+/* Self-contained HTML report. Same writing rule. */
+PARE_API PARE_MUST_CHECK pare_status pare_selection_report(const pare_selection *selection,
+                                                           const char *path);
+/* Copies the chosen columns (and the target and weight columns, where present) of the CSV or TSV
+ * file `in` to `out`, cells byte for byte, in the table's own column order. */
+PARE_API PARE_MUST_CHECK pare_status pare_selection_apply(const pare_selection *selection,
+                                                          const char *in, const char *out);
+PARE_API void pare_selection_destroy(pare_selection *selection);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

@@ -1,0 +1,124 @@
+/*
+ * The one table of options. It generates the struct below, the bounds checks, the command line,
+ * --help, the Python keywords and docs/options.md (scripts/options_doc.sh).
+ *
+ * X(section, field, name, type, default, low, high, choices, help); type: INTEGER int64_t, REAL
+ * double, BOOL bool, TEXT char *, CHOICE int64_t (the index in the '|' list).
+ */
+#ifndef PARE_BASE_OPTIONS_H
+#define PARE_BASE_OPTIONS_H
+
+#include "base/context.h"
+
+// clang-format off
+#define PARE_OPTION_TABLE(X) \
+X(data, target, "target", TEXT, "", 0, 0, "", "target column: name or 0-based index; several, separated by commas, for multi-output regression (default: the last column; libsvm: the label)") \
+X(data, target_file, "target-file", TEXT, "", 0, 0, "", "file with the target, one value a row in the same order (IDX, NPY, CSV)") \
+X(data, test, "test", TEXT, "", 0, 0, "", "file with test rows; never used to choose, only to score") \
+X(data, test_target_file, "test-target-file", TEXT, "", 0, 0, "", "file with the target of the test rows") \
+X(data, validation, "validation", REAL, "0.125", 0, 0.9, "", "share of the rows held out for validation") \
+X(data, split_by, "split-by", TEXT, "", 0, 0, "", "column whose equal values stay together in the validation split (never a candidate)") \
+X(data, task, "task", CHOICE, "auto", 0, 0, "auto|binary|multiclass|regression", "what the target is; auto looks at it") \
+X(data, ignore, "ignore", TEXT, "", 0, 0, "", "columns to leave out, separated by commas") \
+X(data, categorical, "categorical", TEXT, "", 0, 0, "", "number columns to read as categories, separated by commas (text columns always are)") \
+X(data, weights, "weights", TEXT, "", 0, 0, "", "column with the weight of each row, >= 0") \
+X(data, groups, "groups", TEXT, "", 0, 0, "", "file of columns chosen together: one group a line, `name: column, column, ...`") \
+X(data, format, "format", CHOICE, "auto", 0, 0, "auto|csv|tsv|npy|idx|libsvm", "format of the input; auto looks at name and content") \
+X(data, header, "header", CHOICE, "auto", 0, 0, "auto|yes|no", "whether the first line of a CSV or TSV file names the columns") \
+X(selection, k, "k", TEXT, "", 0, 0, "", "how many to choose: a number, or auto for the fewest within one standard error of the best validation score") \
+X(selection, method, "method", CHOICE, "sequential-attention", 0, 0, "sequential-attention|omp|group-lasso|sequential-lasso|lly|magnitude|rfe|mutual-information|anova-f|random", "how to choose") \
+X(selection, model, "model", CHOICE, "auto", 0, 0, "auto|linear|mlp", "model that judges the choice; auto: mlp, or linear for the methods that are exact for it") \
+X(selection, replace, "replace", BOOL, "false", 0, 0, "", "let later phases exchange early choices (sequential-attention, omp)") \
+X(selection, include, "include", TEXT, "", 0, 0, "", "candidates that must be chosen, separated by commas") \
+X(selection, exclude, "exclude", TEXT, "", 0, 0, "", "candidates that must not be chosen, separated by commas") \
+X(selection, picks, "picks-per-phase", INTEGER, "1", 1, 1000000000, "", "candidates chosen at the end of each phase") \
+X(selection, surplus, "surplus", REAL, "1.5", 1, 10, "", "sequential-attention chooses this multiple of k, then drops the least useful to k; 1 switches it off") \
+X(selection, seed, "seed", INTEGER, "1", 0, 9007199254740992, "", "seed of every random draw") \
+X(selection, time_limit, "time-limit", REAL, "0", 0, 1e9, "", "stop selecting after so many seconds and keep what is chosen; 0: no limit") \
+X(selection, threads, "threads", INTEGER, "0", 0, 256, "", "threads; 0: one per core. The answer does not depend on it") \
+X(training, hidden, "hidden", TEXT, "67", 0, 0, "", "hidden layer sizes of the mlp, separated by commas") \
+X(training, activation, "activation", CHOICE, "relu", 0, 0, "relu|gelu", "nonlinearity of the mlp") \
+X(training, normalise, "normalise", CHOICE, "none", 0, 0, "none|batch|layer", "normalisation after each hidden layer") \
+X(training, dropout, "dropout", REAL, "0", 0, 0.95, "", "share of hidden units dropped while training") \
+X(training, loss, "loss", CHOICE, "auto", 0, 0, "auto|squared|huber", "loss of regression; auto: squared (classes always use cross-entropy)") \
+X(training, epochs, "epochs", REAL, "0", 0, 1e6, "", "passes over the training rows while selecting; 0: by the size of the data") \
+X(training, batch, "batch", INTEGER, "0", 0, 1000000, "", "rows in a batch; 0: by the size of the data") \
+X(training, learning_rate, "learning-rate", REAL, "0", 0, 10, "", "step size while selecting; 0: the measured default") \
+X(training, mask_learning_rate, "mask-learning-rate", REAL, "0", 0, 10, "", "step size of the mask logits; 0: the measured default") \
+X(training, warm_up, "warm-up", REAL, "-1", -1, 0.95, "", "share of the selection phase before the first choice; -1: 0.1, longer while the validation loss shows nothing learned yet") \
+X(training, optimizer, "optimizer", CHOICE, "adam", 0, 0, "adam|adamw|sgd", "optimiser of the weights") \
+X(training, momentum, "momentum", REAL, "0.9", 0, 0.9999, "", "momentum of sgd") \
+X(training, schedule, "schedule", CHOICE, "constant", 0, 0, "constant|cosine|exponential", "learning rate over the selection phase") \
+X(training, weight_decay, "weight-decay", REAL, "0", 0, 10, "", "l2 penalty of sgd and adam, decoupled decay of adamw") \
+X(training, refit_epochs, "refit-epochs", REAL, "0", 0, 1e6, "", "passes of the models that are compared at the end; 0: by the size of the data") \
+X(training, ridge, "ridge", REAL, "1e-6", 0, 1e6, "", "l2 penalty of the exact linear models, per row, on standardised columns") \
+X(output, out, "out", TEXT, "", 0, 0, "", "write the selection as JSON to this file; - is standard output") \
+X(output, report, "report", TEXT, "", 0, 0, "", "write a self-contained HTML report to this file") \
+X(output, compare, "compare", BOOL, "true", 0, 0, "", "train the model on the chosen, on all and on random columns and score them") \
+X(output, json, "json", BOOL, "false", 0, 0, "", "print the selection as JSON instead of a table") \
+X(output, quiet, "quiet", BOOL, "false", 0, 0, "", "print nothing but errors")
+// clang-format on
+
+typedef int64_t pare_field_INTEGER;
+typedef double pare_field_REAL;
+typedef bool pare_field_BOOL;
+typedef char *pare_field_TEXT;
+typedef int64_t pare_field_CHOICE;
+
+/* The values of one run. TEXT fields are never NULL after init. */
+typedef struct pare_options {
+    pare_context *ctx;
+#define PARE_OPTION_FIELD(section, field, name, type, initial, low, high, choices, help)           \
+    pare_field_##type field;
+    PARE_OPTION_TABLE(PARE_OPTION_FIELD)
+#undef PARE_OPTION_FIELD
+} pare_options;
+
+/* Indices of the CHOICE lists above, in the same order. */
+enum { PARE_TASK_AUTO, PARE_TASK_BINARY, PARE_TASK_MULTICLASS, PARE_TASK_REGRESSION };
+enum {
+    PARE_FORMAT_AUTO,
+    PARE_FORMAT_CSV,
+    PARE_FORMAT_TSV,
+    PARE_FORMAT_NPY,
+    PARE_FORMAT_IDX,
+    PARE_FORMAT_LIBSVM
+};
+enum { PARE_HEADER_AUTO, PARE_HEADER_YES, PARE_HEADER_NO };
+enum {
+    PARE_METHOD_SEQUENTIAL_ATTENTION,
+    PARE_METHOD_OMP,
+    PARE_METHOD_GROUP_LASSO,
+    PARE_METHOD_SEQUENTIAL_LASSO,
+    PARE_METHOD_LLY,
+    PARE_METHOD_MAGNITUDE,
+    PARE_METHOD_RFE,
+    PARE_METHOD_MUTUAL_INFORMATION,
+    PARE_METHOD_ANOVA_F,
+    PARE_METHOD_RANDOM,
+    PARE_METHOD_COUNT
+};
+enum { PARE_MODEL_AUTO, PARE_MODEL_LINEAR, PARE_MODEL_MLP };
+enum { PARE_ACTIVATION_RELU, PARE_ACTIVATION_GELU };
+enum { PARE_NORMALISE_NONE, PARE_NORMALISE_BATCH, PARE_NORMALISE_LAYER };
+enum { PARE_LOSS_AUTO, PARE_LOSS_SQUARED, PARE_LOSS_HUBER };
+enum { PARE_OPTIMIZER_ADAM, PARE_OPTIMIZER_ADAMW, PARE_OPTIMIZER_SGD };
+enum { PARE_SCHEDULE_CONSTANT, PARE_SCHEDULE_COSINE, PARE_SCHEDULE_EXPONENTIAL };
+
+/* Fills in the defaults. Clear with pare_options_clear. */
+pare_status pare_options_init(pare_context *ctx, pare_options *options) PARE_MUST_CHECK;
+/* A deep copy; `copy` is uninitialised memory. */
+pare_status pare_options_copy(const pare_options *options, pare_options *copy) PARE_MUST_CHECK;
+void pare_options_clear(pare_options *options);
+/* Refuses what the table does not allow, with a sentence that names option, value and range. */
+pare_status pare_options_set(pare_options *options, const char *name,
+                             const char *value) PARE_MUST_CHECK;
+/* Appends the value of the index-th option as text to buffer[size]; for TEXT the text itself. */
+const char *pare_options_get(const pare_options *options, int64_t index, char *buffer,
+                             size_t size);
+/* The index of an option by name, -1 if there is none. */
+int64_t pare_option_index(const char *name);
+/* Name of entry `index` of a CHOICE option, copied to buffer. */
+const char *pare_option_choice(const char *choices, int64_t index, char *buffer, size_t size);
+
+#endif

@@ -1,0 +1,125 @@
+/*
+ * A table with roles: what a reader delivers (pare_table), and what the rest of the program uses
+ * (pare_dataset): target, weights, split, and features encoded on the fly.
+ *
+ * Values are held once, as read: float32 row-major (NaN = missing; a categorical cell holds its
+ * level number), uint8 row-major (images), or CSR (libsvm). Features are computed when rows are
+ * gathered: standardised numbers, missing-value indicators, one-hot levels. All features of one
+ * candidate are contiguous.
+ */
+#ifndef PARE_DATA_DATASET_H
+#define PARE_DATA_DATASET_H
+
+#include "base/options.h"
+
+typedef enum pare_storage { PARE_STORAGE_F32, PARE_STORAGE_U8, PARE_STORAGE_CSR } pare_storage;
+
+typedef struct pare_column {
+    char *name;       /* never NULL */
+    int64_t levels;   /* 0: numeric; else categorical with cells 0 .. levels - 1 (NaN: missing) */
+    char **level;     /* (levels) text of each level, in order of first appearance */
+} pare_column;
+
+/* What a reader delivers. Columns include the target and all others, in file order. */
+typedef struct pare_table {
+    pare_context *ctx;
+    char *source; /* path, for messages */
+    bool named;   /* the file named its columns (else "x0", "x1", ...) */
+    int64_t rows, columns;
+    pare_column *column; /* (columns) */
+    pare_storage storage;
+    float *f32;        /* (rows, columns) when F32 */
+    bool borrowed;     /* f32 belongs to the caller (wrap) */
+    uint8_t *u8;       /* (rows, columns) when U8 */
+    int64_t *start;    /* CSR: (rows + 1) */
+    int32_t *index;    /* CSR: (start[rows]) ascending within a row */
+    float *value;      /* CSR */
+    double *label;     /* libsvm: (rows) the label in front of each row; else NULL */
+    int64_t first_line; /* line of row 0 in the file, 1-based; 0 if lines mean nothing */
+    int64_t height, width; /* IDX images; 0 otherwise */
+} pare_table;
+
+void pare_table_clear(pare_table *table);
+
+/* Reads `path` ("-": standard input) by options format, header, categorical. */
+pare_status pare_table_read(pare_context *ctx, const char *path, const pare_options *options,
+                            pare_table *out) PARE_MUST_CHECK;
+
+typedef enum pare_task_kind {
+    PARE_KIND_BINARY,     /* label 0 / 1 */
+    PARE_KIND_MULTICLASS, /* label 0 .. classes - 1 */
+    PARE_KIND_REGRESSION  /* target (rows, outputs) */
+} pare_task_kind;
+
+typedef enum pare_feature_kind {
+    PARE_FEATURE_NUMBER,  /* the value itself; missing: the training mean */
+    PARE_FEATURE_MISSING, /* 1 where the value is missing, else 0 */
+    PARE_FEATURE_LEVEL    /* 1 where the cell holds `level`, else 0; missing: the training mode */
+} pare_feature_kind;
+
+typedef struct pare_feature {
+    pare_feature_kind kind;
+    int32_t column; /* of the compacted table */
+    int32_t level;  /* LEVEL: the level number */
+    bool fills;     /* LEVEL: this level is the mode, so missing cells count as it */
+} pare_feature;
+
+typedef enum pare_part { PARE_PART_TRAIN = 0, PARE_PART_VALIDATION = 1 } pare_part;
+
+struct pare_dataset {
+    pare_context *ctx;
+    const struct pare_dataset *like; /* rules come from there (test rows); else NULL */
+    pare_table table; /* only feature columns are left; the others moved out, in place */
+    char *summary;
+    uint64_t checksum; /* of all cells, target and names: identifies the data in selection.json */
+
+    pare_task_kind kind;
+    int64_t classes;    /* >= 2 for classes, 0 for regression */
+    char **class_name;  /* (classes) */
+    int32_t *label;     /* (rows) for classes; -1 never remains */
+    int64_t outputs;    /* regression: >= 1; classes: 1 for binary, classes for multiclass */
+    float *target;      /* (rows, outputs) regression, as read; NULL for classes */
+    char **output_name; /* names of the target columns */
+    int64_t target_columns;
+    float *target_mean, *target_scale; /* (outputs) regression: from training rows */
+    float *weight;                     /* (rows) mean 1 over training rows, or NULL */
+    char *weight_name;                 /* column name or NULL */
+
+    int64_t train_count, validation_count;
+    int64_t *train, *validation; /* row numbers, ascending */
+
+    int64_t features; /* encoded width */
+    pare_feature *feature;
+    float *shift, *scale; /* (features): training mean and 1 / sd of the encoded feature; a feature
+                             constant over the training rows has scale 0 */
+    bool plain; /* every feature is NUMBER, feature j is column j, and no value is missing */
+
+    int64_t candidates;
+    char **candidate_name;
+    int64_t *candidate_start; /* (candidates + 1) first feature of each candidate */
+    double zero_share;        /* share of encoded, unscaled values that are zero, training rows */
+};
+
+/* Encoded and standardised rows: out (count, features) row-major. */
+void pare_dataset_gather(const pare_dataset *data, int64_t count, const int64_t *rows, float *out);
+
+/* The same for some features only: out (count, wanted). */
+void pare_dataset_gather_features(const pare_dataset *data, int64_t count, const int64_t *rows,
+                                  int64_t wanted, const int64_t *features, float *out);
+
+/*
+ * Encoded but NOT standardised rows as CSR: row i of the result is rows[i]; a standardised value
+ * is (value - shift[j]) * scale[j]. Arrays are the caller's to free. Missing numbers appear as
+ * their training mean. Features constant over the training rows are left out.
+ */
+pare_status pare_dataset_sparse(const pare_dataset *data, int64_t count, const int64_t *rows,
+                                int64_t **start, int32_t **index, float **value) PARE_MUST_CHECK;
+
+/* One encoded, standardised feature of the given rows, out: (count). */
+void pare_dataset_feature(const pare_dataset *data, int64_t feature, int64_t count,
+                          const int64_t *rows, float *out);
+
+/* Candidate by name, -1 if there is none. */
+int64_t pare_dataset_find(const pare_dataset *data, const char *name, int64_t length);
+
+#endif

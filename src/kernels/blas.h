@@ -1,0 +1,34 @@
+/* Dense products and factorisations through BLAS and LAPACK, single-threaded from our pool. */
+#ifndef PARE_KERNELS_BLAS_H
+#define PARE_KERNELS_BLAS_H
+
+#include "base/context.h"
+
+/*
+ * C = alpha op(A) op(B) + beta C, all row-major; op(A) is (m, k), op(B) is (k, n), C is (m, n);
+ * lda, ldb, ldc are the row strides of the arrays as stored. The arguments must fit an int each
+ * (2^31 - 1): callers cut larger work into blocks. Reference: BLAS sgemm, dgemm.
+ */
+void pare_gemm(bool transpose_a, bool transpose_b, int64_t m, int64_t n, int64_t k, float alpha,
+               const float *a, int64_t lda, const float *b, int64_t ldb, float beta, float *c,
+               int64_t ldc);
+void pare_gemm_double(bool transpose_a, bool transpose_b, int64_t m, int64_t n, int64_t k,
+                      double alpha, const double *a, int64_t lda, const double *b, int64_t ldb,
+                      double beta, double *c, int64_t ldc);
+
+/*
+ * Cholesky factor in place: a (n, n) row-major symmetric, lower triangle read; on success the
+ * lower triangle holds L with A = L L'. Returns 0, or the 1-based order of the leading minor that
+ * is not positive definite.
+ */
+int64_t pare_cholesky(int64_t n, double *a, int64_t lda);
+/* Solves A X = B given the factor; b: (n, m) row-major, overwritten by X. */
+void pare_cholesky_solve(int64_t n, int64_t m, const double *l, int64_t ldl, double *b,
+                         int64_t ldb);
+
+/* Must be called once before other work: makes the BLAS library single-threaded. */
+void pare_blas_prepare(void);
+/* Name and version of the BLAS library in use. */
+const char *pare_blas_name(void);
+
+#endif

@@ -1,0 +1,90 @@
+/*
+ * The table of numerical kernels. ref.c fills every entry; a faster level overwrites the entries
+ * it wins (x86_avx2.c, x86_avx512.c). Callers hold a const pointer to one table and call through
+ * it; nothing else in the project depends on the instruction set.
+ *
+ * Contract for every entry, unless it says otherwise: sizes >= 0, and 0 touches nothing; pointers
+ * need only the alignment of their type; outputs do not overlap inputs except where a parameter is
+ * named in-out; a sum of n products differs from the exact one by at most n * eps * sum |a_i b_i|
+ * (eps = 2^-24 for float accumulation, 2^-53 for double). Results of one level are deterministic;
+ * levels may differ from each other within the bound.
+ */
+#ifndef PARE_KERNELS_KERNELS_H
+#define PARE_KERNELS_KERNELS_H
+
+#include "platform/system.h"
+
+/* Step of Adam or AdamW (Kingma and Ba 2015, algorithm 1; Loshchilov and Hutter 2019). */
+typedef struct pare_adam {
+    float rate;       /* step size, bias correction of both moments folded in */
+    float beta1, beta2;
+    float epsilon;    /* scaled by the bias correction of the second moment */
+    float decay;      /* l2 penalty added to the gradient (Adam) */
+    float shrink;     /* factor on w before the step (AdamW: 1 - rate * decay), 1 = none */
+} pare_adam;
+
+typedef struct pare_kernels {
+    const char *level;
+
+    /* sum_i a[i] * b[i], float accumulation in at least 8 interleaved partial sums. */
+    float (*dot)(int64_t n, const float *a, const float *b);
+    /* The same with double accumulation of float inputs. */
+    double (*dot_double)(int64_t n, const float *a, const float *b);
+    /* y[i] += a * x[i]; y in-out. */
+    void (*axpy)(int64_t n, float a, const float *x, float *y);
+    /* y[i] = a * x[i]. */
+    void (*scale)(int64_t n, float a, const float *x, float *y);
+
+    /*
+     * X'r: out[j] += sum_i x[i * stride + j] * r[i] for j < columns, over rows rows, r and out in
+     * double or float as named. The float form accumulates in float over at most 256 rows at a
+     * time, then in double. Cost: one read of x.
+     */
+    void (*columns_dot)(int64_t rows, int64_t columns, const float *x, int64_t stride,
+                        const float *r, double *out);
+    /* The same for 8-bit tables. */
+    void (*columns_dot_u8)(int64_t rows, int64_t columns, const uint8_t *x, int64_t stride,
+                           const float *r, double *out);
+    /* Weighted sum and sum of squares of each column about `center`[j] (NULL: 0):
+     * sum[j] += w_i (x_ij - c_j), square[j] += w_i (x_ij - c_j)^2; w NULL: 1. */
+    void (*columns_moments)(int64_t rows, int64_t columns, const float *x, int64_t stride,
+                            const float *w, const float *center, double *sum, double *square);
+
+    /* out[j] = (x[j] - shift[j]) * scale[j]; a NaN in x gives 0 (the mean of a standardised
+     * column). */
+    void (*standardise)(int64_t n, const float *x, const float *shift, const float *scale,
+                        float *out);
+    void (*standardise_u8)(int64_t n, const uint8_t *x, const float *shift, const float *scale,
+                           float *out);
+
+    /*
+     * Rows of a sparse matrix times a dense one: for each row i, out[i * width ..] +=
+     * sum_p value[p] * w[index[p] * width ..], p = start[i] .. start[i + 1] - 1. width is a
+     * multiple of 16 and w, out are 64-byte aligned. start counts from its first entry's value.
+     */
+    void (*sparse_rows_times)(int64_t rows, const int64_t *start, const int32_t *index,
+                              const float *value, int64_t width, const float *w, float *out);
+
+    /* y[i] = max(x[i], 0), and dx[i] = y[i] > 0 ? dy[i] : 0; x = y and dx = dy allowed. */
+    void (*relu)(int64_t n, const float *x, float *y);
+    void (*relu_backward)(int64_t n, const float *y, const float *dy, float *dx);
+
+    /* y[i] = exp(x[i]); relative error at most 4 * 2^-24 for -87 <= x <= 88; below, 0 or a
+     * denormal; x = y allowed. */
+    void (*exponential)(int64_t n, const float *x, float *y);
+
+    /* g' = g + decay w;  m = beta1 m + (1 - beta1) g';  v = beta2 v + (1 - beta2) g'^2;
+     * w = shrink w - rate m / (sqrt(v) + epsilon);  w, m, v in-out. */
+    void (*adam)(int64_t n, const pare_adam *step, const float *g, float *w, float *m, float *v);
+} pare_kernels;
+
+/* The table for a level; a level the build or CPU lacks gives the best below it. The tables are
+ * constant after the first call in a process; the call is cheap and thread-safe. */
+const pare_kernels *pare_kernels_at(pare_cpu_level level);
+
+/* Fill a table: ref.c every entry, the others what they win. For kernels.c and the tests. */
+void pare_kernels_fill_ref(pare_kernels *table);
+void pare_kernels_fill_avx2(pare_kernels *table);
+void pare_kernels_fill_avx512(pare_kernels *table);
+
+#endif

@@ -1,0 +1,163 @@
+/* The reference kernels: plain loops, correct first. Every other level is tested against them. */
+#include "kernels/kernels.h"
+
+#include <math.h>
+
+enum { PARTIALS = 8 };
+
+static float dot(int64_t n, const float *a, const float *b) {
+    float partial[PARTIALS] = {0};
+    int64_t i = 0;
+    for (; i + PARTIALS <= n; i += PARTIALS) {
+        for (int p = 0; p < PARTIALS; p++) {
+            partial[p] += a[i + p] * b[i + p];
+        }
+    }
+    float sum = 0;
+    for (int p = 0; p < PARTIALS; p++) {
+        sum += partial[p];
+    }
+    for (; i < n; i++) {
+        sum += a[i] * b[i];
+    }
+    return sum;
+}
+
+static double dot_double(int64_t n, const float *a, const float *b) {
+    double sum = 0;
+    for (int64_t i = 0; i < n; i++) {
+        sum += (double)a[i] * (double)b[i];
+    }
+    return sum;
+}
+
+static void axpy(int64_t n, float a, const float *x, float *y) {
+    for (int64_t i = 0; i < n; i++) {
+        y[i] += a * x[i];
+    }
+}
+
+static void scale(int64_t n, float a, const float *x, float *y) {
+    for (int64_t i = 0; i < n; i++) {
+        y[i] = a * x[i];
+    }
+}
+
+static void columns_dot(int64_t rows, int64_t columns, const float *x, int64_t stride,
+                        const float *r, double *out) {
+    for (int64_t i = 0; i < rows; i++) {
+        double factor = (double)r[i];
+        if (factor == 0) {
+            continue; /* rows held out cost nothing */
+        }
+        const float *row = x + i * stride;
+        for (int64_t j = 0; j < columns; j++) {
+            out[j] += factor * (double)row[j];
+        }
+    }
+}
+
+static void columns_dot_u8(int64_t rows, int64_t columns, const uint8_t *x, int64_t stride,
+                           const float *r, double *out) {
+    for (int64_t i = 0; i < rows; i++) {
+        double factor = (double)r[i];
+        if (factor == 0) {
+            continue;
+        }
+        const uint8_t *row = x + i * stride;
+        for (int64_t j = 0; j < columns; j++) {
+            out[j] += factor * row[j];
+        }
+    }
+}
+
+static void columns_moments(int64_t rows, int64_t columns, const float *x, int64_t stride,
+                            const float *w, const float *center, double *sum, double *square) {
+    for (int64_t i = 0; i < rows; i++) {
+        double weight = w ? (double)w[i] : 1.0;
+        if (weight == 0) {
+            continue;
+        }
+        const float *row = x + i * stride;
+        for (int64_t j = 0; j < columns; j++) {
+            double value = (double)row[j] - (center ? (double)center[j] : 0.0);
+            sum[j] += weight * value;
+            square[j] += weight * value * value;
+        }
+    }
+}
+
+static void standardise(int64_t n, const float *x, const float *shift, const float *factor,
+                        float *out) {
+    for (int64_t j = 0; j < n; j++) {
+        float value = (x[j] - shift[j]) * factor[j];
+        out[j] = value == value ? value : 0.0f;
+    }
+}
+
+static void standardise_u8(int64_t n, const uint8_t *x, const float *shift, const float *factor,
+                           float *out) {
+    for (int64_t j = 0; j < n; j++) {
+        out[j] = ((float)x[j] - shift[j]) * factor[j];
+    }
+}
+
+static void sparse_rows_times(int64_t rows, const int64_t *start, const int32_t *index,
+                              const float *value, int64_t width, const float *w, float *out) {
+    for (int64_t i = 0; i < rows; i++) {
+        float *target = out + i * width;
+        for (int64_t p = start[i] - start[0]; p < start[i + 1] - start[0]; p++) {
+            const float *source = w + (int64_t)index[p] * width;
+            for (int64_t h = 0; h < width; h++) {
+                target[h] += value[p] * source[h];
+            }
+        }
+    }
+}
+
+static void relu(int64_t n, const float *x, float *y) {
+    for (int64_t i = 0; i < n; i++) {
+        y[i] = x[i] > 0 ? x[i] : 0;
+    }
+}
+
+static void relu_backward(int64_t n, const float *y, const float *dy, float *dx) {
+    for (int64_t i = 0; i < n; i++) {
+        dx[i] = y[i] > 0 ? dy[i] : 0;
+    }
+}
+
+static void exponential(int64_t n, const float *x, float *y) {
+    for (int64_t i = 0; i < n; i++) {
+        y[i] = expf(x[i]);
+    }
+}
+
+static void adam(int64_t n, const pare_adam *step, const float *g, float *w, float *m, float *v) {
+    for (int64_t i = 0; i < n; i++) {
+        float gradient = g[i] + step->decay * w[i];
+        m[i] = step->beta1 * m[i] + (1 - step->beta1) * gradient;
+        v[i] = step->beta2 * v[i] + (1 - step->beta2) * gradient * gradient;
+        w[i] = step->shrink * w[i] - step->rate * m[i] / (sqrtf(v[i]) + step->epsilon);
+    }
+}
+
+void pare_kernels_fill_ref(pare_kernels *table) {
+    *table = (pare_kernels){
+        .level = "ref",
+        .dot = dot,
+        .dot_double = dot_double,
+        .axpy = axpy,
+        .scale = scale,
+        .columns_dot = columns_dot,
+        .columns_dot_u8 = columns_dot_u8,
+        .columns_moments = columns_moments,
+        .standardise = standardise,
+        .standardise_u8 = standardise_u8,
+        .sparse_rows_times = sparse_rows_times,
+        .relu = relu,
+        .relu_backward = relu_backward,
+        .exponential = exponential,
+        .adam = adam,
+    };
+}

@@ -1,0 +1,186 @@
+#define _GNU_SOURCE
+#include "platform/system.h"
+#include "base/text.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+static double seconds_of(clockid_t clock) {
+    struct timespec now;
+    if (clock_gettime(clock, &now) != 0) {
+        return 0.0;
+    }
+    return (double)now.tv_sec + 1e-9 * (double)now.tv_nsec;
+}
+
+double pare_clock_seconds(void) {
+    return seconds_of(CLOCK_MONOTONIC);
+}
+
+double pare_cpu_seconds(void) {
+    return seconds_of(CLOCK_PROCESS_CPUTIME_ID);
+}
+
+int64_t pare_peak_memory(void) {
+    struct rusage usage;
+    return getrusage(RUSAGE_SELF, &usage) == 0 ? (int64_t)usage.ru_maxrss * 1024 : 0;
+}
+
+pare_cpu_level pare_cpu_detect(void) {
+#if defined(__x86_64__)
+    __builtin_cpu_init();
+    if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
+        __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl")) {
+        return PARE_CPU_AVX512;
+    }
+    if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")) {
+        return PARE_CPU_AVX2;
+    }
+#endif
+    return PARE_CPU_BASE;
+}
+
+const char *pare_cpu_level_name(pare_cpu_level level) {
+    return level == PARE_CPU_AVX512 ? "avx512" : level == PARE_CPU_AVX2 ? "avx2+fma" : "ref";
+}
+
+pare_status pare_map_open(pare_context *ctx, const char *path, bool sequential, pare_map *out) {
+    *out = (pare_map){0};
+    int file = open(path, O_RDONLY | O_CLOEXEC);
+    if (file < 0) {
+        return pare_fail(ctx, PARE_ERROR_IO, "%s: cannot be opened: %s", path, strerror(errno));
+    }
+    struct stat about;
+    if (fstat(file, &about) != 0 || !S_ISREG(about.st_mode)) {
+        close(file);
+        return pare_fail(ctx, PARE_ERROR_IO, "%s: not a regular file", path);
+    }
+    if (about.st_size == 0) {
+        close(file);
+        return PARE_OK;
+    }
+    void *bytes = mmap(NULL, (size_t)about.st_size, PROT_READ, MAP_PRIVATE, file, 0);
+    int reason = errno;
+    close(file);
+    if (bytes == MAP_FAILED) {
+        return pare_fail(ctx, PARE_ERROR_IO, "%s: cannot be mapped: %s", path, strerror(reason));
+    }
+    if (sequential) {
+        (void)madvise(bytes, (size_t)about.st_size, MADV_SEQUENTIAL);
+    }
+    out->bytes = bytes;
+    out->length = (int64_t)about.st_size;
+    return PARE_OK;
+}
+
+void pare_map_close(pare_map *map) {
+    if (map->bytes) {
+        /* munmap wants a pointer to non-const; the pages themselves are only read. */
+        (void)munmap((void *)(uintptr_t)map->bytes, (size_t)map->length);
+    }
+    *map = (pare_map){0};
+}
+
+pare_status pare_output_open(pare_context *ctx, const char *path, pare_output *out) {
+    *out = (pare_output){.ctx = ctx};
+    int64_t length = (int64_t)strlen(path);
+    pare_status status = pare_text_copy(ctx, path, length, &out->path);
+    if (status != PARE_OK) {
+        return status;
+    }
+    if (strcmp(path, "-") == 0) {
+        out->file = stdout;
+        return PARE_OK;
+    }
+    struct stat about;
+    if (stat(path, &about) == 0 && !S_ISREG(about.st_mode)) {
+        if (S_ISDIR(about.st_mode)) {
+            errno = EISDIR;
+            goto fail;
+        }
+        /* A device or pipe is written directly: there is nothing to rename. */
+        out->file = fopen(path, "wb");
+        if (!out->file) {
+            goto fail;
+        }
+        return PARE_OK;
+    }
+    pare_text name = {.ctx = ctx};
+    pare_text_append(&name, "%s.partial-XXXXXX", path);
+    if (name.status != PARE_OK) {
+        pare_output_abandon(out);
+        return name.status;
+    }
+    out->temporary = name.bytes;
+    int file = mkstemp(out->temporary);
+    if (file < 0) {
+        pare_free(ctx, out->temporary);
+        out->temporary = NULL;
+        goto fail;
+    }
+    mode_t mask = umask(0);
+    umask(mask);
+    (void)fchmod(file, 0666 & ~mask);
+    out->file = fdopen(file, "wb");
+    if (!out->file) {
+        close(file);
+        goto fail;
+    }
+    return PARE_OK;
+fail:
+    status = pare_fail(ctx, PARE_ERROR_IO, "%s: cannot be written: %s", path, strerror(errno));
+    pare_output_abandon(out);
+    return status;
+}
+
+pare_status pare_output_commit(pare_output *out) {
+    errno = 0;
+    bool good = fflush(out->file) == 0 && !ferror(out->file);
+    int reason = errno;
+    if (out->temporary && good) {
+        good = fsync(fileno(out->file)) == 0;
+        reason = errno;
+    }
+    if (out->file != stdout) {
+        if (fclose(out->file) != 0 && good) {
+            good = false;
+            reason = errno;
+        }
+    }
+    out->file = NULL;
+    if (good && out->temporary && rename(out->temporary, out->path) != 0) {
+        good = false;
+        reason = errno;
+    }
+    pare_status status = PARE_OK;
+    if (!good) {
+        status = pare_fail(out->ctx, PARE_ERROR_IO, "%s: cannot be written: %s", out->path,
+                           reason ? strerror(reason) : "write error");
+    } else {
+        pare_free(out->ctx, out->temporary);
+        out->temporary = NULL;
+    }
+    pare_output_abandon(out);
+    return status;
+}
+
+void pare_output_abandon(pare_output *out) {
+    if (!out->ctx) {
+        return;
+    }
+    if (out->file && out->file != stdout) {
+        (void)fclose(out->file);
+    }
+    if (out->temporary) {
+        (void)unlink(out->temporary);
+    }
+    pare_free(out->ctx, out->temporary);
+    pare_free(out->ctx, out->path);
+    *out = (pare_output){0};
+}

@@ -1,0 +1,54 @@
+/* Clock, CPU level, file maps, and files that appear whole or not at all. */
+#ifndef PARE_PLATFORM_SYSTEM_H
+#define PARE_PLATFORM_SYSTEM_H
+
+#include "base/context.h"
+
+#include <stdio.h>
+
+/* Seconds of a clock that never goes back, and CPU seconds of this process, all threads. */
+double pare_clock_seconds(void);
+double pare_cpu_seconds(void);
+/* Peak resident memory of this process in bytes, 0 if unknown. */
+int64_t pare_peak_memory(void);
+
+typedef enum pare_cpu_level {
+    PARE_CPU_BASE,
+    PARE_CPU_AVX2,  /* AVX2 and FMA */
+    PARE_CPU_AVX512 /* F, BW, DQ, VL */
+} pare_cpu_level;
+
+pare_cpu_level pare_cpu_detect(void);
+const char *pare_cpu_level_name(pare_cpu_level level);
+
+/* A file mapped for reading. */
+typedef struct pare_map {
+    const unsigned char *bytes; /* NULL for an empty file */
+    int64_t length;
+} pare_map;
+
+/* Fails with PARE_ERROR_IO and a sentence that names path and reason; a pipe or directory is
+ * refused. `sequential`: the file will be read once from front to back. */
+pare_status pare_map_open(pare_context *ctx, const char *path, bool sequential,
+                          pare_map *out) PARE_MUST_CHECK;
+void pare_map_close(pare_map *map);
+
+/*
+ * An output file that appears under its name only when complete: written beside it under a
+ * temporary name, flushed to disk and renamed by commit; removed by abandon. Path "-" is standard
+ * output. Commit reports every earlier write error (disk full).
+ */
+typedef struct pare_output {
+    pare_context *ctx;
+    FILE *file;
+    char *path;
+    char *temporary; /* NULL for standard output */
+} pare_output;
+
+pare_status pare_output_open(pare_context *ctx, const char *path,
+                             pare_output *out) PARE_MUST_CHECK;
+pare_status pare_output_commit(pare_output *out) PARE_MUST_CHECK;
+/* Does nothing after a commit. */
+void pare_output_abandon(pare_output *out);
+
+#endif

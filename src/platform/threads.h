@@ -1,0 +1,27 @@
+/* A pool of threads for data-parallel work cut into fixed chunks. */
+#ifndef PARE_PLATFORM_THREADS_H
+#define PARE_PLATFORM_THREADS_H
+
+#include "base/context.h"
+
+typedef struct pare_pool pare_pool;
+
+/* threads: 1..256, the caller's own counts as one; 0: one per available core. */
+pare_status pare_pool_create(pare_context *ctx, int64_t threads, pare_pool **out) PARE_MUST_CHECK;
+void pare_pool_destroy(pare_pool *pool);
+
+int64_t pare_pool_threads(const pare_pool *pool);
+
+/*
+ * Calls work(argument, chunk) for chunk = 0 .. chunks - 1, each once, on any thread, and returns
+ * when all are done. Chunks must be cut without looking at the number of threads, and each writes
+ * its own place, so that the result never depends on that number. Not re-entrant: a chunk that
+ * calls it runs the inner chunks itself, one after the other. pool NULL: runs inline.
+ */
+void pare_pool_run(pare_pool *pool, int64_t chunks, void (*work)(void *argument, int64_t chunk),
+                   void *argument);
+
+/* Number of cores this process may use, >= 1. */
+int64_t pare_core_count(void);
+
+#endif

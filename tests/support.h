@@ -1,0 +1,57 @@
+/* Shared by the test programs: cmocka, a context with threads and kernels, an allocator that
+ * fails on demand. */
+#ifndef PARE_TESTS_SUPPORT_H
+#define PARE_TESTS_SUPPORT_H
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "base/context.h"
+#include "kernels/blas.h"
+#include "kernels/kernels.h"
+#include "platform/threads.h"
+
+/* Fails the test with the context's sentence. */
+#define assert_ok(ctx, call)                                                                       \
+    do {                                                                                           \
+        pare_status status_ = (call);                                                              \
+        if (status_ != PARE_OK) {                                                                  \
+            fail_msg("%s: %s", #call, pare_context_error(ctx));                                    \
+        }                                                                                          \
+    } while (0)
+
+/* Counts allocations and fails the one numbered fail_at (0-based; -1: none). */
+typedef struct test_allocator {
+    int64_t count, fail_at, live;
+} test_allocator;
+
+static inline void *test_allocate(void *user, size_t bytes, size_t alignment) {
+    test_allocator *state = user;
+    if (state->count++ == state->fail_at) {
+        return NULL;
+    }
+    void *memory = NULL;
+    if (posix_memalign(&memory, alignment, bytes) != 0) {
+        return NULL;
+    }
+    state->live++;
+    return memory;
+}
+
+static inline void test_release(void *user, void *memory) {
+    test_allocator *state = user;
+    state->live--;
+    free(memory);
+}
+
+static inline pare_allocator test_allocator_of(test_allocator *state) {
+    return (pare_allocator){sizeof(pare_allocator), test_allocate, test_release, state};
+}
+
+#endif
