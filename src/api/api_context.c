@@ -95,9 +95,10 @@ pare_status pare_context_info(pare_context *ctx, const char **out) {
     pare_text_append(&text, "jansson: %s\n", jansson_version_str());
     pare_text_append(&text, "hdf5: absent (no reader needs it in this version)\n");
     pare_text_append(&text, "cuda: absent (no part needs it in this version)\n");
-    if (text.status != PARE_OK) {
+    pare_status status = text.status;
+    if (status != PARE_OK) {
         pare_text_clear(&text);
-        return text.status;
+        return status;
     }
     pare_free(ctx, ctx->info);
     ctx->info = text.bytes;

@@ -153,7 +153,8 @@ pare_status pare_options_copy(const pare_options *options, pare_options *copy) {
     *copy = *options;
     for (int64_t i = 0; i < ROW_COUNT; i++) {
         if (rows[i].option.type == PARE_OPTION_TEXT) {
-            memset((char *)copy + rows[i].offset, 0, sizeof(char *));
+            char *none = NULL;
+            memcpy((char *)copy + rows[i].offset, &none, sizeof none);
         }
     }
     for (int64_t i = 0; i < ROW_COUNT; i++) {
@@ -179,7 +180,8 @@ void pare_options_clear(pare_options *options) {
             char *text = NULL;
             memcpy(&text, (char *)options + rows[i].offset, sizeof text);
             pare_free(options->ctx, text);
-            memset((char *)options + rows[i].offset, 0, sizeof(char *));
+            text = NULL;
+            memcpy((char *)options + rows[i].offset, &text, sizeof text);
         }
     }
 }

@@ -47,9 +47,10 @@ double pare_random_normal(uint64_t seed, uint64_t stream, uint64_t index) {
     return sqrt(-2.0 * log(u)) * cos(6.283185307179586 * v);
 }
 
+__extension__ typedef unsigned __int128 wide;
+
 int64_t pare_random_below(uint64_t seed, uint64_t stream, uint64_t index, int64_t bound) {
-    __extension__ unsigned __int128 product =
-        (__extension__ unsigned __int128)pare_random_bits(seed, stream, index) * (uint64_t)bound;
+    wide product = (wide)pare_random_bits(seed, stream, index) * (uint64_t)bound;
     return (int64_t)(uint64_t)(product >> 64);
 }
 
