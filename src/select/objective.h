@@ -18,6 +18,7 @@ typedef struct pare_metrics {
     double loss;  /* mean loss of the objective's own kind, lower is better */
     double score; /* accuracy for classes, R squared for real targets; higher is better */
     double score_error; /* standard error of score over the rows; NaN if unknown */
+    double null_score;  /* score of the best constant answer: the commonest training class, or 0 */
     int64_t rows;
 } pare_metrics;
 

@@ -1,0 +1,519 @@
+/*
+ * Sequential Attention (Yasuda, Bateni, Chen, Fahrbach, Fu, Mirrokni, ICLR 2023, algorithm 1, the
+ * one-pass form), and its one-shot relative lly (Liao, Latty, Yang 2021).
+ *
+ * One training run: a warm-up in which the mask is all ones, then phases. In a phase the mask is 1
+ * for the chosen and softmax(logits) over the open candidates; at its END the candidate with the
+ * largest logit is chosen, and logits and their moments start again from 0. Three measured
+ * departures from the published code (docs/method.md has the numbers):
+ *  - the warm-up goes on while the validation score shows that the network has not learned yet;
+ *  - `surplus` * k are chosen, then those with the smallest first-order effect on the loss,
+ *    the running mean of |dL/dm_j|, are dropped to k;
+ *  - with `replace`, the least useful choices are put back and must win their place again.
+ */
+#include "select/method.h"
+#include "kernels/kernels.h"
+
+#include <math.h>
+#include <string.h>
+
+enum { STEPS_PER_CALL = 16, PHASE_STEPS_MIN = 4, REPLACE_ROUNDS = 3, WINDOWS_MAX = 64 };
+
+/* Measured: docs/method.md, "settings". */
+static const double default_mask_rate = 1e-2;
+static const double default_warm_up = 0.1;
+/* The warm-up may grow to this multiple of the planned run. */
+static const double warm_up_cap = 1.5;
+/* Learned: the score stands this many standard errors above the constant answer, ... */
+static const double learned_errors = 2.0;
+/* ... and gained less than this share of its lead over the last window. */
+static const double learned_gain = 0.05;
+/* Running mean of |dL/dm_j|: share of the newest step. */
+static const double usefulness_rate = 0.02;
+
+typedef enum attention_stage {
+    STAGE_WARM_UP,
+    STAGE_SELECT,
+    STAGE_SETTLE,
+    STAGE_DONE
+} attention_stage;
+
+typedef struct attention {
+    pare_task task;
+    pare_choice *choice;
+    bool sequential; /* false: lly */
+    int64_t goal;    /* candidates to pick before dropping to k */
+    int64_t picked_count;
+    int64_t *picked;    /* (goal) */
+    float *mask;        /* (count) */
+    float *d_mask;      /* (count) */
+    float *logit;       /* (count) */
+    float *first;       /* (count) Adam's moments of the logits */
+    float *second;      /* (count) */
+    double *usefulness; /* (count) running mean of |dL/dm_j| */
+    uint8_t *open;      /* (count) can still be picked */
+
+    attention_stage stage;
+    int64_t step;       /* objective steps so far */
+    int64_t warm_steps; /* planned */
+    int64_t warm_steps_most;
+    int64_t window_steps;            /* between looks at the validation score */
+    double best_before, best_window; /* validation lead: before the last window, and in it */
+    int64_t select_steps;            /* of all phases */
+    int64_t select_start;            /* step at which they began */
+    int64_t phases, phase;
+    int64_t phase_step; /* steps inside the phase */
+    int64_t settle_step, settle_steps;
+    int64_t round; /* of replacement */
+    double loss;   /* running mean */
+    int64_t trace_every;
+} attention;
+
+static void set_loss(attention *a, double loss) {
+    a->loss = isnan(a->loss) ? loss : a->loss + 0.05 * (loss - a->loss);
+    a->choice->loss = a->loss;
+    pare_choice *choice = a->choice;
+    if (a->step % a->trace_every == 0 && choice->trace_count < PARE_TRACE_MAX) {
+        int64_t per_epoch = a->task.objective->steps_per_epoch;
+        choice->trace_epoch[choice->trace_count] = (double)a->step / (double)per_epoch;
+        choice->trace_loss[choice->trace_count] = a->loss;
+        choice->trace_count++;
+    }
+}
+
+/* Mask of a phase: 1 for picked, softmax over the open, 0 for the rest. */
+static void phase_mask(attention *a) {
+    int64_t count = a->task.objective->count;
+    double highest = -INFINITY;
+    for (int64_t j = 0; j < count; j++) {
+        if (a->open[j] && (double)a->logit[j] > highest) {
+            highest = (double)a->logit[j];
+        }
+    }
+    double sum = 0;
+    for (int64_t j = 0; j < count; j++) {
+        if (a->open[j]) {
+            a->mask[j] = expf(a->logit[j] - (float)highest);
+            sum += (double)a->mask[j];
+        }
+    }
+    float factor = sum > 0 ? (float)(1 / sum) : 0;
+    for (int64_t j = 0; j < count; j++) {
+        if (a->open[j]) {
+            a->mask[j] *= factor;
+        }
+    }
+}
+
+/* Adam on the logits. d logit_j = m_j (dm_j - sum_i m_i dm_i) over the open candidates. */
+static void logit_step(attention *a) {
+    int64_t count = a->task.objective->count;
+    double mean = 0;
+    for (int64_t j = 0; j < count; j++) {
+        if (a->open[j]) {
+            mean += (double)a->mask[j] * (double)a->d_mask[j];
+        }
+    }
+    double t = (double)(a->phase_step + 1);
+    double rate = a->task.mask_rate > 0 ? a->task.mask_rate : default_mask_rate;
+    double correction = sqrt(1 - pow(0.999, t)) / (1 - pow(0.9, t));
+    pare_adam adam = {
+        (float)(rate * correction), 0.9f, 0.999f, (float)(1e-8 * sqrt(1 - pow(0.999, t))), 0, 1};
+    for (int64_t j = 0; j < count; j++) {
+        a->d_mask[j] = a->open[j] ? a->mask[j] * (a->d_mask[j] - (float)mean) : 0;
+    }
+    a->task.ctx->kernels->adam(count, &adam, a->d_mask, a->logit, a->first, a->second);
+}
+
+static void note_usefulness(attention *a) {
+    for (int64_t i = 0; i < a->picked_count; i++) {
+        int64_t j = a->picked[i];
+        a->usefulness[j] += usefulness_rate * (fabs((double)a->d_mask[j]) - a->usefulness[j]);
+    }
+}
+
+static void pick(attention *a, int64_t j) {
+    a->picked[a->picked_count++] = j;
+    a->open[j] = 0;
+    a->mask[j] = 1;
+    a->usefulness[j] = 0;
+}
+
+static void start_phase(attention *a) {
+    size_t bytes = (size_t)a->task.objective->count * sizeof(float);
+    memset(a->logit, 0, bytes);
+    memset(a->first, 0, bytes);
+    memset(a->second, 0, bytes);
+    a->phase_step = 0;
+}
+
+/* Picks the `wanted` open candidates with the largest logits. */
+static void pick_best(attention *a, int64_t wanted) {
+    for (; wanted > 0 && a->picked_count < a->goal; wanted--) {
+        int64_t best = -1;
+        for (int64_t j = 0; j < a->task.objective->count; j++) {
+            if (a->open[j] && (best < 0 || a->logit[j] > a->logit[best])) {
+                best = j;
+            }
+        }
+        if (best < 0) {
+            return;
+        }
+        /* A new choice starts with the usefulness of the others, not with 0. */
+        double mean = 0;
+        for (int64_t i = 0; i < a->picked_count; i++) {
+            mean += a->usefulness[a->picked[i]] / (double)a->picked_count;
+        }
+        pick(a, best);
+        a->usefulness[best] = mean;
+    }
+}
+
+/* Puts the `drop` least useful of the picked that are not forced back among the open (or bars
+ * them when `out`). */
+static void drop_least(attention *a, int64_t drop, bool out) {
+    for (; drop > 0; drop--) {
+        int64_t worst = -1;
+        for (int64_t i = 0; i < a->picked_count; i++) {
+            int64_t j = a->picked[i];
+            if (!a->task.forced[j] &&
+                (worst < 0 || a->usefulness[j] < a->usefulness[a->picked[worst]])) {
+                worst = i;
+            }
+        }
+        if (worst < 0) {
+            return;
+        }
+        int64_t j = a->picked[worst];
+        a->picked_count--;
+        memmove(a->picked + worst, a->picked + worst + 1,
+                (size_t)(a->picked_count - worst) * sizeof *a->picked);
+        a->open[j] = !out;
+        a->mask[j] = 0;
+    }
+}
+
+/* The choice a caller sees: the first k picked, scored by usefulness. */
+static void publish(attention *a) {
+    a->choice->count = 0;
+    for (int64_t i = 0; i < a->picked_count && i < a->task.k; i++) {
+        pare_choice_add(a->choice, a->picked[i], a->usefulness[a->picked[i]]);
+    }
+}
+
+/* Has the network learned what it can at this point? */
+static pare_status look(attention *a, bool *learned) {
+    pare_objective *objective = a->task.objective;
+    pare_metrics metrics = {0};
+    pare_status status =
+        objective->slots->evaluate(objective->self, a->mask, PARE_ROWS_VALIDATION, &metrics);
+    if (status != PARE_OK) {
+        return status;
+    }
+    if (metrics.rows == 0) {
+        *learned = true;
+        return PARE_OK;
+    }
+    double lead = metrics.score - metrics.null_score;
+    double error = isnan(metrics.score_error) ? 0 : metrics.score_error;
+    a->best_before = fmax(a->best_before, a->best_window);
+    a->best_window = lead;
+    bool gained = lead - a->best_before > learned_gain * lead;
+    *learned = lead > learned_errors * error && !gained;
+    return PARE_OK;
+}
+
+static pare_status warm_up(attention *a) {
+    pare_objective *objective = a->task.objective;
+    for (int i = 0; i < STEPS_PER_CALL; i++) {
+        double loss = 0;
+        pare_status status = objective->slots->step(objective->self, a->mask, &loss, NULL);
+        if (status != PARE_OK) {
+            return status;
+        }
+        a->step++;
+        set_loss(a, loss);
+        bool over = a->step >= a->warm_steps_most;
+        if (!over && a->step >= a->warm_steps - a->window_steps && a->step % a->window_steps == 0) {
+            bool learned = false;
+            status = look(a, &learned);
+            if (status != PARE_OK) {
+                return status;
+            }
+            over = learned && a->step >= a->warm_steps;
+        }
+        if (over) {
+            a->stage = STAGE_SELECT;
+            a->choice->stage = "select";
+            a->select_start = a->step;
+            start_phase(a);
+            return PARE_OK;
+        }
+    }
+    return PARE_OK;
+}
+
+/* After the last phase of a pass: replace, settle, or finish. */
+static void end_of_phases(attention *a) {
+    if (a->task.replace && a->round < REPLACE_ROUNDS) {
+        /* A sparse stretch first, so that usefulness is that of the chosen alone. */
+        a->stage = STAGE_SETTLE;
+        a->settle_step = 0;
+        return;
+    }
+    drop_least(a, a->picked_count - a->task.k, true);
+    publish(a);
+    a->stage = STAGE_DONE;
+}
+
+static pare_status select_steps(attention *a) {
+    pare_objective *objective = a->task.objective;
+    for (int i = 0; i < STEPS_PER_CALL; i++) {
+        double loss = 0;
+        phase_mask(a);
+        pare_status status = objective->slots->step(objective->self, a->mask, &loss, a->d_mask);
+        if (status != PARE_OK) {
+            return status;
+        }
+        note_usefulness(a);
+        logit_step(a);
+        a->step++;
+        a->phase_step++;
+        set_loss(a, loss);
+        if (a->step - a->select_start >= (a->phase + 1) * a->select_steps / a->phases) {
+            pick_best(a, a->task.picks_per_phase);
+            publish(a);
+            start_phase(a);
+            a->phase++;
+            if (a->phase >= a->phases || a->picked_count >= a->goal) {
+                end_of_phases(a);
+                return PARE_OK;
+            }
+        }
+    }
+    return PARE_OK;
+}
+
+/* Sparse stretch of a replacement round: only the picked, then the least useful tenth must win
+ * its place again. */
+static pare_status settle_steps(attention *a) {
+    pare_objective *objective = a->task.objective;
+    for (int64_t j = 0; j < objective->count; j++) {
+        if (a->open[j]) {
+            a->mask[j] = 0;
+        }
+    }
+    for (int i = 0; i < STEPS_PER_CALL && a->settle_step < a->settle_steps; i++) {
+        double loss = 0;
+        pare_status status = objective->slots->step(objective->self, a->mask, &loss, a->d_mask);
+        if (status != PARE_OK) {
+            return status;
+        }
+        note_usefulness(a);
+        a->settle_step++;
+        a->step++;
+        set_loss(a, loss);
+    }
+    if (a->settle_step < a->settle_steps) {
+        return PARE_OK;
+    }
+    a->round++;
+    int64_t again = (a->picked_count + 9) / 10;
+    drop_least(a, again, false);
+    a->stage = STAGE_SELECT;
+    a->choice->stage = "replace";
+    a->phase = 0;
+    a->phases = again;
+    int64_t phase_steps = a->select_steps / (a->goal > 0 ? a->goal : 1);
+    a->select_steps = again * (phase_steps > PHASE_STEPS_MIN ? phase_steps : PHASE_STEPS_MIN);
+    a->select_start = a->step;
+    start_phase(a);
+    return PARE_OK;
+}
+
+static pare_status attention_step(void *state, bool *done) {
+    attention *a = state;
+    pare_status status = PARE_OK;
+    switch (a->stage) {
+    case STAGE_WARM_UP:
+        status = warm_up(a);
+        break;
+    case STAGE_SELECT:
+        status = select_steps(a);
+        break;
+    case STAGE_SETTLE:
+        status = settle_steps(a);
+        break;
+    case STAGE_DONE:
+        break;
+    }
+    double planned = (double)(a->warm_steps + a->select_steps);
+    a->choice->fraction = fmin(0.999, (double)a->step / planned);
+    *done = status == PARE_OK && a->stage == STAGE_DONE;
+    return status;
+}
+
+static void attention_destroy(void *state) {
+    attention *a = state;
+    if (!a) {
+        return;
+    }
+    pare_context *ctx = a->task.ctx;
+    pare_free(ctx, a->picked);
+    pare_free(ctx, a->mask);
+    pare_free(ctx, a->d_mask);
+    pare_free(ctx, a->logit);
+    pare_free(ctx, a->first);
+    pare_free(ctx, a->second);
+    pare_free(ctx, a->usefulness);
+    pare_free(ctx, a->open);
+    pare_free(ctx, a);
+}
+
+/* Lays the run out: warm-up, phases, and how many to pick. */
+static void plan(attention *a) {
+    const pare_task *task = &a->task;
+    int64_t count = task->objective->count;
+    int64_t can = 0, forced = 0;
+    for (int64_t j = 0; j < count; j++) {
+        a->open[j] = !task->barred[j];
+        a->mask[j] = task->barred[j] ? 0.0f : 1.0f;
+        can += !task->barred[j];
+        forced += task->forced[j];
+    }
+    double more = a->sequential ? ceil((double)task->k * task->surplus) : (double)task->k;
+    a->goal = more < (double)can ? (int64_t)more : can;
+    a->task.picks_per_phase = a->sequential ? task->picks_per_phase : a->goal;
+    int64_t picks = a->goal - forced;
+    a->phases = (picks + a->task.picks_per_phase - 1) / a->task.picks_per_phase;
+
+    int64_t per_epoch = task->objective->steps_per_epoch;
+    double steps = fmax(1, round(task->epochs * (double)per_epoch));
+    double share = task->warm_up < 0 ? default_warm_up : task->warm_up;
+    a->warm_steps = (int64_t)(share * steps);
+    a->warm_steps_most =
+        task->warm_up < 0 && a->sequential ? (int64_t)(warm_up_cap * steps) : a->warm_steps;
+    a->window_steps = (int64_t)fmax(1, 0.05 * steps);
+    a->select_steps = (int64_t)steps - a->warm_steps;
+    if (a->select_steps < a->phases * PHASE_STEPS_MIN) {
+        a->select_steps = a->phases * PHASE_STEPS_MIN;
+    }
+    a->settle_steps = (int64_t)fmax(1, 0.05 * steps);
+    int64_t longest = a->warm_steps_most + 2 * a->select_steps;
+    a->trace_every = longest / PARE_TRACE_MAX + 1;
+    a->stage = a->warm_steps > 0 ? STAGE_WARM_UP : STAGE_SELECT;
+    a->choice->stage = a->warm_steps > 0 ? "warm-up" : "select";
+}
+
+static pare_status attention_create(const pare_task *task, pare_choice *choice, bool sequential,
+                                    void **out) {
+    *out = NULL;
+    pare_context *ctx = task->ctx;
+    int64_t count = task->objective->count;
+    attention *a = NULL;
+    pare_status status = pare_alloc_zero(ctx, 1, sizeof *a, &a);
+    if (status != PARE_OK) {
+        return status;
+    }
+    a->task = *task;
+    a->choice = choice;
+    a->sequential = sequential;
+    a->loss = NAN;
+    a->best_before = -INFINITY;
+    a->best_window = -INFINITY;
+    const struct {
+        void *array;
+        size_t size;
+    } arrays[] = {{&a->picked, sizeof *a->picked},         {&a->mask, sizeof *a->mask},
+                  {&a->d_mask, sizeof *a->d_mask},         {&a->logit, sizeof *a->logit},
+                  {&a->first, sizeof *a->first},           {&a->second, sizeof *a->second},
+                  {&a->usefulness, sizeof *a->usefulness}, {&a->open, sizeof *a->open}};
+    for (size_t i = 0; i < sizeof arrays / sizeof arrays[0]; i++) {
+        status = pare_alloc_zero(ctx, count, arrays[i].size, arrays[i].array);
+        if (status != PARE_OK) {
+            goto fail;
+        }
+    }
+    plan(a);
+    for (int64_t j = 0; j < count; j++) {
+        if (task->forced[j]) {
+            pick(a, j);
+        }
+    }
+    publish(a);
+    if (a->picked_count >= a->goal) {
+        a->stage = STAGE_DONE;
+    }
+    pare_objective *objective = task->objective;
+    status = objective->slots->reset(objective->self, task->seed, a->warm_steps + a->select_steps);
+    if (status != PARE_OK) {
+        goto fail;
+    }
+    *out = a;
+    return PARE_OK;
+fail:
+    attention_destroy(a);
+    return status;
+}
+
+static pare_status sequential_create(const pare_task *task, pare_choice *choice, void **out) {
+    return attention_create(task, choice, true, out);
+}
+
+static pare_status lly_create(const pare_task *task, pare_choice *choice, void **out) {
+    return attention_create(task, choice, false, out);
+}
+
+static pare_status attention_visit(void *state, const pare_visitor *visitor) {
+    attention *a = state;
+    int64_t count = a->task.objective->count;
+    int64_t vector = count * (int64_t)sizeof(float);
+    const struct {
+        void *data;
+        int64_t length;
+    } parts[] = {
+        {&a->picked_count, sizeof a->picked_count},
+        {a->picked, count * (int64_t)sizeof *a->picked},
+        {a->mask, vector},
+        {a->logit, vector},
+        {a->first, vector},
+        {a->second, vector},
+        {a->usefulness, count * (int64_t)sizeof *a->usefulness},
+        {a->open, count},
+        {&a->stage, sizeof a->stage},
+        {&a->step, sizeof a->step},
+        {&a->best_before, sizeof a->best_before},
+        {&a->best_window, sizeof a->best_window},
+        {&a->select_steps, sizeof a->select_steps},
+        {&a->select_start, sizeof a->select_start},
+        {&a->phases, sizeof a->phases},
+        {&a->phase, sizeof a->phase},
+        {&a->phase_step, sizeof a->phase_step},
+        {&a->settle_step, sizeof a->settle_step},
+        {&a->round, sizeof a->round},
+        {&a->loss, sizeof a->loss},
+    };
+    for (size_t i = 0; i < sizeof parts / sizeof parts[0]; i++) {
+        pare_status status = visitor->bytes(visitor->user, parts[i].data, parts[i].length);
+        if (status != PARE_OK) {
+            return status;
+        }
+    }
+    return PARE_OK;
+}
+
+const pare_method pare_method_sequential_attention = {
+    .name = "sequential-attention",
+    .create = sequential_create,
+    .step = attention_step,
+    .visit = attention_visit,
+    .destroy = attention_destroy,
+};
+
+const pare_method pare_method_lly = {
+    .name = "lly",
+    .create = lly_create,
+    .step = attention_step,
+    .visit = attention_visit,
+    .destroy = attention_destroy,
+};
