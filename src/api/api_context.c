@@ -53,6 +53,9 @@ void pare_context_destroy(pare_context *ctx) {
     }
     pare_pool_destroy(ctx->pool);
     pare_free(ctx, ctx->info);
+    for (int64_t i = 0; i < ctx->warnings; i++) {
+        pare_free(ctx, ctx->warning[i]);
+    }
     pare_allocator allocator = ctx->allocator;
     allocator.release(allocator.user, ctx);
 }

@@ -26,15 +26,22 @@ pare_status pare_fail(pare_context *ctx, pare_status status, const char *format,
 }
 
 void pare_warn(pare_context *ctx, const char *format, ...) {
-    if (!ctx->on_warning) {
-        return;
-    }
     char text[PARE_MESSAGE_SIZE];
     va_list arguments;
     va_start(arguments, format);
     vsnprintf(text, sizeof text, format, arguments);
     va_end(arguments);
-    ctx->on_warning(ctx->warning_user, text);
+    char *copy = NULL;
+    if (ctx->warnings < PARE_WARNINGS_MAX) {
+        copy = ctx->allocator.allocate(ctx->allocator.user, strlen(text) + 1, PARE_ALIGNMENT);
+    }
+    if (copy) {
+        memcpy(copy, text, strlen(text) + 1);
+        ctx->warning[ctx->warnings++] = copy;
+    }
+    if (ctx->on_warning) {
+        ctx->on_warning(ctx->warning_user, text);
+    }
 }
 
 bool pare_checked_multiply(int64_t a, int64_t b, int64_t *out) {
@@ -54,9 +61,8 @@ pare_status pare_alloc(pare_context *ctx, int64_t count, size_t size, void *out)
         return pare_fail(ctx, PARE_ERROR_MEMORY, "out of memory: %lld items of %zu bytes asked for",
                          (long long)count, size);
     }
-    void *memory = ctx->allocator.allocate(ctx->allocator.user,
-                                           bytes > 0 ? (size_t)bytes : (size_t)PARE_ALIGNMENT,
-                                           PARE_ALIGNMENT);
+    void *memory = ctx->allocator.allocate(
+        ctx->allocator.user, bytes > 0 ? (size_t)bytes : (size_t)PARE_ALIGNMENT, PARE_ALIGNMENT);
     if (!memory) {
         return pare_fail(ctx, PARE_ERROR_MEMORY, "out of memory: %.1f MB asked for",
                          (double)bytes / 1e6);

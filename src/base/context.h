@@ -6,7 +6,7 @@
 
 #include <stdarg.h>
 
-enum { PARE_MESSAGE_SIZE = 1024, PARE_ALIGNMENT = 64 };
+enum { PARE_MESSAGE_SIZE = 1024, PARE_ALIGNMENT = 64, PARE_WARNINGS_MAX = 32 };
 
 struct pare_pool;    /* platform/threads.h */
 struct pare_kernels; /* kernels/kernels.h */
@@ -16,6 +16,8 @@ struct pare_context {
     char message[PARE_MESSAGE_SIZE];
     pare_warning_fn on_warning;
     void *warning_user;
+    int64_t warnings; /* sentences kept for the record of a selection; later ones only pass */
+    char *warning[PARE_WARNINGS_MAX];
     int64_t threads;                    /* as asked for: 0 = one per core */
     struct pare_pool *pool;             /* set by api/, borrowed by all below */
     const struct pare_kernels *kernels; /* set by api/ */
@@ -27,7 +29,7 @@ struct pare_context {
 pare_status pare_fail(pare_context *ctx, pare_status status, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 
-/* Passes a sentence to the caller's warning function, if there is one. */
+/* Keeps a sentence for the record and passes it to the caller's warning function, if any. */
 void pare_warn(pare_context *ctx, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
 /*

@@ -114,8 +114,7 @@ void pare_options_clear(pare_options *options);
 pare_status pare_options_set(pare_options *options, const char *name,
                              const char *value) PARE_MUST_CHECK;
 /* Appends the value of the index-th option as text to buffer[size]; for TEXT the text itself. */
-const char *pare_options_get(const pare_options *options, int64_t index, char *buffer,
-                             size_t size);
+const char *pare_options_get(const pare_options *options, int64_t index, char *buffer, size_t size);
 /* The index of an option by name, -1 if there is none. */
 int64_t pare_option_index(const char *name);
 /* Name of entry `index` of a CHOICE option, copied to buffer. */

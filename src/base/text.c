@@ -44,8 +44,8 @@ void pare_text_append(pare_text *text, const char *format, ...) {
         pare_text_append_bytes(text, small, length);
         return;
     }
-    text->status = pare_grow(text->ctx, text->length + length + 1, 1, &text->capacity,
-                             &text->bytes);
+    text->status =
+        pare_grow(text->ctx, text->length + length + 1, 1, &text->capacity, &text->bytes);
     if (text->status != PARE_OK) {
         return;
     }

@@ -9,6 +9,8 @@
 /* Seconds of a clock that never goes back, and CPU seconds of this process, all threads. */
 double pare_clock_seconds(void);
 double pare_cpu_seconds(void);
+/* CPU seconds of the calling thread. */
+double pare_thread_cpu_seconds(void);
 /* Peak resident memory of this process in bytes, 0 if unknown. */
 int64_t pare_peak_memory(void);
 
@@ -45,8 +47,7 @@ typedef struct pare_output {
     char *temporary; /* NULL for standard output */
 } pare_output;
 
-pare_status pare_output_open(pare_context *ctx, const char *path,
-                             pare_output *out) PARE_MUST_CHECK;
+pare_status pare_output_open(pare_context *ctx, const char *path, pare_output *out) PARE_MUST_CHECK;
 pare_status pare_output_commit(pare_output *out) PARE_MUST_CHECK;
 /* Does nothing after a commit. */
 void pare_output_abandon(pare_output *out);

@@ -17,10 +17,10 @@ typedef struct pare_task {
     const uint8_t *forced;     /* (count): 1 = must be chosen; they come first, in number order */
     const uint8_t *barred;     /* (count): 1 = must not be chosen */
     int64_t picks_per_phase;
-    double epochs; /* of the whole selection phase, for methods that train */
-    double warm_up;            /* share of the steps; < 0: 0.1, extended while nothing is learned */
-    double mask_rate;          /* learning rate of the logits; 0: default */
-    double surplus;            /* >= 1 */
+    double epochs;    /* of the whole selection phase, for methods that train */
+    double warm_up;   /* share of the steps; < 0: 0.1, extended while nothing is learned */
+    double mask_rate; /* learning rate of the logits; 0: default */
+    double surplus;   /* >= 1 */
     bool replace;
     uint64_t seed;
 } pare_task;

@@ -7,24 +7,20 @@
 
 #include "base/context.h"
 
-typedef enum pare_rows {
-    PARE_ROWS_TRAIN,
-    PARE_ROWS_VALIDATION,
-    PARE_ROWS_TEST
-} pare_rows;
+typedef enum pare_rows { PARE_ROWS_TRAIN, PARE_ROWS_VALIDATION, PARE_ROWS_TEST } pare_rows;
 
 /* What evaluate measures over a set of rows; weights of rows are respected. */
 typedef struct pare_metrics {
-    double loss;  /* mean loss of the objective's own kind, lower is better */
-    double score; /* accuracy for classes, R squared for real targets; higher is better */
+    double loss;        /* mean loss of the objective's own kind, lower is better */
+    double score;       /* accuracy for classes, R squared for real targets; higher is better */
     double score_error; /* standard error of score over the rows; NaN if unknown */
     double null_score;  /* score of the best constant answer: the commonest training class, or 0 */
     int64_t rows;
 } pare_metrics;
 
 typedef enum pare_gain_kind {
-    PARE_GAIN_EXACT,  /* decrease of the loss by refitting with the candidate added */
-    PARE_GAIN_FILTER  /* a score of each candidate alone: `selected` is ignored */
+    PARE_GAIN_EXACT, /* decrease of the loss by refitting with the candidate added */
+    PARE_GAIN_FILTER /* a score of each candidate alone: `selected` is ignored */
 } pare_gain_kind;
 
 /* One function for both directions: the owner lists its state, the visitor reads or writes it. */
@@ -50,8 +46,7 @@ typedef struct pare_objective_slots {
     pare_status (*evaluate)(void *self, const float *mask, pare_rows rows, pare_metrics *out);
 
     /* gain: (count), of adding each candidate to the selected; >= 0; selected ones get 0. */
-    pare_status (*gains)(void *self, int64_t selected_count, const int64_t *selected,
-                         double *gain);
+    pare_status (*gains)(void *self, int64_t selected_count, const int64_t *selected, double *gain);
 
     /* Refits on exactly the selected candidates. Metrics then come from evaluate. For exact models
      * the call after one more selected candidate is incremental. */

@@ -11,17 +11,17 @@
 typedef struct pare_comparison {
     double validation_score, validation_loss;
     double test_score, test_loss;
-    double seconds;     /* wall */
+    double seconds; /* wall */
     double cpu_seconds;
     int64_t candidates; /* it was trained on */
 } pare_comparison;
 
 typedef struct pare_item {
-    int64_t candidate;  /* number in the dataset */
+    int64_t candidate; /* number in the dataset */
     char *name;
-    double score;       /* of the method, at its choice */
-    int64_t columns;    /* columns of the table that belong to it (1, or the size of a group) */
-    char **column;      /* (columns) their names: what `apply` copies */
+    double score;    /* of the method, at its choice */
+    int64_t columns; /* columns of the table that belong to it (1, or the size of a group) */
+    char **column;   /* (columns) their names: what `apply` copies */
     int64_t pixel_row, pixel_column; /* IDX images; else -1 */
 } pare_item;
 
@@ -30,9 +30,9 @@ struct pare_selection {
     bool stopped; /* before its end */
 
     int64_t count;
-    pare_item *item;  /* (count) in order of choice */
-    int64_t *number;  /* (count) item[i].candidate, for pare_selection_items */
-    int64_t wanted;   /* k asked for; 0: auto */
+    pare_item *item; /* (count) in order of choice */
+    int64_t *number; /* (count) item[i].candidate, for pare_selection_items */
+    int64_t wanted;  /* k asked for; 0: auto */
 
     /* Path: validation score with the first path_count[i] choices; ascending counts. */
     int64_t path_points;
@@ -51,11 +51,11 @@ struct pare_selection {
     char *method, *model, *task; /* task: "binary", "multiclass", "regression" */
     char *score_name;            /* "accuracy", "R squared" */
     char *data_source, *data_summary;
-    char *data_checksum;         /* 16 hex digits */
+    char *data_checksum; /* 16 hex digits */
     int64_t rows, candidates, validation_rows, test_rows, classes, outputs;
     int64_t target_columns;
-    char **target_name; /* (target_columns) */
-    char *weight_name;  /* or NULL */
+    char **target_name;    /* (target_columns) */
+    char *weight_name;     /* or NULL */
     int64_t height, width; /* IDX images */
     char *version;         /* of the library */
     double seconds_reading, seconds_selecting, cpu_selecting;

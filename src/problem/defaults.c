@@ -1,0 +1,60 @@
+#include "problem/defaults.h"
+
+#include <math.h>
+
+/* A selection takes about this many steps, but never fewer epochs than the floor. */
+static const double select_steps = 4000;
+static const double select_epochs_least = 20;
+static const double refit_steps = 4000;
+static const double refit_epochs_least = 20;
+static const double epochs_most = 400;
+
+int64_t pare_default_model(const pare_options *options) {
+    if (options->model != PARE_MODEL_AUTO) {
+        return options->model;
+    }
+    switch (options->method) {
+    case PARE_METHOD_OMP:
+    case PARE_METHOD_GROUP_LASSO:
+    case PARE_METHOD_SEQUENTIAL_LASSO:
+    case PARE_METHOD_RFE:
+        return PARE_MODEL_LINEAR;
+    default:
+        return PARE_MODEL_MLP;
+    }
+}
+
+static double epochs_for(double rows, double batch, double steps, double least) {
+    double per_epoch = ceil(rows / batch);
+    return fmin(epochs_most, fmax(least, ceil(steps / per_epoch)));
+}
+
+pare_network_options pare_select_settings(const pare_dataset *train, const pare_options *options,
+                                          double *epochs) {
+    double rows = (double)train->train_count;
+    int64_t batch = options->batch > 0 ? options->batch : rows < 20000 ? 64 : 349;
+    *epochs = options->epochs > 0
+                  ? options->epochs
+                  : epochs_for(rows, (double)batch, select_steps, select_epochs_least);
+    return (pare_network_options){
+        .model = pare_default_model(options),
+        .batch = batch,
+        .rate = options->learning_rate > 0 ? options->learning_rate : 1e-3,
+        .schedule = options->schedule,
+    };
+}
+
+pare_network_options pare_refit_settings(const pare_dataset *train, const pare_options *options,
+                                         double *epochs) {
+    double rows = (double)train->train_count;
+    int64_t batch = rows < 20000 ? 64 : 256;
+    *epochs = options->refit_epochs > 0
+                  ? options->refit_epochs
+                  : epochs_for(rows, (double)batch, refit_steps, refit_epochs_least);
+    return (pare_network_options){
+        .model = pare_default_model(options),
+        .batch = batch,
+        .rate = 2e-3,
+        .schedule = PARE_SCHEDULE_COSINE,
+    };
+}
