@@ -1,5 +1,6 @@
 #include "problem/compare.h"
 #include "base/random.h"
+#include "platform/system.h"
 #include "platform/threads.h"
 #include "problem/defaults.h"
 

@@ -1,5 +1,6 @@
 #include "problem/selector.h"
 #include "base/text.h"
+#include "platform/system.h"
 #include "problem/defaults.h"
 
 #include <math.h>

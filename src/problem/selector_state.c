@@ -3,6 +3,7 @@
  * version, then what the method and the objective list through their visit slots.
  */
 #include "base/text.h"
+#include "platform/system.h"
 #include "problem/selector.h"
 
 #include <string.h>
