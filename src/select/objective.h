@@ -59,8 +59,9 @@ typedef struct pare_objective_slots {
      * lambda[j] * |W_j| (proximal step scaled by the current learning rate). lambda: (count). */
     pare_status (*shrink)(void *self, const float *lambda);
 
-    /* Drops: gain-like loss increase of removing each selected candidate from the fit of
-     * `selected`; loss: (selected_count). Exact models only; used by swap steps. */
+    /* loss: (selected_count), increase of the mean loss when that one of the selected candidates is
+     * removed and the others stay. Exact models refit without it (training rows); networks keep
+     * their parameters (validation rows if there are any, else training rows). */
     pare_status (*losses)(void *self, int64_t selected_count, const int64_t *selected,
                           double *loss);
 

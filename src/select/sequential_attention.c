@@ -7,9 +7,11 @@
  * largest logit is chosen, and logits and their moments start again from 0. Three measured
  * departures from the published code (docs/method.md has the numbers):
  *  - the warm-up goes on while the validation score shows that the network has not learned yet;
- *  - `surplus` * k are chosen, then those with the smallest first-order effect on the loss,
- *    the running mean of |dL/dm_j|, are dropped to k;
- *  - with `replace`, the least useful choices are put back and must win their place again.
+ *  - `surplus` * k are chosen; then the network settles on the chosen alone, and those whose
+ *    removal costs least are dropped, a few at a time, until k are left;
+ *  - with `replace`, the least useful tenth is put back and must win its place again.
+ * What a removal costs is the objective's `losses`, or where it has none the running mean of the
+ * first-order effect |dL/dm_j| (the mask of a chosen candidate is 1).
  */
 #include "select/method.h"
 #include "kernels/kernels.h"
@@ -17,7 +19,7 @@
 #include <math.h>
 #include <string.h>
 
-enum { STEPS_PER_CALL = 16, PHASE_STEPS_MIN = 4, REPLACE_ROUNDS = 3, WINDOWS_MAX = 64 };
+enum { STEPS_PER_CALL = 16, PHASE_STEPS_MIN = 4, REPLACE_ROUNDS = 3, DROP_ROUNDS = 8 };
 
 /* Measured: docs/method.md, "settings". */
 static const double default_mask_rate = 1e-2;
@@ -30,6 +32,10 @@ static const double learned_errors = 2.0;
 static const double learned_gain = 0.05;
 /* Running mean of |dL/dm_j|: share of the newest step. */
 static const double usefulness_rate = 0.02;
+/* Steps on the chosen alone while dropping, as a share of those of the phases; and where nothing
+ * is dropped, only to score. */
+static const double settle_share = 0.2;
+static const double settle_share_score = 0.05;
 
 typedef enum attention_stage {
     STAGE_WARM_UP,
@@ -50,7 +56,8 @@ typedef struct attention {
     float *logit;       /* (count) */
     float *first;       /* (count) Adam's moments of the logits */
     float *second;      /* (count) */
-    double *usefulness; /* (count) running mean of |dL/dm_j| */
+    double *usefulness; /* (count) of the picked: cost of removal, or running mean of |dL/dm_j| */
+    double *cost;       /* (goal) scratch of measure */
     uint8_t *open;      /* (count) can still be picked */
 
     attention_stage stage;
@@ -64,8 +71,9 @@ typedef struct attention {
     int64_t phases, phase;
     int64_t phase_step; /* steps inside the phase */
     int64_t settle_step, settle_steps;
-    int64_t round; /* of replacement */
-    double loss;   /* running mean */
+    int64_t round;       /* of replacement */
+    int64_t drop_rounds; /* left */
+    double loss;         /* running mean */
     int64_t trace_every;
 } attention;
 
@@ -253,17 +261,19 @@ static pare_status warm_up(attention *a) {
     return PARE_OK;
 }
 
-/* After the last phase of a pass: replace, settle, or finish. */
+/* After the last phase of a pass the network settles on the chosen alone; what follows depends on
+ * whether a round of replacement is due. */
 static void end_of_phases(attention *a) {
-    if (a->task.replace && a->round < REPLACE_ROUNDS) {
-        /* A sparse stretch first, so that usefulness is that of the chosen alone. */
-        a->stage = STAGE_SETTLE;
-        a->settle_step = 0;
-        return;
+    int64_t drop = a->picked_count - a->task.k;
+    a->stage = STAGE_SETTLE;
+    a->choice->stage = "settle";
+    a->settle_step = 0;
+    a->drop_rounds = drop < 1 ? 1 : drop < DROP_ROUNDS ? drop : DROP_ROUNDS;
+    double share = drop > 0 ? settle_share : settle_share_score;
+    a->settle_steps = 1 + (int64_t)(share * (double)a->select_steps) / a->drop_rounds;
+    for (int64_t j = 0; j < a->task.objective->count; j++) {
+        a->mask[j] = a->open[j] ? 0 : a->mask[j];
     }
-    drop_least(a, a->picked_count - a->task.k, true);
-    publish(a);
-    a->stage = STAGE_DONE;
 }
 
 static pare_status select_steps(attention *a) {
@@ -294,15 +304,37 @@ static pare_status select_steps(attention *a) {
     return PARE_OK;
 }
 
-/* Sparse stretch of a replacement round: only the picked, then the least useful tenth must win
- * its place again. */
-static pare_status settle_steps(attention *a) {
+/* Cost of removing each of the picked, into usefulness, if the objective can tell. */
+static pare_status measure(attention *a) {
     pare_objective *objective = a->task.objective;
-    for (int64_t j = 0; j < objective->count; j++) {
-        if (a->open[j]) {
-            a->mask[j] = 0;
-        }
+    if (!objective->slots->losses) {
+        return PARE_OK;
     }
+    pare_status status =
+        objective->slots->losses(objective->self, a->picked_count, a->picked, a->cost);
+    for (int64_t i = 0; status == PARE_OK && i < a->picked_count; i++) {
+        a->usefulness[a->picked[i]] = a->cost[i];
+    }
+    return status;
+}
+
+/* The least useful tenth goes back among the open, and phases follow to fill its places. */
+static void replace_some(attention *a) {
+    int64_t again = (a->picked_count + 9) / 10;
+    int64_t phase_steps = a->select_steps / a->phases;
+    a->round++;
+    drop_least(a, again, false);
+    a->stage = STAGE_SELECT;
+    a->choice->stage = "replace";
+    a->phase = 0;
+    a->phases = a->goal > a->picked_count ? a->goal - a->picked_count : 1;
+    a->select_steps = a->phases * (phase_steps > PHASE_STEPS_MIN ? phase_steps : PHASE_STEPS_MIN);
+    a->select_start = a->step;
+    start_phase(a);
+}
+
+static pare_status settle(attention *a) {
+    pare_objective *objective = a->task.objective;
     for (int i = 0; i < STEPS_PER_CALL && a->settle_step < a->settle_steps; i++) {
         double loss = 0;
         pare_status status = objective->slots->step(objective->self, a->mask, &loss, a->d_mask);
@@ -317,17 +349,20 @@ static pare_status settle_steps(attention *a) {
     if (a->settle_step < a->settle_steps) {
         return PARE_OK;
     }
-    a->round++;
-    int64_t again = (a->picked_count + 9) / 10;
-    drop_least(a, again, false);
-    a->stage = STAGE_SELECT;
-    a->choice->stage = "replace";
-    a->phase = 0;
-    a->phases = again;
-    int64_t phase_steps = a->select_steps / (a->goal > 0 ? a->goal : 1);
-    a->select_steps = again * (phase_steps > PHASE_STEPS_MIN ? phase_steps : PHASE_STEPS_MIN);
-    a->select_start = a->step;
-    start_phase(a);
+    pare_status status = measure(a);
+    if (status != PARE_OK) {
+        return status;
+    }
+    if (a->task.replace && a->round < REPLACE_ROUNDS) {
+        replace_some(a);
+        return PARE_OK;
+    }
+    drop_least(a, (a->picked_count - a->task.k + a->drop_rounds - 1) / a->drop_rounds, true);
+    a->settle_step = 0;
+    if (--a->drop_rounds == 0 || a->picked_count <= a->task.k) {
+        publish(a);
+        a->stage = STAGE_DONE;
+    }
     return PARE_OK;
 }
 
@@ -342,12 +377,12 @@ static pare_status attention_step(void *state, bool *done) {
         status = select_steps(a);
         break;
     case STAGE_SETTLE:
-        status = settle_steps(a);
+        status = settle(a);
         break;
     case STAGE_DONE:
         break;
     }
-    double planned = (double)(a->warm_steps + a->select_steps);
+    double planned = (double)a->warm_steps + (1 + settle_share) * (double)a->select_steps;
     a->choice->fraction = fmin(0.999, (double)a->step / planned);
     *done = status == PARE_OK && a->stage == STAGE_DONE;
     return status;
@@ -366,6 +401,7 @@ static void attention_destroy(void *state) {
     pare_free(ctx, a->first);
     pare_free(ctx, a->second);
     pare_free(ctx, a->usefulness);
+    pare_free(ctx, a->cost);
     pare_free(ctx, a->open);
     pare_free(ctx, a);
 }
@@ -398,7 +434,6 @@ static void plan(attention *a) {
     if (a->select_steps < a->phases * PHASE_STEPS_MIN) {
         a->select_steps = a->phases * PHASE_STEPS_MIN;
     }
-    a->settle_steps = (int64_t)fmax(1, 0.05 * steps);
     int64_t longest = a->warm_steps_most + 2 * a->select_steps;
     a->trace_every = longest / PARE_TRACE_MAX + 1;
     a->stage = a->warm_steps > 0 ? STAGE_WARM_UP : STAGE_SELECT;
@@ -424,10 +459,15 @@ static pare_status attention_create(const pare_task *task, pare_choice *choice, 
     const struct {
         void *array;
         size_t size;
-    } arrays[] = {{&a->picked, sizeof *a->picked},         {&a->mask, sizeof *a->mask},
-                  {&a->d_mask, sizeof *a->d_mask},         {&a->logit, sizeof *a->logit},
-                  {&a->first, sizeof *a->first},           {&a->second, sizeof *a->second},
-                  {&a->usefulness, sizeof *a->usefulness}, {&a->open, sizeof *a->open}};
+    } arrays[] = {{&a->picked, sizeof *a->picked},
+                  {&a->mask, sizeof *a->mask},
+                  {&a->d_mask, sizeof *a->d_mask},
+                  {&a->logit, sizeof *a->logit},
+                  {&a->first, sizeof *a->first},
+                  {&a->second, sizeof *a->second},
+                  {&a->usefulness, sizeof *a->usefulness},
+                  {&a->cost, sizeof *a->cost},
+                  {&a->open, sizeof *a->open}};
     for (size_t i = 0; i < sizeof arrays / sizeof arrays[0]; i++) {
         status = pare_alloc_zero(ctx, count, arrays[i].size, arrays[i].array);
         if (status != PARE_OK) {
@@ -490,6 +530,8 @@ static pare_status attention_visit(void *state, const pare_visitor *visitor) {
         {&a->phase, sizeof a->phase},
         {&a->phase_step, sizeof a->phase_step},
         {&a->settle_step, sizeof a->settle_step},
+        {&a->settle_steps, sizeof a->settle_steps},
+        {&a->drop_rounds, sizeof a->drop_rounds},
         {&a->round, sizeof a->round},
         {&a->loss, sizeof a->loss},
     };
