@@ -58,6 +58,10 @@ void pare_graph_dropout(pare_graph *graph, float share);
 /* last */
 pare_status pare_graph_finish(pare_graph *graph, pare_loss loss) PARE_MUST_CHECK;
 
+/* Makes room for sparse training batches of up to `nonzeros` entries; call it before the first
+ * such call of train (predict needs none). */
+pare_status pare_graph_reserve_sparse(pare_graph *graph, int64_t nonzeros) PARE_MUST_CHECK;
+
 /* Fresh parameters: He-uniform weights, zero biases; resets running statistics and counters. */
 void pare_graph_init(pare_graph *graph, uint64_t seed);
 
@@ -103,8 +107,7 @@ typedef struct pare_optimizer {
 } pare_optimizer;
 
 pare_status pare_optimizer_init(pare_context *ctx, pare_optimizer_kind kind, int64_t count,
-                                float momentum, float decay,
-                                pare_optimizer *out) PARE_MUST_CHECK;
+                                float momentum, float decay, pare_optimizer *out) PARE_MUST_CHECK;
 void pare_optimizer_reset(pare_optimizer *optimizer);
 void pare_optimizer_clear(pare_optimizer *optimizer);
 /* One step of size `rate` on parameters (count) with gradient (count). */

@@ -1,0 +1,112 @@
+#include "platform/system.h"
+#include "report/report.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+int64_t pare_selection_count(const pare_selection *selection) {
+    return selection->count;
+}
+
+const int64_t *pare_selection_items(const pare_selection *selection) {
+    return selection->number;
+}
+
+const char *pare_selection_name(const pare_selection *selection, int64_t rank) {
+    return rank >= 0 && rank < selection->count ? selection->item[rank].name : NULL;
+}
+
+double pare_selection_score(const pare_selection *selection, int64_t rank) {
+    return rank >= 0 && rank < selection->count ? selection->item[rank].score : (double)NAN;
+}
+
+bool pare_selection_stopped(const pare_selection *selection) {
+    return selection->stopped;
+}
+
+double pare_selection_metric(const pare_selection *selection, const char *which, const char *rows) {
+    const struct {
+        const char *name;
+        const pare_comparison *comparison;
+    } models[] = {
+        {"chosen", &selection->chosen}, {"all", &selection->all}, {"random", &selection->random}};
+    for (size_t i = 0; which && rows && i < sizeof models / sizeof models[0]; i++) {
+        if (strcmp(models[i].name, which) == 0) {
+            return strcmp(rows, "validation") == 0 ? models[i].comparison->validation_score
+                   : strcmp(rows, "test") == 0     ? models[i].comparison->test_score
+                                                   : (double)NAN;
+        }
+    }
+    return (double)NAN;
+}
+
+double pare_selection_path(const pare_selection *selection, int64_t count) {
+    for (int64_t i = 0; i < selection->path_points; i++) {
+        if (selection->path_count[i] == count) {
+            return selection->path_score[i];
+        }
+    }
+    return (double)NAN;
+}
+
+pare_status pare_selection_text(pare_selection *selection, const char **out) {
+    *out = NULL;
+    pare_text text = {.ctx = selection->ctx};
+    pare_report_text(selection, &text);
+    if (text.status != PARE_OK) {
+        pare_status status = text.status;
+        pare_text_clear(&text);
+        return status;
+    }
+    pare_free(selection->ctx, selection->text);
+    selection->text = text.bytes;
+    *out = selection->text;
+    return PARE_OK;
+}
+
+/* Renders the whole document first, so that a failure leaves the file untouched. */
+static pare_status write_document(const pare_selection *selection, const char *path,
+                                  pare_status (*render)(const pare_selection *, pare_text *)) {
+    pare_context *ctx = selection->ctx;
+    if (!path || !path[0]) {
+        return pare_fail(ctx, PARE_ERROR_ARGUMENT, "the output needs a file name");
+    }
+    pare_text text = {.ctx = ctx};
+    pare_output output = {0};
+    pare_status status = render(selection, &text);
+    if (status != PARE_OK) {
+        goto fail;
+    }
+    status = pare_output_open(ctx, path, &output);
+    if (status != PARE_OK) {
+        goto fail;
+    }
+    (void)fwrite(text.bytes, 1, (size_t)text.length, output.file); /* commit reports a failure */
+    status = pare_output_commit(&output);
+fail:
+    pare_output_abandon(&output);
+    pare_text_clear(&text);
+    return status;
+}
+
+pare_status pare_selection_save(const pare_selection *selection, const char *path) {
+    return write_document(selection, path, pare_report_json);
+}
+
+pare_status pare_selection_report(const pare_selection *selection, const char *path) {
+    return write_document(selection, path, pare_report_html);
+}
+
+pare_status pare_selection_load(pare_context *ctx, const char *path, pare_selection **out) {
+    return pare_report_read_json(ctx, path, out);
+}
+
+pare_status pare_selection_apply(const pare_selection *selection, const char *in,
+                                 const char *out) {
+    return pare_report_apply(selection, in, out);
+}
+
+void pare_selection_destroy(pare_selection *selection) {
+    pare_selection_free(selection);
+}

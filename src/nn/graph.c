@@ -1,0 +1,271 @@
+#include "nn/operator.h"
+
+#include <string.h>
+
+int64_t pare_padded(int64_t n) {
+    return n < 0 || n > INT64_MAX - PARE_NN_PAD ? -1
+                                                : (n + PARE_NN_PAD - 1) / PARE_NN_PAD * PARE_NN_PAD;
+}
+
+int64_t pare_product(int64_t a, int64_t b) {
+    int64_t product = 0;
+    return pare_checked_multiply(a, b, &product) ? product : -1;
+}
+
+pare_status pare_graph_create(pare_context *ctx, int64_t width, int64_t candidates,
+                              const int64_t *candidate_start, int64_t batch, pare_graph **out) {
+    *out = NULL;
+    if (width < 1 || candidates < 1 || batch < 1) {
+        return pare_fail(ctx, PARE_ERROR_ARGUMENT,
+                         "a network needs features, candidates and rows in a batch; got %lld, "
+                         "%lld and %lld",
+                         (long long)width, (long long)candidates, (long long)batch);
+    }
+    pare_graph *graph = NULL;
+    pare_status status = pare_alloc_zero(ctx, 1, sizeof *graph, &graph);
+    if (status != PARE_OK) {
+        return status;
+    }
+    graph->ctx = ctx;
+    graph->width = width;
+    graph->candidates = candidates;
+    graph->candidate_start = candidate_start;
+    graph->batch = batch;
+    *out = graph;
+    return PARE_OK;
+}
+
+void pare_graph_destroy(pare_graph *graph) {
+    if (!graph) {
+        return;
+    }
+    pare_free(graph->ctx, graph->transpose.start);
+    pare_free(graph->ctx, graph->transpose.row);
+    pare_free(graph->ctx, graph->transpose.value);
+    pare_free(graph->ctx, graph->arena);
+    pare_free(graph->ctx, graph->operators);
+    pare_free(graph->ctx, graph);
+}
+
+/* The first failure counts; what fails after it is a consequence. */
+static void remember(pare_graph *graph, pare_status status) {
+    if (graph->status == PARE_OK) {
+        graph->status = status;
+        memcpy(graph->message, graph->ctx->message, sizeof graph->message);
+    }
+}
+
+int64_t pare_graph_width(const pare_graph *graph) {
+    return graph->count > 0 ? graph->operators[graph->count - 1].outputs : graph->width;
+}
+
+void pare_graph_append(pare_graph *graph, const pare_operator *op) {
+    if (graph->status != PARE_OK) {
+        return;
+    }
+    if ((graph->count == 0) != (op->kind == &pare_operator_input) || graph->arena ||
+        op->outputs < 0) {
+        remember(graph, pare_fail(graph->ctx, PARE_ERROR_ARGUMENT,
+                                  "network layer %lld (%s): layers have at least one output, the "
+                                  "input layer comes first and once, none follows the loss",
+                                  (long long)graph->count, op->kind->name));
+        return;
+    }
+    if (op->parameters < 0 || op->states < 0 || op->scratches < 0) {
+        remember(graph, pare_fail(graph->ctx, PARE_ERROR_MEMORY,
+                                  "out of memory: network layer %lld (%s) is beyond the address "
+                                  "range",
+                                  (long long)graph->count, op->kind->name));
+        return;
+    }
+    pare_status status =
+        pare_grow(graph->ctx, graph->count + 1, sizeof *op, &graph->capacity, &graph->operators);
+    if (status != PARE_OK) {
+        remember(graph, status);
+        return;
+    }
+    int64_t inputs = pare_graph_width(graph);
+    pare_operator *added = &graph->operators[graph->count];
+    *added = *op;
+    added->number = graph->count;
+    added->inputs = inputs;
+    added->outputs = op->outputs > 0 ? op->outputs : inputs;
+    added->input_stride = pare_padded(inputs);
+    added->stride = pare_padded(added->outputs);
+    graph->count++;
+}
+
+/* Takes `count` floats of the arena, rounded up so that the next piece is aligned too; only
+ * measures while arena is NULL. *used < 0: the sum overflowed. */
+static float *take(float *arena, int64_t count, int64_t *used) {
+    int64_t at = *used, padded = pare_padded(count);
+    if (at < 0 || padded < 0 || __builtin_add_overflow(at, padded, used)) {
+        *used = -1;
+        return NULL;
+    }
+    return arena ? arena + at : NULL;
+}
+
+/* Assigns every array its place; called once to measure and once to set the pointers. */
+static int64_t lay_out(pare_graph *graph) {
+    float *arena = graph->arena;
+    int64_t used = 0;
+    graph->parameter = arena;
+    for (int64_t i = 0; i < graph->count; i++) {
+        graph->operators[i].parameter = take(arena, graph->operators[i].parameters, &used);
+    }
+    graph->parameters = used;
+    graph->gradient = arena ? arena + used : NULL;
+    for (int64_t i = 0; i < graph->count; i++) {
+        graph->operators[i].gradient = take(arena, graph->operators[i].parameters, &used);
+    }
+    int64_t before_states = used;
+    graph->state = arena ? arena + used : NULL;
+    for (int64_t i = 0; i < graph->count; i++) {
+        graph->operators[i].state = take(arena, graph->operators[i].states, &used);
+    }
+    graph->states = used - before_states;
+    for (int64_t i = 0; i < graph->count; i++) {
+        pare_operator *op = &graph->operators[i];
+        const pare_operator *before = i > 0 ? op - 1 : NULL;
+        op->x = before ? before->y : NULL;
+        op->dx = before ? before->dy : NULL;
+        op->scratch = take(arena, op->scratches, &used);
+        if (op->kind->in_place) {
+            op->y = before->y;
+            op->dy = before->dy;
+        } else {
+            int64_t activations = pare_product(graph->batch, op->stride);
+            op->y = take(arena, activations, &used);
+            op->dy = take(arena, activations, &used);
+        }
+    }
+    return used;
+}
+
+pare_status pare_graph_finish(pare_graph *graph, pare_loss loss) {
+    pare_context *ctx = graph->ctx;
+    if (graph->status != PARE_OK) {
+        return pare_fail(ctx, graph->status, "%s", graph->message);
+    }
+    if (graph->count == 0 || graph->arena) {
+        return pare_fail(ctx, PARE_ERROR_ARGUMENT,
+                         "a network is finished once, after its input layer was added");
+    }
+    if (loss == PARE_NN_BINARY && pare_graph_width(graph) != 1) {
+        return pare_fail(ctx, PARE_ERROR_ARGUMENT,
+                         "binary cross-entropy takes one output; the network has %lld",
+                         (long long)pare_graph_width(graph));
+    }
+    int64_t total = lay_out(graph);
+    if (total < 0) {
+        return pare_fail(ctx, PARE_ERROR_MEMORY,
+                         "out of memory: the network is beyond the address range");
+    }
+    /* Cleared: padding starts as zero, and nothing ever writes anything else into it. */
+    pare_status status = pare_alloc_zero(ctx, total, sizeof(float), &graph->arena);
+    if (status != PARE_OK) {
+        return status;
+    }
+    (void)lay_out(graph);
+    graph->loss = loss;
+    return PARE_OK;
+}
+
+pare_status pare_graph_reserve_sparse(pare_graph *graph, int64_t nonzeros) {
+    pare_transpose *transpose = &graph->transpose;
+    if (transpose->start && nonzeros <= transpose->capacity) {
+        return PARE_OK;
+    }
+    pare_transpose larger = {.capacity = nonzeros};
+    pare_status status =
+        pare_alloc(graph->ctx, graph->width + 2, sizeof *larger.start, &larger.start);
+    if (status == PARE_OK) {
+        status = pare_alloc(graph->ctx, nonzeros, sizeof *larger.row, &larger.row);
+    }
+    if (status == PARE_OK) {
+        status = pare_alloc(graph->ctx, nonzeros, sizeof *larger.value, &larger.value);
+    }
+    pare_transpose *unused = status == PARE_OK ? transpose : &larger;
+    pare_free(graph->ctx, unused->start);
+    pare_free(graph->ctx, unused->row);
+    pare_free(graph->ctx, unused->value);
+    if (status == PARE_OK) {
+        *transpose = larger;
+    }
+    return status;
+}
+
+void pare_graph_init(pare_graph *graph, uint64_t seed) {
+    uint64_t draws = 0;
+    graph->seed = seed;
+    memset(graph->parameter, 0, (size_t)graph->parameters * sizeof(float));
+    memset(graph->gradient, 0, (size_t)graph->parameters * sizeof(float));
+    for (int64_t i = 0; i < graph->count; i++) {
+        const pare_operator *op = &graph->operators[i];
+        if (op->kind->init) {
+            op->kind->init(op, seed, &draws);
+        }
+    }
+}
+
+int64_t pare_graph_parameters(const pare_graph *graph) {
+    return graph->parameters;
+}
+
+float *pare_graph_parameter(pare_graph *graph) {
+    return graph->parameter;
+}
+
+float *pare_graph_gradient(pare_graph *graph) {
+    return graph->gradient;
+}
+
+int64_t pare_graph_input_stride(const pare_graph *graph) {
+    return graph->operators[0].stride;
+}
+
+int64_t pare_graph_state(pare_graph *graph, float **out) {
+    *out = graph->state;
+    return graph->states;
+}
+
+static void forward(const pare_pass *pass) {
+    for (int64_t i = 0; i < pass->graph->count; i++) {
+        const pare_operator *op = &pass->graph->operators[i];
+        op->kind->forward(op, pass);
+    }
+}
+
+void pare_graph_predict(pare_graph *graph, const pare_input *input, const float *mask,
+                        const float **out, int64_t *stride) {
+    const pare_operator *last = &graph->operators[graph->count - 1];
+    pare_pass pass = {.graph = graph,
+                      .kernels = graph->ctx->kernels,
+                      .input = input,
+                      .mask = mask,
+                      .rows = input->rows};
+    forward(&pass);
+    *out = last->y;
+    *stride = last->stride;
+}
+
+double pare_graph_train(pare_graph *graph, const pare_input *input, const pare_target *target,
+                        const float *mask, uint64_t step, float *d_mask) {
+    const pare_operator *last = &graph->operators[graph->count - 1];
+    pare_pass pass = {.graph = graph,
+                      .kernels = graph->ctx->kernels,
+                      .input = input,
+                      .mask = mask,
+                      .d_mask = d_mask,
+                      .rows = input->rows,
+                      .step = step,
+                      .training = true};
+    forward(&pass);
+    double loss = pare_loss_gradient(graph, input->rows, last->y, target, last->dy);
+    for (int64_t i = graph->count - 1; i >= 0; i--) {
+        const pare_operator *op = &graph->operators[i];
+        op->kind->backward(op, &pass);
+    }
+    return loss;
+}
