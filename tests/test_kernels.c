@@ -257,7 +257,8 @@ static void check_adam(const pare_adam *s, double g, double w, double m, double 
     double low = sqrt(fmax(second - second_error, 0)) + (double)s->epsilon;
     double middle = sqrt(second) + (double)s->epsilon;
     double step = (double)s->rate * first / middle;
-    double largest = (double)s->rate * (fabs(first) + first_error) / low;
+    /* rate * m may be a denormal, exact to TINY only, before it is divided. */
+    double largest = ((double)s->rate * (fabs(first) + first_error) + TINY) / low;
     double error = largest - fabs(step) + 6 * EPS * largest;
     assert_close(got_w, (double)s->shrink * w - step,
                  error + 3 * EPS * (fabs((double)s->shrink * w) + largest) + TINY);
