@@ -563,6 +563,7 @@ pare_status pare_network_create(pare_dataset *train, const pare_dataset *valid,
         .self = n,
         .count = n->candidates,
         .steps_per_epoch = (train->train_count + n->batch - 1) / n->batch,
+        .start = n->start,
         .name = "network",
     };
     return network_reset(n, options->seed < 0 ? 0 : (uint64_t)options->seed, 1);

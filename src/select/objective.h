@@ -59,6 +59,12 @@ typedef struct pare_objective_slots {
      * lambda[j] * |W_j| (proximal step scaled by the current learning rate). lambda: (count). */
     pare_status (*shrink)(void *self, const float *lambda);
 
+    /* Exact models: minimises mean loss + sum_j lambda[j] |W_j|, warm from the last call. lambda:
+     * (count), 0 leaves a candidate free, INFINITY holds it at 0. norm: (count) |W_j|, slope:
+     * (count) |d loss / d W_j| without the penalty, both Frobenius, at the minimum: a candidate
+     * stays at 0 while slope <= lambda. Losses of squares count half: |y - XW|^2 / (2 n). */
+    pare_status (*penalise)(void *self, const double *lambda, double *norm, double *slope);
+
     /* loss: (selected_count), increase of the mean loss when that one of the selected candidates is
      * removed and the others stay. Exact models refit without it (training rows); networks keep
      * their parameters (validation rows if there are any, else training rows). */
@@ -77,6 +83,8 @@ typedef struct pare_objective {
     int64_t count;           /* candidates */
     int64_t steps_per_epoch; /* calls of step that see every training row once; 0 without step */
     pare_gain_kind gain_kind;
+    const int64_t *start;    /* (count + 1) first feature of each candidate; NULL: one each.
+                                Borrowed from self */
     const char *name; /* "network", "exact linear", ... */
 } pare_objective;
 
