@@ -165,7 +165,8 @@ pare_status pare_output_commit(pare_output *out) {
     }
     pare_status status = PARE_OK;
     if (!good) {
-        status = pare_fail(out->ctx, PARE_ERROR_IO, "%s: cannot be written: %s", out->path,
+        const char *name = strcmp(out->path, "-") == 0 ? "standard output" : out->path;
+        status = pare_fail(out->ctx, PARE_ERROR_IO, "%s: cannot be written: %s", name,
                            reason ? strerror(reason) : "write error");
     } else {
         pare_free(out->ctx, out->temporary);

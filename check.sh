@@ -1,0 +1,46 @@
+#!/bin/sh
+# Sets up, builds with warnings as errors, checks the rules of the house and runs the fast tests.
+# --full: the slow tests too, and the fast ones under the address, undefined-behaviour and thread
+# sanitizers. The last line is ctest's.
+set -eu
+cd "$(dirname "$0")"
+. scripts/setup.sh
+
+full=no
+case "${1:-}" in
+"") ;;
+--full) full=yes ;;
+*)
+    echo "check.sh: there is no argument $1; there is --full" >&2
+    exit 2
+    ;;
+esac
+
+need_build_packages
+need libcmocka-dev pkg-config --exists cmocka
+need clang-format command -v clang-format
+install_missing
+
+scripts/layers.sh
+scripts/format.sh --check
+
+jobs=$(nproc)
+
+build() { # build PRESET FOLDER
+    cmake --preset "$1" -DPARE_TESTS=ON -DPARE_WERROR=ON > /dev/null
+    echo "building $2"
+    ninja -C "$2" --quiet
+}
+
+if [ $full = yes ]; then
+    for preset in asan tsan; do
+        build $preset build-$preset
+        ctest --test-dir build-$preset -L fast -j "$jobs" --output-on-failure --no-tests=error
+    done
+fi
+build release build
+if [ $full = yes ]; then
+    ctest --test-dir build -j "$jobs" --output-on-failure --no-tests=error
+else
+    ctest --test-dir build -L fast -j "$jobs" --output-on-failure --no-tests=error
+fi

@@ -1,0 +1,61 @@
+#include "cli.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+enum { OWN_OUT, OWN_COUNT };
+
+static const pare_option own[OWN_COUNT] = {
+    [OWN_OUT] = {.size = sizeof(pare_option),
+                 .name = "out",
+                 .section = "output",
+                 .type = PARE_OPTION_TEXT,
+                 .initial = "-",
+                 .choices = "",
+                 .help = "write the smaller table to this file; - is standard output"},
+};
+
+static pare_exit run_apply(pare_cli *cli) {
+    const char *out = cli->own[OWN_OUT];
+    const char *reason = NULL;
+    if (!out[0]) {
+        return pare_cli_fail(cli, PARE_EXIT_INPUT, "option --out needs a file name");
+    }
+    if (!pare_system_writable(out, &reason)) {
+        return pare_cli_fail(cli, PARE_EXIT_OUTPUT, "%s: cannot be written: %s", out, reason);
+    }
+    /* Tried here, so that a later failure of files can only be the output's. */
+    const char *table = cli->positional[1];
+    FILE *file = strcmp(table, "-") == 0 ? NULL : fopen(table, "rb");
+    if (!file && strcmp(table, "-") != 0) {
+        return pare_cli_fail(cli, PARE_EXIT_INPUT, "%s: cannot be opened: %s", table,
+                             strerror(errno));
+    }
+    if (file) {
+        (void)fclose(file);
+    }
+    pare_selection *selection = NULL;
+    pare_status status = pare_selection_load(cli->ctx, cli->positional[0], &selection);
+    pare_exit code = status == PARE_OK ? PARE_EXIT_OK : pare_cli_failed(cli, status);
+    if (status == PARE_OK) {
+        status = pare_selection_apply(selection, table, out);
+        code = status == PARE_OK ? PARE_EXIT_OK : pare_cli_failed(cli, status);
+        code = status == PARE_ERROR_IO ? PARE_EXIT_OUTPUT : code;
+    }
+    pare_selection_destroy(selection);
+    return code;
+}
+
+const pare_command pare_command_apply = {
+    .name = "apply",
+    .summary = "copy the chosen columns (and target and weights) of a table",
+    .usage = "SELECTION.json TABLE [--out FILE]",
+    .examples = "pare apply selection.json new.csv --out new_small.csv\n"
+                "pare apply selection.json new.csv.gz | head\n",
+    .sections = "",
+    .own = own,
+    .own_count = OWN_COUNT,
+    .positionals = 2,
+    .run = run_apply,
+};

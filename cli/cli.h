@@ -1,0 +1,132 @@
+/*
+ * The `pare` program: what its files share. A command is one file with one `pare_command` and one
+ * row in the table of main.c; its options are sections of the library's table and, rarely, options
+ * of its own.
+ */
+#ifndef PARE_CLI_CLI_H
+#define PARE_CLI_CLI_H
+
+#include "pare/pare.h"
+
+/* Exit codes: code, number, meaning. Stable; shown by --help and docs/options.md. */
+#define PARE_EXIT_LIST(X)                                                                          \
+    X(PARE_EXIT_OK, 0, "done")                                                                     \
+    X(PARE_EXIT_NO_RESULT, 1,                                                                      \
+      "no result: --time-limit passed before the first choice, or numbers overflowed")             \
+    X(PARE_EXIT_INPUT, 2, "a bad argument, an unreadable file or bad content")                     \
+    X(PARE_EXIT_OUTPUT, 3, "an output could not be written")                                       \
+    X(PARE_EXIT_MEMORY, 4, "out of memory")                                                        \
+    X(PARE_EXIT_INTERRUPTED, 130, "interrupted (Ctrl-C, SIGTERM); what was chosen is written")
+
+typedef enum pare_exit {
+#define PARE_EXIT_ENUM(code, number, text) code = number,
+    PARE_EXIT_LIST(PARE_EXIT_ENUM)
+#undef PARE_EXIT_ENUM
+} pare_exit;
+
+enum { PARE_POSITIONALS_MAX = 4, PARE_OWN_OPTIONS_MAX = 8 };
+
+typedef struct pare_cli pare_cli;
+
+typedef struct pare_command {
+    const char *name;
+    const char *summary;  /* one line of `pare --help`; NULL: not listed there */
+    const char *usage;    /* what follows the name: "FILE -k COUNT [options]" */
+    const char *examples; /* lines that begin with the program's name, each ended by \n */
+    const char *sections; /* sections of the library's options it takes, "data|output"; "": none */
+    const pare_option *own; /* options that are not in the library's table */
+    int64_t own_count;      /* <= PARE_OWN_OPTIONS_MAX */
+    int64_t positionals;    /* exactly so many file names */
+    pare_exit (*run)(pare_cli *cli);
+} pare_command;
+
+/* What the person watching is shown on standard error. */
+typedef struct pare_view {
+    bool quiet;
+    bool terminal;     /* one line, rewritten in place; else plain lines now and then */
+    int64_t columns;   /* width of the terminal */
+    bool line_open;    /* the cursor stands behind a line that will be rewritten */
+    bool said_stop;    /* the answer to the first Ctrl-C was shown */
+    char stage[32];    /* of the latest plain line */
+    double next_plain; /* second of that stage from which another plain line is due */
+} pare_view;
+
+/* One run of one command. */
+struct pare_cli {
+    const pare_command *command;
+    pare_context *ctx;
+    pare_config *config; /* values of the library's options */
+    const char *positional[PARE_POSITIONALS_MAX];
+    const char *own[PARE_OWN_OPTIONS_MAX]; /* values of command->own, its default if not given */
+    bool help;                             /* --help was among the arguments */
+    pare_view view;
+};
+
+/* ---- main.c ---- */
+
+/* The commands in the order of `pare --help`; NULL past the end. */
+const pare_command *pare_command_at(int64_t index);
+
+/* Prints "pare: <sentence>" to standard error and returns `code`. */
+pare_exit pare_cli_fail(pare_cli *cli, pare_exit code, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+/* The same with the library's sentence; the code follows from the status. */
+pare_exit pare_cli_failed(pare_cli *cli, pare_status status);
+/* Flushes standard output: PARE_EXIT_OK, or a sentence and PARE_EXIT_OUTPUT. */
+pare_exit pare_cli_flush(pare_cli *cli);
+/* The current value of a library option; "" if it cannot be had. */
+const char *pare_cli_text(pare_cli *cli, const char *option);
+bool pare_cli_flag(pare_cli *cli, const char *option);
+
+/* ---- arguments.c ---- */
+
+/* Reads argv[0 .. argc - 1], the words after the command's name, into cli. */
+pare_exit pare_cli_parse(pare_cli *cli, int argc, char **argv);
+/* True if section `section` is one of a '|' list. */
+bool pare_cli_takes(const char *sections, const char *section);
+/* The name nearest to `word` so far: keeps *best and *distance of the closest of several calls.
+ * Start with *best = NULL; it stays NULL where nothing is near. */
+void pare_cli_nearer(const char *word, const char *name, const char **best, int64_t *distance);
+
+/* ---- help.c ---- */
+
+void pare_help_program(void);
+void pare_help_command(const pare_command *command);
+/* docs/options.md: the options of all commands and the exit codes. */
+void pare_help_markdown(void);
+
+/* ---- progress.c ---- */
+
+void pare_view_init(pare_view *view, bool quiet);
+/* A line that passes ("reading data.csv"): rewritten on a terminal, printed once elsewhere. */
+void pare_view_status(pare_view *view, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
+/* A line that stays. */
+void pare_view_say(pare_view *view, const char *format, ...) __attribute__((format(printf, 2, 3)));
+/* Removes the passing line, so that something else can be printed. */
+void pare_view_clear(pare_view *view);
+/* A pare_progress_fn; user: pare_view. Nonzero once the program was interrupted. */
+int pare_view_progress(void *user, const pare_progress *progress);
+
+/* ---- system.c: all that is not C17 ---- */
+
+/* Makes sure that descriptors 0 to 2 exist, so that no file we open can become one of them. */
+void pare_system_prepare(void);
+/* True if standard error is a terminal that can rewrite a line; *columns: its width. */
+bool pare_system_terminal(int64_t *columns);
+/* Ctrl-C and SIGTERM: ends the program at once with 130, unless `keep`: then the first one only
+ * makes pare_system_interrupted() true and the second one ends it. */
+void pare_system_catch(bool keep);
+bool pare_system_interrupted(void);
+/* Whether `path` could be written now, found by trying in its folder; "-" always can. On false,
+ * *reason is the system's text. */
+bool pare_system_writable(const char *path, const char **reason);
+
+/* ---- commands ---- */
+
+extern const pare_command pare_command_select;
+extern const pare_command pare_command_apply;
+extern const pare_command pare_command_info;
+extern const pare_command pare_command_options;
+
+#endif

@@ -1,0 +1,181 @@
+#include "cli.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* What can be found wrong before the data is read. */
+static pare_exit check_options(pare_cli *cli) {
+    static const char *const outputs[] = {"out", "report"};
+    char seen[2][1024];
+    if (!pare_cli_text(cli, "k")[0]) {
+        return pare_cli_fail(cli, PARE_EXIT_INPUT,
+                             "option k is missing: say how many to choose with -k COUNT, or -k "
+                             "auto");
+    }
+    if (pare_cli_text(cli, "test-target-file")[0] && !pare_cli_text(cli, "test")[0]) {
+        return pare_cli_fail(cli, PARE_EXIT_INPUT,
+                             "option test-target-file: there are no test rows; give --test too");
+    }
+    for (size_t i = 0; i < 2; i++) {
+        const char *reason = NULL, *path = pare_cli_text(cli, outputs[i]);
+        if (path[0] && !pare_system_writable(path, &reason)) {
+            return pare_cli_fail(cli, PARE_EXIT_OUTPUT, "%s: cannot be written: %s", path, reason);
+        }
+        snprintf(seen[i], sizeof seen[i], "%s", path);
+    }
+    if (seen[0][0] && strcmp(seen[0], seen[1]) == 0) {
+        return pare_cli_fail(cli, PARE_EXIT_INPUT, "options out and report: both name '%s'",
+                             seen[0]);
+    }
+    return PARE_EXIT_OK;
+}
+
+static pare_exit open_data(pare_cli *cli, pare_dataset **train, pare_dataset **test) {
+    const char *path = cli->positional[0];
+    long threads = strtol(pare_cli_text(cli, "threads"), NULL, 10);
+    pare_status status = pare_context_set_threads(cli->ctx, threads);
+    if (status != PARE_OK) {
+        return pare_cli_failed(cli, status);
+    }
+    if (cli->view.terminal) {
+        pare_view_status(&cli->view, "reading %s", path);
+    }
+    status = pare_dataset_open(cli->ctx, path, cli->config, train);
+    if (status != PARE_OK) {
+        return pare_cli_failed(cli, status);
+    }
+    pare_view_say(&cli->view, "%s", pare_dataset_summary(*train));
+    char test_path[4096], target_path[4096]; /* a second pare_config_get takes the first text */
+    snprintf(test_path, sizeof test_path, "%s", pare_cli_text(cli, "test"));
+    snprintf(target_path, sizeof target_path, "%s", pare_cli_text(cli, "test-target-file"));
+    if (test_path[0]) {
+        if (cli->view.terminal) {
+            pare_view_status(&cli->view, "reading %s", test_path);
+        }
+        status =
+            pare_dataset_open_like(*train, test_path, target_path[0] ? target_path : NULL, test);
+        if (status != PARE_OK) {
+            return pare_cli_failed(cli, status);
+        }
+    }
+    return PARE_EXIT_OK;
+}
+
+/* Chooses and, unless told otherwise, compares. *out: what there is, even where the comparison
+ * failed; NULL if nothing was chosen. */
+static pare_exit choose(pare_cli *cli, pare_dataset *train, pare_dataset *test,
+                        pare_selection **out) {
+    pare_status status = pare_select(train, NULL, cli->config, pare_view_progress, &cli->view, out);
+    if (status != PARE_OK) {
+        return pare_cli_failed(cli, status);
+    }
+    bool interrupted = pare_system_interrupted();
+    if (pare_selection_count(*out) == 0) {
+        pare_selection_destroy(*out);
+        *out = NULL;
+        if (interrupted) {
+            return pare_cli_fail(cli, PARE_EXIT_INTERRUPTED,
+                                 "interrupted before the first choice; nothing is written");
+        }
+        return pare_cli_fail(cli, PARE_EXIT_NO_RESULT,
+                             "the time limit of %s s passed before the first choice",
+                             pare_cli_text(cli, "time-limit"));
+    }
+    if (!interrupted && pare_cli_flag(cli, "compare")) {
+        status = pare_selection_evaluate(*out, train, NULL, test, cli->config, pare_view_progress,
+                                         &cli->view);
+        if (status != PARE_OK) {
+            return pare_cli_failed(cli, status);
+        }
+    }
+    return PARE_EXIT_OK;
+}
+
+static pare_exit write_failed(pare_cli *cli, pare_status status) {
+    pare_exit code = pare_cli_failed(cli, status);
+    return status == PARE_ERROR_IO ? PARE_EXIT_OUTPUT : code;
+}
+
+/* Files first: a reader of standard output that goes away must not cost them. */
+static pare_exit write_results(pare_cli *cli, pare_selection *selection) {
+    pare_status status = PARE_OK;
+    bool json = pare_cli_flag(cli, "json");
+    const char *report = pare_cli_text(cli, "report");
+    if (report[0]) {
+        status = pare_selection_report(selection, report);
+        if (status != PARE_OK) {
+            return write_failed(cli, status);
+        }
+        pare_view_say(&cli->view, "report written to %s", report);
+    }
+    const char *out = pare_cli_text(cli, "out");
+    if (strcmp(out, "-") == 0) {
+        json = true;
+    } else if (out[0]) {
+        status = pare_selection_save(selection, out);
+        if (status != PARE_OK) {
+            return write_failed(cli, status);
+        }
+        pare_view_say(&cli->view, "selection written to %s", out);
+    }
+    if (json) {
+        status = pare_selection_save(selection, "-");
+        return status == PARE_OK ? PARE_EXIT_OK : write_failed(cli, status);
+    }
+    if (!pare_cli_flag(cli, "quiet")) {
+        const char *text = NULL;
+        status = pare_selection_text(selection, &text);
+        if (status != PARE_OK) {
+            return pare_cli_failed(cli, status);
+        }
+        fputs(text, stdout);
+    }
+    return pare_cli_flush(cli);
+}
+
+static pare_exit run_select(pare_cli *cli) {
+    pare_dataset *train = NULL, *test = NULL;
+    pare_selection *selection = NULL;
+    pare_exit code = check_options(cli);
+    if (code != PARE_EXIT_OK) {
+        return code;
+    }
+    code = open_data(cli, &train, &test);
+    if (code == PARE_EXIT_OK) {
+        pare_system_catch(true);
+        code = choose(cli, train, test, &selection);
+    }
+    pare_view_clear(&cli->view);
+    if (selection) {
+        if (pare_selection_stopped(selection)) {
+            pare_view_say(&cli->view, "stopped early: %lld chosen",
+                          (long long)pare_selection_count(selection));
+        }
+        pare_exit written = write_results(cli, selection);
+        code = code == PARE_EXIT_OK ? written : code;
+    }
+    if (code == PARE_EXIT_OK && pare_system_interrupted()) {
+        code = PARE_EXIT_INTERRUPTED;
+    }
+    pare_selection_destroy(selection);
+    pare_dataset_close(test);
+    pare_dataset_close(train);
+    return code;
+}
+
+const pare_command pare_command_select = {
+    .name = "select",
+    .summary = "choose the k columns of a table that a model needs most",
+    .usage = "FILE -k COUNT [options]",
+    .examples =
+        "pare select data.csv --target class -k 50 --out selection.json --report report.html\n"
+        "pare select data.csv --target price --ignore id -k auto --split-by customer\n"
+        "pare select train-images-idx3-ubyte.gz --target-file train-labels-idx1-ubyte.gz -k 50\n"
+        "pare select data.svm.gz -k 20 --model linear --method omp\n"
+        "zcat data.csv.gz | pare select - --target class -k 10 --json\n",
+    .sections = "data|selection|training|output",
+    .positionals = 1,
+    .run = run_select,
+};
