@@ -10,8 +10,16 @@ if ! $tool --version 2> /dev/null | grep -q 'version 14\.'; then
     echo "format: skipped, clang-format 14 is not installed"
     exit 0
 fi
-find include src cli tests bench -name '*.[ch]' -print0 | sort -z | if [ "${1:-}" = --check ]; then
-    xargs -0 $tool --dry-run -Werror
-else
-    xargs -0 $tool -i
+sources() {
+    find include src cli tests bench -name '*.[ch]' -print0 | sort -z
+}
+if [ "${1:-}" != --check ]; then
+    sources | xargs -0 $tool -i
+    exit 0
+fi
+wrong=$(sources | xargs -0 $tool --dry-run 2>&1 | sed -n 's/^\([^:]*\):[0-9]*:.*clang-formatted.*/\1/p' | uniq)
+if [ -n "$wrong" ]; then
+    echo "not laid out as .clang-format wants, run make format:"
+    echo "$wrong"
+    exit 1
 fi

@@ -46,7 +46,7 @@ extern "C" {
 #define PARE_VERSION_PATCH 0
 
 #if defined(__GNUC__)
-#define PARE_API __attribute__((visibility("default")))
+#define PARE_API        __attribute__((visibility("default")))
 #define PARE_MUST_CHECK __attribute__((warn_unused_result))
 #else
 #define PARE_API
@@ -172,12 +172,9 @@ PARE_API PARE_MUST_CHECK pare_status pare_dataset_open_like(pare_dataset *like, 
  * row-major; class numbers or real values (option "task" decides, "auto" looks at them). names: d
  * strings or NULL for "x0".."x<d-1>". weight: n values >= 0 or NULL.
  */
-PARE_API PARE_MUST_CHECK pare_status pare_dataset_wrap(pare_context *ctx, int64_t n, int64_t d,
-                                                       const float *x, int64_t outputs,
-                                                       const double *y, const float *weight,
-                                                       const char *const *names,
-                                                       const pare_config *config,
-                                                       pare_dataset **out);
+PARE_API PARE_MUST_CHECK pare_status pare_dataset_wrap(
+    pare_context *ctx, int64_t n, int64_t d, const float *x, int64_t outputs, const double *y,
+    const float *weight, const char *const *names, const pare_config *config, pare_dataset **out);
 PARE_API void pare_dataset_close(pare_dataset *dataset);
 
 PARE_API int64_t pare_dataset_rows(const pare_dataset *dataset);
@@ -195,15 +192,15 @@ typedef struct pare_selection pare_selection;
 
 /* Where a selection stands. */
 typedef struct pare_progress {
-    size_t size;          /* sizeof(pare_progress) as the library knows it */
-    const char *stage;    /* "warm-up", "select", "refit", "compare", ... */
-    double fraction;      /* of the whole work, 0..1 */
-    double seconds;       /* since the start */
-    double seconds_left;  /* estimate, < 0 if unknown */
-    int64_t chosen;       /* candidates chosen so far */
-    int64_t wanted;       /* candidates to choose */
-    double loss;          /* latest training loss, NaN if none */
-    const char *last;     /* name of the latest chosen candidate, NULL if none */
+    size_t size;         /* sizeof(pare_progress) as the library knows it */
+    const char *stage;   /* "warm-up", "select", "refit", "compare", ... */
+    double fraction;     /* of the whole work, 0..1 */
+    double seconds;      /* since the start */
+    double seconds_left; /* estimate, < 0 if unknown */
+    int64_t chosen;      /* candidates chosen so far */
+    int64_t wanted;      /* candidates to choose */
+    double loss;         /* latest training loss, NaN if none */
+    const char *last;    /* name of the latest chosen candidate, NULL if none */
 } pare_progress;
 
 /* Called about ten times a second; a nonzero return stops the work: the partial answer is kept. */
@@ -240,12 +237,9 @@ PARE_API PARE_MUST_CHECK pare_status pare_select(pare_dataset *train, pare_datas
  * the validation rows and on `test` (NULL: none), and stores the scores in the selection, together
  * with the path (number of candidates -> validation score).
  */
-PARE_API PARE_MUST_CHECK pare_status pare_selection_evaluate(pare_selection *selection,
-                                                             pare_dataset *train,
-                                                             pare_dataset *valid,
-                                                             pare_dataset *test,
-                                                             const pare_config *config,
-                                                             pare_progress_fn progress, void *user);
+PARE_API PARE_MUST_CHECK pare_status pare_selection_evaluate(
+    pare_selection *selection, pare_dataset *train, pare_dataset *valid, pare_dataset *test,
+    const pare_config *config, pare_progress_fn progress, void *user);
 
 PARE_API int64_t pare_selection_count(const pare_selection *selection);
 /* Candidate numbers in the order of choice; count entries, valid until destroy. */

@@ -102,8 +102,7 @@ pare_status pare_selection_load(pare_context *ctx, const char *path, pare_select
     return pare_report_read_json(ctx, path, out);
 }
 
-pare_status pare_selection_apply(const pare_selection *selection, const char *in,
-                                 const char *out) {
+pare_status pare_selection_apply(const pare_selection *selection, const char *in, const char *out) {
     return pare_report_apply(selection, in, out);
 }
 

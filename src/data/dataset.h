@@ -15,9 +15,9 @@
 typedef enum pare_storage { PARE_STORAGE_F32, PARE_STORAGE_U8, PARE_STORAGE_CSR } pare_storage;
 
 typedef struct pare_column {
-    char *name;       /* never NULL */
-    int64_t levels;   /* 0: numeric; else categorical with cells 0 .. levels - 1 (NaN: missing) */
-    char **level;     /* (levels) text of each level, in order of first appearance */
+    char *name;     /* never NULL */
+    int64_t levels; /* 0: numeric; else categorical with cells 0 .. levels - 1 (NaN: missing) */
+    char **level;   /* (levels) text of each level, in order of first appearance */
 } pare_column;
 
 /* What a reader delivers. Columns include the target and all others, in file order. */
@@ -28,14 +28,14 @@ typedef struct pare_table {
     int64_t rows, columns;
     pare_column *column; /* (columns) */
     pare_storage storage;
-    float *f32;        /* (rows, columns) when F32 */
-    bool borrowed;     /* f32 belongs to the caller (wrap) */
-    uint8_t *u8;       /* (rows, columns) when U8 */
-    int64_t *start;    /* CSR: (rows + 1) */
-    int32_t *index;    /* CSR: (start[rows]) ascending within a row */
-    float *value;      /* CSR */
-    double *label;     /* libsvm: (rows) the label in front of each row; else NULL */
-    int64_t first_line; /* line of row 0 in the file, 1-based; 0 if lines mean nothing */
+    float *f32;            /* (rows, columns) when F32 */
+    bool borrowed;         /* f32 belongs to the caller (wrap) */
+    uint8_t *u8;           /* (rows, columns) when U8 */
+    int64_t *start;        /* CSR: (rows + 1) */
+    int32_t *index;        /* CSR: (start[rows]) ascending within a row */
+    float *value;          /* CSR */
+    double *label;         /* libsvm: (rows) the label in front of each row; else NULL */
+    int64_t first_line;    /* line of row 0 in the file, 1-based; 0 if lines mean nothing */
     int64_t height, width; /* IDX images; 0 otherwise */
 } pare_table;
 

@@ -47,8 +47,8 @@ void pare_cholesky_solve(int64_t n, int64_t m, const double *l, int64_t ldl, dou
     }
     cblas_dtrsm(CblasRowMajor, CblasLeft, CblasLower, CblasNoTrans, CblasNonUnit, (int)n, (int)m,
                 1.0, l, (int)ldl, b, (int)ldb);
-    cblas_dtrsm(CblasRowMajor, CblasLeft, CblasLower, CblasTrans, CblasNonUnit, (int)n, (int)m,
-                1.0, l, (int)ldl, b, (int)ldb);
+    cblas_dtrsm(CblasRowMajor, CblasLeft, CblasLower, CblasTrans, CblasNonUnit, (int)n, (int)m, 1.0,
+                l, (int)ldl, b, (int)ldb);
 }
 
 void pare_blas_prepare(void) {

@@ -1,9 +1,8 @@
 #include "kernels/kernels.h"
-
-#include <pthread.h>
+#include "platform/threads.h"
 
 static pare_kernels tables[PARE_CPU_AVX512 + 1];
-static pthread_once_t once = PTHREAD_ONCE_INIT;
+static pare_once once = PARE_ONCE_INIT;
 
 static void fill_tables(void) {
     pare_cpu_level best = pare_cpu_detect();
@@ -24,6 +23,6 @@ static void fill_tables(void) {
 }
 
 const pare_kernels *pare_kernels_at(pare_cpu_level level) {
-    (void)pthread_once(&once, fill_tables);
+    pare_once_run(&once, fill_tables);
     return &tables[level];
 }

@@ -16,11 +16,11 @@
 
 /* Step of Adam or AdamW (Kingma and Ba 2015, algorithm 1; Loshchilov and Hutter 2019). */
 typedef struct pare_adam {
-    float rate;       /* step size, bias correction of both moments folded in */
+    float rate; /* step size, bias correction of both moments folded in */
     float beta1, beta2;
-    float epsilon;    /* scaled by the bias correction of the second moment */
-    float decay;      /* l2 penalty added to the gradient (Adam) */
-    float shrink;     /* factor on w before the step (AdamW: 1 - rate * decay), 1 = none */
+    float epsilon; /* scaled by the bias correction of the second moment */
+    float decay;   /* l2 penalty added to the gradient (Adam) */
+    float shrink;  /* factor on w before the step (AdamW: 1 - rate * decay), 1 = none */
 } pare_adam;
 
 typedef struct pare_kernels {

@@ -156,3 +156,7 @@ void pare_pool_run(pare_pool *pool, int64_t chunks, void (*work)(void *argument,
     pool->running = false;
     pthread_mutex_unlock(&pool->mutex);
 }
+
+void pare_once_run(pare_once *once, void (*fill)(void)) {
+    (void)pthread_once(once, fill);
+}

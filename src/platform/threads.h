@@ -4,6 +4,8 @@
 
 #include "base/context.h"
 
+#include <pthread.h>
+
 typedef struct pare_pool pare_pool;
 
 /* threads: 1..256, the caller's own counts as one; 0: one per available core. */
@@ -20,6 +22,12 @@ int64_t pare_pool_threads(const pare_pool *pool);
  */
 void pare_pool_run(pare_pool *pool, int64_t chunks, void (*work)(void *argument, int64_t chunk),
                    void *argument);
+
+/* Calls `fill` once in the life of the process, whoever comes first; the others wait for it.
+ * once: static, initialised with PARE_ONCE_INIT. */
+typedef pthread_once_t pare_once;
+#define PARE_ONCE_INIT PTHREAD_ONCE_INIT
+void pare_once_run(pare_once *once, void (*fill)(void));
 
 /* Number of cores this process may use, >= 1. */
 int64_t pare_core_count(void);

@@ -83,9 +83,9 @@ typedef struct pare_objective {
     int64_t count;           /* candidates */
     int64_t steps_per_epoch; /* calls of step that see every training row once; 0 without step */
     pare_gain_kind gain_kind;
-    const int64_t *start;    /* (count + 1) first feature of each candidate; NULL: one each.
-                                Borrowed from self */
-    const char *name; /* "network", "exact linear", ... */
+    const int64_t *start; /* (count + 1) first feature of each candidate; NULL: one each.
+                             Borrowed from self */
+    const char *name;     /* "network", "exact linear", ... */
 } pare_objective;
 
 /* Calls destroy and clears; accepts a cleared one. */
