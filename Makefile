@@ -26,7 +26,6 @@ format: ## lay out all sources
 
 docs: build ## docs/options.md and the golden help texts, from the options table
 	scripts/options_doc.sh
-	scripts/golden.sh
 
 symbols: build ## tests/symbols.txt, the symbols the shared library exports
 	scripts/symbols.sh

@@ -199,8 +199,8 @@ pare_exit pare_cli_parse(pare_cli *cli, int argc, char **argv) {
             }
             i += used;
         } else if (count == command->positionals) {
-            return pare_cli_fail(cli, PARE_EXIT_INPUT, "'%s' is one file too many: pare %s %s",
-                                 word, command->name, command->usage);
+            return pare_cli_fail(cli, PARE_EXIT_INPUT, "'%s' is one word too many: pare %s%s%s",
+                                 word, command->name, command->usage[0] ? " " : "", command->usage);
         } else {
             cli->positional[count++] = word;
             i++;

@@ -27,6 +27,11 @@ static void print_wrapped(const char *text, int64_t at, int64_t indent) {
     putchar('\n');
 }
 
+/* "choose columns" as "Choose columns." */
+static void print_sentence(const char *summary) {
+    printf("%c%s.\n", toupper((unsigned char)summary[0]), summary + 1);
+}
+
 static const char *value_word(const pare_option *option) {
     switch (option->type) {
     case PARE_OPTION_INTEGER:
@@ -54,7 +59,9 @@ static void format_flag(const pare_option *option, char *buffer, size_t size) {
 /* "0 to 0.9", "a, b or c", "". */
 static void format_range(const pare_option *option, char *buffer, size_t size) {
     buffer[0] = '\0';
-    if (option->type == PARE_OPTION_INTEGER || option->type == PARE_OPTION_REAL) {
+    if (option->high >= 1e9) { /* a bound nobody meets */
+        snprintf(buffer, size, "%.15g or more", option->low);
+    } else if (option->type == PARE_OPTION_INTEGER || option->type == PARE_OPTION_REAL) {
         snprintf(buffer, size, "%.15g to %.15g", option->low, option->high);
     } else if (option->type == PARE_OPTION_CHOICE) {
         size_t used = 0;
@@ -164,7 +171,7 @@ static void print_exit_codes(void) {
 void pare_help_command(const pare_command *command) {
     printf("Usage: pare %s%s%s\n\n", command->name, command->usage[0] ? " " : "", command->usage);
     if (command->summary) {
-        print_wrapped(command->summary, 0, 0);
+        print_sentence(command->summary);
         putchar('\n');
     }
     printf("Examples:\n");
@@ -234,7 +241,7 @@ void pare_help_markdown(void) {
         if (command->summary) {
             printf("\n## pare %s%s%s\n\n", command->name, command->usage[0] ? " " : "",
                    command->usage);
-            print_wrapped(command->summary, 0, 0);
+            print_sentence(command->summary);
             printf("\n```\n%s```\n", command->examples);
             each_section(command, print_markdown_section);
         }

@@ -1,6 +1,6 @@
 #!/bin/sh
-# Writes docs/options.md from the options table, by way of the program.
-# options_doc.sh [--check] [PROGRAM]; --check: fails with the differences instead.
+# Writes what the options table and the commands say about themselves: docs/options.md and the
+# help texts in tests/data. options_doc.sh [--check] [PROGRAM]; --check: fails with the differences.
 set -eu
 root=$(cd "$(dirname "$0")/.." && pwd)
 check=no
@@ -9,12 +9,20 @@ if [ "${1:-}" = --check ]; then
     shift
 fi
 program=${1:-$root/build/bin/pare}
-if [ $check = yes ]; then
-    if ! "$program" options | diff "$root/docs/options.md" -; then
-        echo "docs/options.md is not what the options table says: run make docs"
+
+page() { # page FILE ARGUMENT...: FILE is what the program prints
+    file=$root/$1
+    shift
+    text=$("$program" "$@")
+    if [ $check = no ]; then
+        printf '%s\n' "$text" > "$file"
+    elif ! printf '%s\n' "$text" | diff "$file" -; then
+        echo "$file is not what 'pare $*' prints: run make docs"
         exit 1
     fi
-else
-    "$program" options > "$root/docs/options.md.new"
-    mv "$root/docs/options.md.new" "$root/docs/options.md"
-fi
+}
+
+page docs/options.md options
+page tests/data/help.txt --help
+page tests/data/help_select.txt select --help
+page tests/data/help_apply.txt apply --help
