@@ -1,3 +1,4 @@
+# shellcheck shell=sh
 # Read by run.sh and check.sh: finds out which Debian packages are missing and installs them where
 # that is possible. Needs no network when nothing is missing.
 
