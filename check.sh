@@ -27,7 +27,7 @@ scripts/format.sh --check
 jobs=$(nproc)
 
 build() { # build PRESET FOLDER
-    cmake --preset "$1" -DPARE_TESTS=ON -DPARE_WERROR=ON > /dev/null
+    cmake --preset "$1" -DPARE_TESTS=ON -DPARE_BENCH=ON -DPARE_WERROR=ON > /dev/null
     echo "building $2"
     ninja -C "$2" --quiet
 }
