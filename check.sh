@@ -27,9 +27,9 @@ scripts/format.sh --check
 jobs=$(nproc)
 
 build() { # build PRESET FOLDER
-    cmake --preset "$1" -DPARE_TESTS=ON -DPARE_BENCH=ON -DPARE_WERROR=ON > /dev/null
+    quietly cmake --preset "$1" -DPARE_TESTS=ON -DPARE_BENCH=ON -DPARE_WERROR=ON
     echo "building $2"
-    ninja -C "$2" --quiet
+    quietly ninja -C "$2"
 }
 
 if [ $full = yes ]; then

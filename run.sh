@@ -9,10 +9,10 @@ need_build_packages
 install_missing
 
 if ! [ -e build/build.ninja ]; then
-    cmake --preset release -DPARE_TESTS=OFF -DPARE_BENCH=OFF -DPARE_WERROR=OFF > /dev/null
+    quietly cmake --preset release -DPARE_TESTS=OFF -DPARE_BENCH=OFF -DPARE_WERROR=OFF
 fi
 echo "building"
-ninja -C build --quiet pare_cli
+quietly ninja -C build pare_cli
 
 build/bin/pare select examples/data/mice_protein.csv.gz --target class -k 10 \
     --split-by mouse_block --validation 0.25 --ignore Genotype,Treatment,Behavior \

@@ -46,3 +46,15 @@ install_missing() {
     echo "Please install these Debian packages (or what your system calls them), then try again: $missing" >&2
     exit 1
 }
+
+# Runs a command and shows what it printed only if it failed.
+quietly() {
+    log=$(mktemp)
+    if ! "$@" > "$log" 2>&1; then
+        cat "$log" >&2
+        rm -f "$log"
+        echo "failed: $*" >&2
+        exit 1
+    fi
+    rm -f "$log"
+}
