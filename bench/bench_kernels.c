@@ -151,8 +151,12 @@ typedef struct sparse_work {
 
 static void run_sparse(void *argument) {
     sparse_work *work = argument;
-    work->kernels->sparse_rows_times(SPARSE_ROWS, work->start, work->index, work->value,
-                                     SPARSE_WIDTH, work->w, work->out);
+    const pare_rows_of x = {.rows = SPARSE_ROWS,
+                            .features = SPARSE_FEATURES,
+                            .start = work->start,
+                            .index = work->index,
+                            .value = work->value};
+    work->kernels->sparse_times(&x, SPARSE_WIDTH, SPARSE_WIDTH, work->w, work->out);
 }
 
 /* Like MNIST: a 28 x 28 image with about 150 pixels set, dense in the middle, none at the edge. */
@@ -180,7 +184,7 @@ static void bench_sparse(pare_cpu_level best) {
         work.kernels = pare_kernels_at((pare_cpu_level)level);
         bench_case one = BENCH_CASE(run_sparse, &work);
         bench_measure(1, &one);
-        bench_open("sparse_rows_times", work.kernels->level);
+        bench_open("sparse_times", work.kernels->level);
         bench_value("rows", SPARSE_ROWS);
         bench_value("nonzeros_per_row", (double)count / SPARSE_ROWS);
         bench_value("width", SPARSE_WIDTH);

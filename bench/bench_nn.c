@@ -111,9 +111,6 @@ static void measure(pare_context *ctx, const shape *s) {
     pare_graph_relu(work.graph);
     pare_graph_dense(work.graph, s->outputs);
     check(ctx, pare_graph_finish(work.graph, PARE_NN_SOFTMAX));
-    if (s->nonzero > 0) {
-        check(ctx, pare_graph_reserve_sparse(work.graph, work.input.start[s->rows]));
-    }
     pare_graph_init(work.graph, 1);
     check(ctx, pare_optimizer_init(ctx, PARE_OPTIMIZER_KIND_ADAM, pare_graph_parameters(work.graph),
                                    0, 0, &work.optimizer));

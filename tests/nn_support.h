@@ -38,8 +38,7 @@ static inline void fill(data *d) {
         d->scale[j] = (float)(1.5 + uniform((uint64_t)(2000 + j)));
     }
     for (int64_t i = 0; i < ROWS; i++) {
-        /* Row offsets may start anywhere: index and value begin at the first. */
-        d->start[i] = 5 + nonzeros;
+        d->start[i] = nonzeros;
         for (int64_t j = 0; j < WIDTH; j++) {
             int64_t at = i * WIDTH + j;
             float raw = (float)uniform((uint64_t)at);
@@ -60,7 +59,7 @@ static inline void fill(data *d) {
             d->target[i * OUTPUTS + o] = (float)(3 * uniform((uint64_t)(3000 + i * OUTPUTS + o)));
         }
     }
-    d->start[ROWS] = 5 + nonzeros;
+    d->start[ROWS] = nonzeros;
     for (int64_t c = 0; c < CANDIDATES; c++) {
         d->mask[c] = (float)(0.7 + 0.5 * uniform((uint64_t)(4000 + c)));
     }
@@ -137,7 +136,6 @@ static inline pare_graph *graph_of(pare_context *ctx, const char *layers, pare_l
     assert_ok(ctx, pare_graph_create(ctx, WIDTH, CANDIDATES, groups, batch, &graph));
     append(graph, layers, loss == PARE_NN_BINARY ? 1 : OUTPUTS);
     assert_ok(ctx, pare_graph_finish(graph, loss));
-    assert_ok(ctx, pare_graph_reserve_sparse(graph, ROWS * WIDTH));
     pare_graph_init(graph, 3);
     float *parameter = pare_graph_parameter(graph);
     for (int64_t i = 0; i < pare_graph_parameters(graph); i++) {

@@ -409,56 +409,134 @@ static void test_columns_moments(void **state) {
     }
 }
 
-/* ---- Sparse rows ---------------------------------------------------------------------------- */
+/* ---- Products ------------------------------------------------------------------------------- */
 
-static void check_sparse(const pare_kernels *k, int64_t width, int64_t rows, int64_t features,
-                         int64_t base, bool extreme) {
-    int64_t *start = calloc((size_t)rows + 1, sizeof *start);
-    int32_t *index = calloc((size_t)(rows * features), sizeof *index);
-    assert_true(start && index);
+/* A table with some rows empty and about a quarter of the cells filled, dense and as CSR. */
+typedef struct table {
+    int64_t rows, features, *start;
+    int32_t *index;
+    guarded cells, values;
+} table;
+
+static table make_table(int64_t rows, int64_t features, bool extreme) {
+    table t = {.rows = rows, .features = features};
+    t.cells = guarded_numbers(rows * features, 1, 31, extreme);
+    t.values = guarded_numbers(rows * features, 1, 31, extreme);
+    t.start = calloc((size_t)rows + 1, sizeof *t.start);
+    t.index = calloc((size_t)(rows * features) + 1, sizeof *t.index);
+    assert_true(t.start && t.index);
+    float *cell = t.cells.at, *value = t.values.at;
     int64_t count = 0;
-    start[0] = base; /* a slice of a longer list */
     for (int64_t i = 0; i < rows; i++) {
-        for (int64_t j = 0; i % 5 != 3 && j < features; j++) {
-            if (pare_random_below(30, PARE_STREAM_TEST, (uint64_t)(i * features + j), 4) == 0) {
-                index[count++] = (int32_t)(features - 1 - j);
+        for (int64_t j = 0; j < features; j++) {
+            int64_t at = i * features + j;
+            if (i % 5 != 3 && pare_random_below(30, PARE_STREAM_TEST, (uint64_t)at, 4) == 0) {
+                t.index[count] = (int32_t)j;
+                value[count++] = cell[at];
+            } else {
+                cell[at] = 0;
             }
         }
-        start[i + 1] = base + count;
+        t.start[i + 1] = count;
     }
-    guarded values = guarded_numbers(count, 1, 31, extreme);
-    guarded weights = guarded_numbers(features * width, 0, 32, extreme);
-    guarded a = guarded_numbers(rows * width, 0, 33, false);
-    guarded b = guarded_numbers(rows * width, 0, 33, false);
-    const float *value = values.at, *w = weights.at, *before = b.at;
-    float *out = a.at;
-    k->sparse_rows_times(rows, start, index, value, width, w, out);
-    for (int64_t i = 0; i < rows; i++) {
-        int64_t length = start[i + 1] - start[i];
-        for (int64_t h = 0; h < width; h++) {
-            double exact = (double)before[i * width + h], size = fabs(exact);
-            for (int64_t p = start[i] - base; p < start[i + 1] - base; p++) {
-                double product = (double)value[p] * (double)w[index[p] * width + h];
-                exact += product, size += fabs(product);
-            }
-            assert_close((double)out[i * width + h], exact,
-                         (double)(length + 1) * (EPS * size + TINY));
-        }
-    }
-    guarded_check(&values);
-    guarded_check(&weights);
-    guarded_check(&a);
-    guarded_check(&b);
-    free(start);
-    free(index);
+    return t;
 }
 
-static void test_sparse_rows_times(void **state) {
+static void free_table(table *t) {
+    guarded_check(&t->cells);
+    guarded_check(&t->values);
+    free(t->start);
+    free(t->index);
+}
+
+/* Products with the table's rows, as often and in the order `number` says (NULL: all). */
+static void check_products(const pare_kernels *k, const table *t, bool sparse, int64_t rows,
+                           const int64_t *number, int64_t columns, bool extreme) {
+    int64_t stride = (columns + 15) / 16 * 16;
+    for (int transposed = 0; transposed < 2; transposed++) {
+        int64_t in_rows = transposed ? rows : t->features;
+        int64_t out_rows = transposed ? t->features : rows;
+        guarded in = guarded_numbers(in_rows * stride, 0, 32, extreme);
+        guarded a = guarded_numbers(out_rows * stride, 0, 33, false);
+        guarded b = guarded_numbers(out_rows * stride, 0, 33, false);
+        const pare_rows_of x = {.rows = rows,
+                                .features = t->features,
+                                .number = number,
+                                .dense = t->cells.at,
+                                .dense_stride = t->features,
+                                .start = t->start,
+                                .index = t->index,
+                                .value = t->values.at};
+        void (*const products[2][2])(const pare_rows_of *, int64_t, int64_t, const float *,
+                                     float *) = {{k->dense_times, k->dense_transposed_times},
+                                                 {k->sparse_times, k->sparse_transposed_times}};
+        const float *cell = t->cells.at, *source = in.at, *before = b.at;
+        float *out = a.at;
+        products[sparse][transposed](&x, columns, stride, source, out);
+        for (int64_t o = 0; o < out_rows; o++) {
+            for (int64_t h = 0; h < columns; h++) {
+                double exact = transposed ? 0 : (double)before[o * stride + h], size = fabs(exact);
+                for (int64_t q = 0; q < in_rows; q++) {
+                    int64_t i = transposed ? q : o, j = transposed ? o : q;
+                    i = number ? number[i] : i;
+                    double product =
+                        (double)cell[i * t->features + j] * (double)source[q * stride + h];
+                    exact += product, size += fabs(product);
+                }
+                assert_close((double)out[o * stride + h], exact,
+                             (double)(in_rows + 1) * (EPS * size + TINY));
+            }
+        }
+        guarded_check(&in);
+        guarded_check(&a);
+        guarded_check(&b);
+    }
+}
+
+static void test_products(void **state) {
     const pare_kernels *k = table_of(state);
-    check_sparse(k, 16, 0, 10, 0, false);
-    for (int64_t width = 16; width <= 304; width += 16) {
-        check_sparse(k, width, 9, 50, 0, false);
-        check_sparse(k, width, 6, 33, 1000, true);
+    static const int64_t table_sizes[][2] = {{0, 7},  {1, 1},     {9, 50},
+                                             {6, 33}, {130, 131}, {300, 150}};
+    for (size_t s = 0; s < sizeof table_sizes / sizeof table_sizes[0]; s++) {
+        bool extreme = s == 3;
+        int64_t rows = table_sizes[s][0], number[400];
+        table t = make_table(rows, table_sizes[s][1], extreme);
+        for (int64_t i = 0; i < rows + 5; i++) {
+            number[i] = rows > 0 ? (i * 7 + 3) % rows : 0;
+        }
+        int64_t most = rows > 9 ? 40 : 304;
+        for (int64_t columns = 1; columns <= most; columns += columns < 10 ? 3 : 15) {
+            for (int sparse = 0; sparse < 2; sparse++) {
+                check_products(k, &t, sparse, rows, NULL, columns, extreme);
+                check_products(k, &t, sparse, rows > 0 ? rows + 5 : 0, number, columns, extreme);
+            }
+        }
+        free_table(&t);
+    }
+}
+
+static void test_finish_gradient(void **state) {
+    const pare_kernels *k = table_of(state);
+    for (int64_t n = 0; n < 70; n++) {
+        for (int shifted = 0; shifted < 2; shifted++) {
+            guarded sum = guarded_numbers(n, 1, 41, false), w = guarded_numbers(n, 2, 42, false);
+            guarded a = guarded_numbers(n, 3, 43, false), b = guarded_numbers(n, 3, 43, false);
+            const float *sums = sum.at, *weight = w.at, *before = b.at;
+            float *g = a.at, shift = shifted ? 0.75f : 0, factor = -1.5f;
+            double exact = 0, size = 0;
+            float along = k->finish_gradient(n, shift, shifted ? sums : NULL, factor, weight, g);
+            for (int64_t i = 0; i < n; i++) {
+                double raw = (double)before[i] - (double)shift * (double)sums[i];
+                double rough = fabs((double)before[i]) + fabs((double)shift * (double)sums[i]);
+                exact += (double)weight[i] * raw, size += fabs((double)weight[i]) * rough;
+                assert_close((double)g[i], (double)factor * raw, 4 * EPS * 1.5 * rough + TINY);
+            }
+            assert_close((double)along, exact, (double)(n + 3) * (EPS * size + TINY));
+            guarded_check(&sum);
+            guarded_check(&w);
+            guarded_check(&a);
+            guarded_check(&b);
+        }
     }
 }
 
@@ -471,7 +549,9 @@ static void test_table(void **state) {
     assert_string_equal(k->level, pare_cpu_level_name(*level));
     assert_true(k->dot && k->dot_double && k->axpy && k->scale && k->columns_dot);
     assert_true(k->columns_dot_u8 && k->columns_moments && k->standardise && k->standardise_u8);
-    assert_true(k->sparse_rows_times && k->relu && k->relu_backward && k->exponential && k->adam);
+    assert_true(k->dense_times && k->dense_transposed_times && k->finish_gradient);
+    assert_true(k->sparse_times && k->sparse_transposed_times);
+    assert_true(k->relu && k->relu_backward && k->exponential && k->adam);
 }
 
 int main(void) {
@@ -489,7 +569,8 @@ int main(void) {
                  {"adam at rest", test_adam_at_rest},
                  {"columns_dot", test_columns_dot},
                  {"columns_moments", test_columns_moments},
-                 {"sparse_rows_times", test_sparse_rows_times}};
+                 {"products", test_products},
+                 {"finish_gradient", test_finish_gradient}};
     enum { KINDS = sizeof kinds / sizeof kinds[0], LEVELS = PARE_CPU_AVX512 + 1 };
     static pare_cpu_level levels[LEVELS];
     static char names[LEVELS * KINDS][64];

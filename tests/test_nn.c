@@ -197,6 +197,85 @@ static void test_zero_mask_removes_columns(void **state) {
     pare_context_destroy(ctx);
 }
 
+/* Rows of candidates 1 and 4 alone, in the order given by `feature`, from a table in another row
+ * order; the mask removes the others. */
+static void test_listed_features(void **state) {
+    (void)state;
+    data d;
+    fill(&d);
+    pare_context *ctx = context();
+    pare_graph *graph = graph_of(ctx, "iro", PARE_NN_SOFTMAX, BATCH);
+    static const int64_t feature[] = {8, 1, 7, 2};
+    enum { LISTED = 4 };
+    int64_t number[ROWS], bytes = pare_graph_parameters(graph) * (int64_t)sizeof(float);
+    float table[ROWS * LISTED];
+    for (int64_t i = 0; i < ROWS; i++) {
+        number[i] = (i + 4) % ROWS;
+        for (int64_t a = 0; a < LISTED; a++) {
+            table[number[i] * LISTED + a] = d.dense[i * WIDTH + feature[a]];
+        }
+    }
+    d.mask[0] = d.mask[2] = d.mask[3] = d.mask[5] = 0;
+    pare_input whole = input_of(&d, false);
+    pare_input listed = {
+        .rows = ROWS, .number = number, .dense = table, .feature = feature, .features = LISTED};
+    pare_target target = target_of(&d, PARE_NN_SOFTMAX);
+    double loss = pare_graph_train(graph, &whole, &target, d.mask, 0, NULL);
+    float *expected = malloc((size_t)bytes);
+    assert_non_null(expected);
+    memcpy(expected, pare_graph_gradient(graph), (size_t)bytes);
+    assert_true(fabs(pare_graph_train(graph, &listed, &target, d.mask, 0, NULL) - loss) < 1e-6);
+    for (int64_t i = 0; i < pare_graph_parameters(graph); i++) {
+        assert_true(fabsf(pare_graph_gradient(graph)[i] - expected[i]) < 1e-6f);
+    }
+    free(expected);
+    pare_graph_destroy(graph);
+    pare_context_destroy(ctx);
+}
+
+/* Against masks with one more zero, one prediction each. */
+static void test_ablate(void **state) {
+    (void)state;
+    data d;
+    fill(&d);
+    pare_context *ctx = context();
+    static const int64_t feature[] = {4, 5, 6, 0, 1, 2}; /* candidates 3, 0, 1 */
+    static const int64_t start[] = {0, 3, 4, 6}, candidate[] = {3, 0, 1};
+    enum { LISTED = 6, GROUPS = 3 };
+    static const char *const layers[] = {"iro", "O", "ibrogo"};
+    for (size_t l = 0; l < sizeof layers / sizeof layers[0]; l++) {
+        pare_graph *graph = graph_of(ctx, layers[l], PARE_NN_SOFTMAX, BATCH);
+        float table[ROWS * LISTED];
+        for (int64_t i = 0; i < ROWS; i++) {
+            for (int64_t a = 0; a < LISTED; a++) {
+                table[i * LISTED + a] = d.dense[i * WIDTH + feature[a]];
+            }
+        }
+        d.mask[2] = d.mask[4] = d.mask[5] = 0;
+        pare_input listed = {.rows = ROWS, .dense = table, .feature = feature, .features = LISTED};
+        pare_input whole = input_of(&d, false);
+        pare_target target = target_of(&d, PARE_NN_SOFTMAX);
+        double loss[GROUPS + 1] = {1, 2, 3, 4}, weight = 5;
+        pare_graph_ablate(graph, &listed, &target, d.mask, GROUPS, start, loss, &weight);
+        for (int64_t g = 0; g <= GROUPS; g++) {
+            float mask[CANDIDATES];
+            memcpy(mask, d.mask, sizeof mask);
+            if (g < GROUPS) {
+                mask[candidate[g]] = 0;
+            }
+            const float *out = NULL;
+            int64_t stride = 0;
+            double expected = (double)(g + 1), score = 0, total = 5;
+            pare_graph_predict(graph, &whole, mask, &out, &stride);
+            pare_graph_score(graph, ROWS, out, stride, &target, &expected, &score, &total);
+            assert_true(fabs(loss[g] - expected) < 1e-4);
+            assert_true(fabs(weight - total) < 1e-9);
+        }
+        pare_graph_destroy(graph);
+    }
+    pare_context_destroy(ctx);
+}
+
 /* The size of the graph's batch must not show, nor what an earlier, longer batch left behind. */
 static void test_smaller_batch(void **state) {
     (void)state;
@@ -429,6 +508,8 @@ int main(void) {
         cmocka_unit_test(test_gradients),
         cmocka_unit_test(test_no_mask),
         cmocka_unit_test(test_sparse_equals_dense),
+        cmocka_unit_test(test_listed_features),
+        cmocka_unit_test(test_ablate),
         cmocka_unit_test(test_zero_mask_removes_columns),
         cmocka_unit_test(test_smaller_batch),
         cmocka_unit_test(test_weights_repeat_rows),

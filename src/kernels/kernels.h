@@ -23,6 +23,18 @@ typedef struct pare_adam {
     float shrink;  /* factor on w before the step (AdamW: 1 - rate * decay), 1 = none */
 } pare_adam;
 
+/* Some rows of a table, dense or by their nonzeros: row i is row number[i] of the table, or i
+ * itself where number is NULL. */
+typedef struct pare_rows_of {
+    int64_t rows, features;
+    const int64_t *number;
+    const float *dense; /* rows are dense_stride apart */
+    int64_t dense_stride;
+    const int64_t *start; /* CSR, features ascending within a row */
+    const int32_t *index;
+    const float *value;
+} pare_rows_of;
+
 typedef struct pare_kernels {
     const char *level;
 
@@ -32,7 +44,7 @@ typedef struct pare_kernels {
     double (*dot_double)(int64_t n, const float *a, const float *b);
     /* y[i] += a * x[i]; y in-out. */
     void (*axpy)(int64_t n, float a, const float *x, float *y);
-    /* y[i] = a * x[i]. */
+    /* y[i] = a * x[i]; x = y allowed. */
     void (*scale)(int64_t n, float a, const float *x, float *y);
 
     /*
@@ -58,12 +70,25 @@ typedef struct pare_kernels {
                            float *out);
 
     /*
-     * Rows of a sparse matrix times a dense one: for each row i, out[i * width ..] +=
-     * sum_p value[p] * w[index[p] * width ..], p = start[i] .. start[i + 1] - 1. width is a
-     * multiple of 16 and w, out are 64-byte aligned. start counts from its first entry's value.
+     * Products of rows x_i of a table with a narrow matrix whose rows are `stride` apart: stride
+     * is a multiple of 16, all matrices are 64-byte aligned. Columns from `columns` to the next
+     * multiple of 16 may be computed or left alone, so padding that is 0 stays 0.
+     *   times:             out_i += sum_j x_ij w_j     w: (features, stride), out: (rows, stride)
+     *   transposed_times:  out_j  = sum_i x_ij y_i     y: (rows, stride), out: (features, stride)
+     * The sparse forms read only the nonzeros.
      */
-    void (*sparse_rows_times)(int64_t rows, const int64_t *start, const int32_t *index,
-                              const float *value, int64_t width, const float *w, float *out);
+    void (*dense_times)(const pare_rows_of *x, int64_t columns, int64_t stride, const float *w,
+                        float *out);
+    void (*dense_transposed_times)(const pare_rows_of *x, int64_t columns, int64_t stride,
+                                   const float *y, float *out);
+    void (*sparse_times)(const pare_rows_of *x, int64_t columns, int64_t stride, const float *w,
+                         float *out);
+    void (*sparse_transposed_times)(const pare_rows_of *x, int64_t columns, int64_t stride,
+                                    const float *y, float *out);
+    /* g' = gradient - shift sum (sum NULL: 0); gradient = factor g'; returns sum_i w_i g'_i.
+     * gradient in-out. */
+    float (*finish_gradient)(int64_t n, float shift, const float *sum, float factor, const float *w,
+                             float *gradient);
 
     /* y[i] = max(x[i], 0), and dx[i] = y[i] > 0 ? dy[i] : 0; x = y and dx = dy allowed. */
     void (*relu)(int64_t n, const float *x, float *y);

@@ -2,6 +2,7 @@
 #include "kernels/kernels.h"
 
 #include <math.h>
+#include <string.h>
 
 enum { PARTIALS = 8 };
 
@@ -102,17 +103,65 @@ static void standardise_u8(int64_t n, const uint8_t *x, const float *shift, cons
     }
 }
 
-static void sparse_rows_times(int64_t rows, const int64_t *start, const int32_t *index,
-                              const float *value, int64_t width, const float *w, float *out) {
-    for (int64_t i = 0; i < rows; i++) {
-        float *target = out + i * width;
-        for (int64_t p = start[i] - start[0]; p < start[i + 1] - start[0]; p++) {
-            const float *source = w + (int64_t)index[p] * width;
-            for (int64_t h = 0; h < width; h++) {
-                target[h] += value[p] * source[h];
-            }
+static void add_multiple(int64_t columns, float factor, const float *source, float *target) {
+    for (int64_t h = 0; h < columns; h++) {
+        target[h] += factor * source[h];
+    }
+}
+
+static void dense_product(bool transposed, const pare_rows_of *x, int64_t columns, int64_t stride,
+                          const float *in, float *out) {
+    for (int64_t i = 0; i < x->rows; i++) {
+        const float *row = x->dense + (x->number ? x->number[i] : i) * x->dense_stride;
+        for (int64_t j = 0; j < x->features; j++) {
+            add_multiple(columns, row[j], in + (transposed ? i : j) * stride,
+                         out + (transposed ? j : i) * stride);
         }
     }
+}
+
+static void dense_times(const pare_rows_of *x, int64_t columns, int64_t stride, const float *w,
+                        float *out) {
+    dense_product(false, x, columns, stride, w, out);
+}
+
+static void dense_transposed_times(const pare_rows_of *x, int64_t columns, int64_t stride,
+                                   const float *y, float *out) {
+    memset(out, 0, (size_t)(x->features * stride) * sizeof *out);
+    dense_product(true, x, columns, stride, y, out);
+}
+
+static void sparse_product(bool transposed, const pare_rows_of *x, int64_t columns, int64_t stride,
+                           const float *in, float *out) {
+    for (int64_t i = 0; i < x->rows; i++) {
+        int64_t number = x->number ? x->number[i] : i;
+        for (int64_t p = x->start[number]; p < x->start[number + 1]; p++) {
+            add_multiple(columns, x->value[p], in + (transposed ? i : x->index[p]) * stride,
+                         out + (transposed ? x->index[p] : i) * stride);
+        }
+    }
+}
+
+static void sparse_times(const pare_rows_of *x, int64_t columns, int64_t stride, const float *w,
+                         float *out) {
+    sparse_product(false, x, columns, stride, w, out);
+}
+
+static void sparse_transposed_times(const pare_rows_of *x, int64_t columns, int64_t stride,
+                                    const float *y, float *out) {
+    memset(out, 0, (size_t)(x->features * stride) * sizeof *out);
+    sparse_product(true, x, columns, stride, y, out);
+}
+
+static float finish_gradient(int64_t n, float shift, const float *sum, float factor, const float *w,
+                             float *gradient) {
+    float along = 0;
+    for (int64_t i = 0; i < n; i++) {
+        float g = sum ? gradient[i] - shift * sum[i] : gradient[i];
+        along += w[i] * g;
+        gradient[i] = factor * g;
+    }
+    return along;
 }
 
 static void relu(int64_t n, const float *x, float *y) {
@@ -154,7 +203,11 @@ void pare_kernels_fill_ref(pare_kernels *table) {
         .columns_moments = columns_moments,
         .standardise = standardise,
         .standardise_u8 = standardise_u8,
-        .sparse_rows_times = sparse_rows_times,
+        .dense_times = dense_times,
+        .dense_transposed_times = dense_transposed_times,
+        .sparse_times = sparse_times,
+        .sparse_transposed_times = sparse_transposed_times,
+        .finish_gradient = finish_gradient,
         .relu = relu,
         .relu_backward = relu_backward,
         .exponential = exponential,

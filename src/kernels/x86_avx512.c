@@ -144,6 +144,7 @@ INLINE double dtotal(dvec a) {
 
 #include "kernels/x86_vectors.h"
 #include "kernels/x86_columns.h"
+#include "kernels/x86_products.h"
 #include "kernels/x86_network.h"
 
 void pare_kernels_fill_avx512(pare_kernels *table) {

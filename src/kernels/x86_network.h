@@ -4,67 +4,6 @@
 #ifndef PARE_KERNELS_X86_NETWORK_H
 #define PARE_KERNELS_X86_NETWORK_H
 
-/* Vectors of one row's sums held in registers while its list is walked. */
-enum { SPARSE_VECTORS = 8 };
-
-/* One row, `vectors` (a constant) vectors of its width. */
-INLINE void sparse_row(int vectors, int64_t count, const int32_t *index, const float *value,
-                       int64_t width, const float *w, float *out) {
-    vec sum[SPARSE_VECTORS];
-#pragma GCC unroll 8
-    for (int q = 0; q < vectors; q++) {
-        sum[q] = load(out + q * LANES, LANES);
-    }
-    for (int64_t p = 0; p < count; p++) {
-        const float *source = w + index[p] * width;
-        vec factor = fill(value[p]);
-#pragma GCC unroll 8
-        for (int q = 0; q < vectors; q++) {
-            sum[q] = multiply_add(factor, load(source + q * LANES, LANES), sum[q]);
-        }
-    }
-#pragma GCC unroll 8
-    for (int q = 0; q < vectors; q++) {
-        store(out + q * LANES, sum[q], LANES);
-    }
-}
-
-INLINE void sparse_rows(int vectors, int64_t rows, const int64_t *start, const int32_t *index,
-                        const float *value, int64_t width, const float *w, float *out) {
-    for (int64_t i = 0; i < rows; i++) {
-        int64_t p = start[i] - start[0];
-        sparse_row(vectors, start[i + 1] - start[i], index + p, value + p, width, w,
-                   out + i * width);
-    }
-}
-
-KERNEL void sparse_rows_times(int64_t rows, const int64_t *start, const int32_t *index,
-                              const float *value, int64_t width, const float *w, float *out) {
-    /* Passes of as equal a number of vectors as can be, so that none is nearly empty. */
-    int64_t vectors = width / LANES;
-    int64_t passes = (vectors + SPARSE_VECTORS - 1) / SPARSE_VECTORS;
-    for (int64_t pass = 0; pass < passes; pass++) {
-        int64_t first = vectors * pass / passes, end = vectors * (pass + 1) / passes;
-        const float *source = w + first * LANES;
-        float *target = out + first * LANES;
-        switch (end - first) {
-#define SPARSE_CASE(count)                                                                         \
-    case count:                                                                                    \
-        sparse_rows(count, rows, start, index, value, width, source, target);                      \
-        break;
-            SPARSE_CASE(1)
-            SPARSE_CASE(2)
-            SPARSE_CASE(3)
-            SPARSE_CASE(4)
-            SPARSE_CASE(5)
-            SPARSE_CASE(6)
-            SPARSE_CASE(7)
-            SPARSE_CASE(8)
-#undef SPARSE_CASE
-        }
-    }
-}
-
 KERNEL void relu(int64_t n, const float *x, float *y) {
     vec zero = fill(0);
     int64_t i = 0;
@@ -144,7 +83,9 @@ KERNEL void adam(int64_t n, const pare_adam *step, const float *g, float *w, flo
     .dot = dot, .dot_double = dot_double, .axpy = axpy, .scale = scale,                            \
     .columns_dot = columns_dot, .columns_dot_u8 = columns_dot_u8,                                  \
     .columns_moments = columns_moments, .standardise = standardise,                                \
-    .standardise_u8 = standardise_u8, .sparse_rows_times = sparse_rows_times, .relu = relu,        \
-    .relu_backward = relu_backward, .exponential = exponential, .adam = adam
+    .standardise_u8 = standardise_u8, .sparse_times = sparse_times,                                \
+    .sparse_transposed_times = sparse_transposed_times, .dense_times = dense_times,                \
+    .dense_transposed_times = dense_transposed_times, .finish_gradient = finish_gradient,          \
+    .relu = relu, .relu_backward = relu_backward, .exponential = exponential, .adam = adam
 
 #endif

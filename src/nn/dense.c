@@ -39,17 +39,24 @@ void pare_graph_dense(pare_graph *graph, int64_t outputs) {
     pare_graph_append(graph, &op);
 }
 
+static pare_rows_of rows_of(const pare_operator *op, const pare_pass *pass) {
+    return (pare_rows_of){.rows = pass->rows,
+                          .features = op->inputs,
+                          .dense = op->x,
+                          .dense_stride = op->input_stride};
+}
+
 static void forward(const pare_operator *op, const pare_pass *pass) {
+    const pare_rows_of x = rows_of(op, pass);
     pare_rows_fill(pass->rows, op->stride, op->parameter + op->inputs * op->stride, op->y);
-    pare_gemm(false, false, pass->rows, op->outputs, op->inputs, 1, op->x, op->input_stride,
-              op->parameter, op->stride, 1, op->y, op->stride);
+    pass->kernels->dense_times(&x, op->outputs, op->stride, op->parameter, op->y);
 }
 
 static void backward(const pare_operator *op, const pare_pass *pass) {
+    const pare_rows_of x = rows_of(op, pass);
     pare_rows_sum(pass->kernels, pass->rows, op->stride, op->dy,
                   op->gradient + op->inputs * op->stride);
-    pare_gemm(true, false, op->inputs, op->outputs, pass->rows, 1, op->x, op->input_stride, op->dy,
-              op->stride, 0, op->gradient, op->stride);
+    pass->kernels->dense_transposed_times(&x, op->outputs, op->stride, op->dy, op->gradient);
     pare_gemm(false, true, pass->rows, op->inputs, op->outputs, 1, op->dy, op->stride,
               op->parameter, op->stride, 0, op->dx, op->input_stride);
 }

@@ -39,9 +39,6 @@ void pare_graph_destroy(pare_graph *graph) {
     if (!graph) {
         return;
     }
-    pare_free(graph->ctx, graph->transpose.start);
-    pare_free(graph->ctx, graph->transpose.row);
-    pare_free(graph->ctx, graph->transpose.value);
     pare_free(graph->ctx, graph->arena);
     pare_free(graph->ctx, graph->operators);
     pare_free(graph->ctx, graph);
@@ -172,30 +169,6 @@ pare_status pare_graph_finish(pare_graph *graph, pare_loss loss) {
     return PARE_OK;
 }
 
-pare_status pare_graph_reserve_sparse(pare_graph *graph, int64_t nonzeros) {
-    pare_transpose *transpose = &graph->transpose;
-    if (transpose->start && nonzeros <= transpose->capacity) {
-        return PARE_OK;
-    }
-    pare_transpose larger = {.capacity = nonzeros};
-    pare_status status =
-        pare_alloc(graph->ctx, graph->width + 2, sizeof *larger.start, &larger.start);
-    if (status == PARE_OK) {
-        status = pare_alloc(graph->ctx, nonzeros, sizeof *larger.row, &larger.row);
-    }
-    if (status == PARE_OK) {
-        status = pare_alloc(graph->ctx, nonzeros, sizeof *larger.value, &larger.value);
-    }
-    pare_transpose *unused = status == PARE_OK ? transpose : &larger;
-    pare_free(graph->ctx, unused->start);
-    pare_free(graph->ctx, unused->row);
-    pare_free(graph->ctx, unused->value);
-    if (status == PARE_OK) {
-        *transpose = larger;
-    }
-    return status;
-}
-
 void pare_graph_init(pare_graph *graph, uint64_t seed) {
     uint64_t draws = 0;
     graph->seed = seed;
@@ -230,8 +203,8 @@ int64_t pare_graph_state(pare_graph *graph, float **out) {
     return graph->states;
 }
 
-static void forward(const pare_pass *pass) {
-    for (int64_t i = 0; i < pass->graph->count; i++) {
+static void forward(const pare_pass *pass, int64_t first) {
+    for (int64_t i = first; i < pass->graph->count; i++) {
         const pare_operator *op = &pass->graph->operators[i];
         op->kind->forward(op, pass);
     }
@@ -245,9 +218,39 @@ void pare_graph_predict(pare_graph *graph, const pare_input *input, const float 
                       .input = input,
                       .mask = mask,
                       .rows = input->rows};
-    forward(&pass);
+    forward(&pass, 0);
     *out = last->y;
     *stride = last->stride;
+}
+
+void pare_graph_ablate(pare_graph *graph, const pare_input *input, const pare_target *target,
+                       const float *mask, int64_t groups, const int64_t *start, double *loss,
+                       double *weight) {
+    const pare_operator *input_op = &graph->operators[0];
+    const pare_operator *last = &graph->operators[graph->count - 1];
+    pare_pass pass = {.graph = graph,
+                      .kernels = graph->ctx->kernels,
+                      .input = input,
+                      .mask = mask,
+                      .rows = input->rows};
+    /* Nothing else uses the gradient of the first layer's output in inference. */
+    size_t bytes = (size_t)(input->rows * input_op->stride) * sizeof(float);
+    float *whole = input_op->dy;
+    double score = 0, unused = 0;
+    input_op->kind->forward(input_op, &pass);
+    memcpy(whole, input_op->y, bytes);
+    pare_input_negate(graph, input);
+    for (int64_t g = 0; g <= groups; g++) {
+        if (g > 0) {
+            memcpy(input_op->y, whole, bytes);
+        }
+        if (g < groups) {
+            pare_input_add(graph, input, start[g], start[g + 1], input_op->y);
+        }
+        forward(&pass, 1);
+        pare_graph_score(graph, input->rows, last->y, last->stride, target, &loss[g], &score,
+                         g < groups ? &unused : weight);
+    }
 }
 
 double pare_graph_train(pare_graph *graph, const pare_input *input, const pare_target *target,
@@ -261,7 +264,7 @@ double pare_graph_train(pare_graph *graph, const pare_input *input, const pare_t
                       .rows = input->rows,
                       .step = step,
                       .training = true};
-    forward(&pass);
+    forward(&pass, 0);
     double loss = pare_loss_gradient(graph, input->rows, last->y, target, last->dy);
     for (int64_t i = graph->count - 1; i >= 0; i--) {
         const pare_operator *op = &graph->operators[i];

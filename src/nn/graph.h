@@ -12,14 +12,22 @@
 
 #include "base/context.h"
 
-/* A batch of input rows: dense and standardised, or CSR with the standardisation alongside. */
+/*
+ * A batch of input rows: rows of a table, dense and standardised, or CSR with the standardisation
+ * alongside. Row i of the batch is row number[i] of the table, or i itself where number is NULL.
+ */
 typedef struct pare_input {
     int64_t rows;
-    const float *dense; /* (rows, width) row-major, or NULL when sparse */
+    const int64_t *number;
+    const float *dense; /* (table rows, width) row-major, or NULL when sparse */
     const int64_t *start;
     const int32_t *index;
     const float *value;
     const float *shift, *scale; /* (width), sparse only: x = (value - shift) * scale */
+    /* Dense only, or NULL: the table has only these `features` ones of the width, in this order;
+     * the others are as if their mask were 0, and no d_mask can be had. */
+    const int64_t *feature;
+    int64_t features;
 } pare_input;
 
 typedef enum pare_loss {
@@ -58,10 +66,6 @@ void pare_graph_dropout(pare_graph *graph, float share);
 /* last */
 pare_status pare_graph_finish(pare_graph *graph, pare_loss loss) PARE_MUST_CHECK;
 
-/* Makes room for sparse training batches of up to `nonzeros` entries; call it before the first
- * such call of train (predict needs none). */
-pare_status pare_graph_reserve_sparse(pare_graph *graph, int64_t nonzeros) PARE_MUST_CHECK;
-
 /* Fresh parameters: He-uniform weights, zero biases; resets running statistics and counters. */
 void pare_graph_init(pare_graph *graph, uint64_t seed);
 
@@ -87,6 +91,16 @@ double pare_graph_train(pare_graph *graph, const pare_input *input, const pare_t
  * outputs (regression), and weight. output comes from predict. */
 void pare_graph_score(const pare_graph *graph, int64_t rows, const float *output, int64_t stride,
                       const pare_target *target, double *loss, double *score, double *weight);
+
+/*
+ * What each group of features contributes, in inference mode: loss[g] += weighted loss of the rows
+ * with features start[g] .. start[g + 1] - 1 of input->feature left out, loss[groups] += that with
+ * all of them, *weight += weight of the rows. The input must have a feature list. The first layer
+ * is computed once; each group costs a product of its own features and the layers after it.
+ */
+void pare_graph_ablate(pare_graph *graph, const pare_input *input, const pare_target *target,
+                       const float *mask, int64_t groups, const int64_t *start, double *loss,
+                       double *weight);
 
 /* All state that training changes beyond parameters (running statistics), for save and load. */
 int64_t pare_graph_state(pare_graph *graph, float **out);

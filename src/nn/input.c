@@ -8,17 +8,13 @@
  *     dW'_j = scale_j (sum_i v_ij dZ_i - shift_j sum_i dZ_i),
  * so that only the nonzeros cost anything.
  */
-#include "kernels/blas.h"
 #include "nn/operator.h"
 
 #include <string.h>
 
-/* Features whose gradient rows are finished together while they are in the first-level cache. */
-enum { BLOCK = 32 };
-
 /* Places in the scratch. */
 typedef struct input_scratch {
-    float *weights; /* (width, stride) W' or W'' forward, raw gradient rows backward */
+    float *weights; /* (width, stride) W' or W'' of the features there are */
     float *factor;  /* (width) mask, times scale if sparse */
     float *start;   /* (stride) b - sum_j shift_j W''_j */
 } input_scratch;
@@ -32,6 +28,18 @@ static input_scratch scratch_of(const pare_operator *op) {
 
 static float *bias_of(const pare_operator *op, float *base) {
     return base + op->inputs * op->stride;
+}
+
+static pare_rows_of rows_of(const pare_operator *op, const pare_input *input) {
+    int64_t features = input->feature ? input->features : op->inputs;
+    return (pare_rows_of){.rows = input->rows,
+                          .features = features,
+                          .number = input->number,
+                          .dense = input->dense,
+                          .dense_stride = features,
+                          .start = input->start,
+                          .index = input->index,
+                          .value = input->value};
 }
 
 void pare_graph_input(pare_graph *graph, int64_t outputs) {
@@ -55,145 +63,119 @@ static bool masked(const pare_pass *pass) {
     return false;
 }
 
-/* Writes diag(factor) W to the scratch. */
-static void scale_weights(const pare_operator *op, const pare_pass *pass) {
-    input_scratch scratch = scratch_of(op);
+/* The factor of each feature's weights: its candidate's mask, times scale if sparse. */
+static void find_factors(const pare_operator *op, const pare_pass *pass) {
+    float *factor = scratch_of(op).factor;
     const int64_t *start = pass->graph->candidate_start;
     const float *scale = pass->input->scale;
     for (int64_t c = 0; c < pass->graph->candidates; c++) {
         float m = pass->mask ? pass->mask[c] : 1.0f;
         for (int64_t j = start[c]; j < start[c + 1]; j++) {
-            scratch.factor[j] = scale ? m * scale[j] : m;
-            pass->kernels->scale(op->stride, scratch.factor[j], op->parameter + j * op->stride,
-                                 scratch.weights + j * op->stride);
+            factor[j] = scale ? m * scale[j] : m;
         }
     }
 }
 
-static void forward_dense(const pare_operator *op, const pare_pass *pass) {
-    const float *weights = op->parameter;
-    if (masked(pass)) {
-        scale_weights(op, pass);
-        weights = op->scratch;
-    }
-    pare_rows_fill(pass->rows, op->stride, bias_of(op, op->parameter), op->y);
-    pare_gemm(false, false, pass->rows, op->outputs, op->inputs, 1, pass->input->dense, op->inputs,
-              weights, op->stride, 1, op->y, op->stride);
-}
-
-static void forward_sparse(const pare_operator *op, const pare_pass *pass) {
+/* Scaled copies of the rows of W that the input has features for, in the scratch; or W itself. */
+static const float *scale_weights(const pare_operator *op, const pare_pass *pass) {
     const pare_input *input = pass->input;
     input_scratch scratch = scratch_of(op);
-    scale_weights(op, pass);
-    memcpy(scratch.start, bias_of(op, op->parameter), (size_t)op->stride * sizeof(float));
-    for (int64_t j = 0; j < op->inputs; j++) {
-        pass->kernels->axpy(op->stride, -input->shift[j], scratch.weights + j * op->stride,
-                            scratch.start);
+    if (input->dense && !input->feature && !masked(pass)) {
+        return op->parameter;
     }
-    pare_rows_fill(pass->rows, op->stride, scratch.start, op->y);
-    pass->kernels->sparse_rows_times(pass->rows, input->start, input->index, input->value,
-                                     op->stride, scratch.weights, op->y);
+    find_factors(op, pass);
+    int64_t count = input->feature ? input->features : op->inputs;
+    for (int64_t a = 0; a < count; a++) {
+        int64_t j = input->feature ? input->feature[a] : a;
+        pass->kernels->scale(op->stride, scratch.factor[j], op->parameter + j * op->stride,
+                             scratch.weights + a * op->stride);
+    }
+    return scratch.weights;
 }
 
 static void forward(const pare_operator *op, const pare_pass *pass) {
-    if (pass->input->dense) {
-        forward_dense(op, pass);
-    } else {
-        forward_sparse(op, pass);
+    const pare_input *input = pass->input;
+    const pare_rows_of x = rows_of(op, input);
+    const float *weights = scale_weights(op, pass), *bias = bias_of(op, op->parameter);
+    if (input->dense) {
+        pare_rows_fill(pass->rows, op->stride, bias, op->y);
+        pass->kernels->dense_times(&x, op->outputs, op->stride, weights, op->y);
+        return;
     }
+    float *start = scratch_of(op).start;
+    memcpy(start, bias, (size_t)op->stride * sizeof *start);
+    for (int64_t j = 0; j < op->inputs; j++) {
+        pass->kernels->axpy(op->stride, -input->shift[j], weights + j * op->stride, start);
+    }
+    pare_rows_fill(pass->rows, op->stride, start, op->y);
+    pass->kernels->sparse_times(&x, op->outputs, op->stride, weights, op->y);
 }
 
-/* d_m of each candidate: the sum of along_j = <W_j, raw_j> over its features first .. last - 1, in
- * the units of dW'_j = scale_j raw_j. */
-static void add_mask_gradient(const pare_operator *op, const pare_pass *pass, const float *raw,
-                              int64_t first, int64_t last, int64_t *candidate) {
+void pare_input_negate(const pare_graph *graph, const pare_input *input) {
+    const pare_operator *op = &graph->operators[0];
+    float *weights = scratch_of(op).weights;
+    graph->ctx->kernels->scale(input->features * op->stride, -1, weights, weights);
+}
+
+void pare_input_add(const pare_graph *graph, const pare_input *input, int64_t first, int64_t last,
+                    float *z) {
+    const pare_operator *op = &graph->operators[0];
+    pare_rows_of x = rows_of(op, input);
+    x.dense += first;
+    x.features = last - first;
+    graph->ctx->kernels->dense_times(&x, op->outputs, op->stride,
+                                     scratch_of(op).weights + first * op->stride, z);
+}
+
+/* From the raw gradient rows, sum_i x_ij dZ_i, to those of W, and the mask's on the way:
+ * d_m[c] = sum_j <W_j, dW'_j> over the features of c. */
+static void finish_rows(const pare_operator *op, const pare_pass *pass) {
+    const pare_input *input = pass->input;
+    const float *factor = scratch_of(op).factor, *sum = bias_of(op, op->gradient);
     const int64_t *start = pass->graph->candidate_start;
-    const float *scale = pass->input->scale;
-    for (int64_t j = first; pass->d_mask && j < last; j++) {
-        while (start[*candidate + 1] <= j) {
-            ++*candidate;
+    bool scaled = input->scale || masked(pass);
+    if (!scaled && !pass->d_mask) {
+        return;
+    }
+    for (int64_t c = 0; c < pass->graph->candidates; c++) {
+        float along = 0;
+        for (int64_t j = start[c]; j < start[c + 1]; j++) {
+            float shift = input->scale ? input->shift[j] : 0;
+            float one = pass->kernels->finish_gradient(
+                op->stride, shift, input->scale ? sum : NULL, scaled ? factor[j] : 1,
+                op->parameter + j * op->stride, op->gradient + j * op->stride);
+            along += input->scale ? input->scale[j] * one : one;
         }
-        float along =
-            pass->kernels->dot(op->stride, op->parameter + j * op->stride, raw + j * op->stride);
-        pass->d_mask[*candidate] += scale ? scale[j] * along : along;
+        if (pass->d_mask) {
+            pass->d_mask[c] = along;
+        }
     }
 }
 
-/* dW_j = factor_j raw_j for features first .. last - 1. */
-static void scale_gradient(const pare_operator *op, const pare_pass *pass, int64_t first,
-                           int64_t last) {
+/* Gradient of the few features the input has; of the others it is 0. */
+static void backward_listed(const pare_operator *op, const pare_pass *pass, const pare_rows_of *x) {
     input_scratch scratch = scratch_of(op);
-    for (int64_t j = first; j < last; j++) {
-        pass->kernels->scale(op->stride, scratch.factor[j], scratch.weights + j * op->stride,
+    pass->kernels->dense_transposed_times(x, op->outputs, op->stride, op->dy, scratch.weights);
+    memset(op->gradient, 0, (size_t)(op->inputs * op->stride) * sizeof(float));
+    for (int64_t a = 0; a < x->features; a++) {
+        int64_t j = pass->input->feature[a];
+        pass->kernels->scale(op->stride, scratch.factor[j], scratch.weights + a * op->stride,
                              op->gradient + j * op->stride);
     }
 }
 
-static void backward_dense(const pare_operator *op, const pare_pass *pass) {
-    bool scaled = masked(pass);
-    float *raw = scaled ? op->scratch : op->gradient;
-    int64_t candidate = 0;
-    pare_gemm(true, false, op->inputs, op->outputs, pass->rows, 1, pass->input->dense, op->inputs,
-              op->dy, op->stride, 0, raw, op->stride);
-    add_mask_gradient(op, pass, raw, 0, op->inputs, &candidate);
-    if (scaled) {
-        scale_gradient(op, pass, 0, op->inputs);
-    }
-}
-
-/* The batch by columns: counting sort, rows ascending within a column. */
-static void transpose(const pare_operator *op, const pare_pass *pass) {
-    const pare_input *input = pass->input;
-    const pare_transpose *columns = &pass->graph->transpose;
-    int64_t nonzeros = input->start[pass->rows] - input->start[0];
-    /* Counted two places on and filled one place on, start ends up where it belongs. */
-    int64_t *start = columns->start;
-    memset(start, 0, (size_t)(op->inputs + 2) * sizeof *start);
-    for (int64_t p = 0; p < nonzeros; p++) {
-        start[input->index[p] + 2]++;
-    }
-    for (int64_t j = 2; j <= op->inputs; j++) {
-        start[j] += start[j - 1];
-    }
-    for (int64_t i = 0; i < pass->rows; i++) {
-        for (int64_t p = input->start[i] - input->start[0];
-             p < input->start[i + 1] - input->start[0]; p++) {
-            int64_t at = start[input->index[p] + 1]++;
-            columns->row[at] = (int32_t)i;
-            columns->value[at] = input->value[p];
-        }
-    }
-}
-
-static void backward_sparse(const pare_operator *op, const pare_pass *pass) {
-    const pare_transpose *columns = &pass->graph->transpose;
-    const float *sum = bias_of(op, op->gradient);
-    float *raw = op->scratch;
-    int64_t candidate = 0;
-    transpose(op, pass);
-    for (int64_t first = 0; first < op->inputs; first += BLOCK) {
-        int64_t last = first + BLOCK < op->inputs ? first + BLOCK : op->inputs;
-        for (int64_t j = first; j < last; j++) {
-            pass->kernels->scale(op->stride, -pass->input->shift[j], sum, raw + j * op->stride);
-        }
-        pass->kernels->sparse_rows_times(
-            last - first, columns->start + first, columns->row + columns->start[first],
-            columns->value + columns->start[first], op->stride, op->dy, raw + first * op->stride);
-        add_mask_gradient(op, pass, raw, first, last, &candidate);
-        scale_gradient(op, pass, first, last);
-    }
-}
-
 static void backward(const pare_operator *op, const pare_pass *pass) {
-    if (pass->d_mask) {
-        memset(pass->d_mask, 0, (size_t)pass->graph->candidates * sizeof *pass->d_mask);
-    }
+    const pare_rows_of x = rows_of(op, pass->input);
     pare_rows_sum(pass->kernels, pass->rows, op->stride, op->dy, bias_of(op, op->gradient));
-    if (pass->input->dense) {
-        backward_dense(op, pass);
-    } else {
-        backward_sparse(op, pass);
+    if (pass->input->feature) {
+        backward_listed(op, pass, &x);
+        return;
     }
+    void (*times)(const pare_rows_of *, int64_t, int64_t, const float *, float *) =
+        pass->input->dense ? pass->kernels->dense_transposed_times
+                           : pass->kernels->sparse_transposed_times;
+    times(&x, op->outputs, op->stride, op->dy, op->gradient);
+    finish_rows(op, pass);
 }
 
 static void init(const pare_operator *op, uint64_t seed, uint64_t *draws) {

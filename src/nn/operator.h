@@ -57,14 +57,6 @@ struct pare_operator {
     float *y, *dy; /* (batch, stride) */
 };
 
-/* Scratch of the input layer for the columns of a sparse batch. */
-typedef struct pare_transpose {
-    int64_t capacity; /* nonzeros */
-    int64_t *start;   /* (width + 2) */
-    int32_t *row;     /* (capacity) */
-    float *value;     /* (capacity) */
-} pare_transpose;
-
 struct pare_graph {
     pare_context *ctx;
     pare_status status; /* first failure while appending; its sentence is in `message` */
@@ -78,7 +70,6 @@ struct pare_graph {
     float *arena; /* parameters, gradients, states, then activations and scratch */
     int64_t parameters, states;
     float *parameter, *gradient, *state;
-    pare_transpose transpose;
 };
 
 extern const pare_operator_kind pare_operator_input;
@@ -108,6 +99,13 @@ void pare_rows_sum(const pare_kernels *kernels, int64_t rows, int64_t stride, co
  * draws do not depend on it. w: (rows, stride). */
 void pare_init_weights(int64_t rows, int64_t columns, int64_t stride, uint64_t seed,
                        uint64_t *draws, float *w);
+
+/* For pare_graph_ablate, between two forward passes over an input with a feature list: changes the
+ * sign of the scaled weights W' that forward left behind, and z += X_f W'_f for the features f =
+ * first .. last - 1 of that list. */
+void pare_input_negate(const pare_graph *graph, const pare_input *input);
+void pare_input_add(const pare_graph *graph, const pare_input *input, int64_t first, int64_t last,
+                    float *z);
 
 /* Loss of the output and its gradient d_output (both (rows, stride) of the last operator). */
 double pare_loss_gradient(const pare_graph *graph, int64_t rows, const float *output,

@@ -9,6 +9,8 @@
 
 /* Standardised rows are kept ready when they take less than this; else gathered per batch. */
 static const int64_t ready_bytes = INT64_C(64) << 20;
+/* Ablation looks at this many rows at most. */
+static const int64_t ablation_rows = 2048;
 /* Below this share of nonzero values the sparse input path wins (bench_nn). */
 static const double sparse_share = 0.4;
 
@@ -36,11 +38,13 @@ typedef struct network {
     float *sparse_value;
 
     int64_t *order;       /* (train rows) positions, shuffled each epoch */
+    int64_t *active;      /* (width) features in use, by the mask */
+    int64_t *wanted;      /* (width) the same as numbers of the dataset */
     int64_t *batch_rows;  /* (batch) row numbers */
     float *batch_dense;   /* (batch, width) */
-    int64_t *batch_start; /* CSR of the batch */
-    int32_t *batch_index;
-    float *batch_value;
+    float *ablation_mask; /* (candidates) scratch of losses */
+    int64_t *ablation_start;
+    double *ablation_loss; /* (candidates + 1) both */
     int32_t *batch_label;
     float *batch_target;
     float *batch_weight;
@@ -65,11 +69,13 @@ static void network_destroy(void *self) {
     pare_free(ctx, n->sparse_index);
     pare_free(ctx, n->sparse_value);
     pare_free(ctx, n->order);
+    pare_free(ctx, n->active);
+    pare_free(ctx, n->wanted);
     pare_free(ctx, n->batch_rows);
     pare_free(ctx, n->batch_dense);
-    pare_free(ctx, n->batch_start);
-    pare_free(ctx, n->batch_index);
-    pare_free(ctx, n->batch_value);
+    pare_free(ctx, n->ablation_mask);
+    pare_free(ctx, n->ablation_start);
+    pare_free(ctx, n->ablation_loss);
     pare_free(ctx, n->batch_label);
     pare_free(ctx, n->batch_target);
     pare_free(ctx, n->batch_weight);
@@ -132,45 +138,80 @@ static int64_t next_batch(network *n, const int64_t **positions) {
     return left < n->batch ? left : n->batch;
 }
 
-static pare_input dense_batch(network *n, int64_t count, const int64_t *positions) {
-    size_t bytes = (size_t)n->width * sizeof(float);
-    if (n->ready) {
-        for (int64_t i = 0; i < count; i++) {
-            memcpy(n->batch_dense + i * n->width, n->ready + positions[i] * n->width, bytes);
-        }
-    } else {
-        gather(n, n->part[PARE_ROWS_TRAIN], count, n->batch_rows, n->batch_dense);
-    }
-    if (n->prefix) {
-        /* Nested dropout (Rippel, Gelbart, Adams 2014): each row sees a random prefix. */
-        for (int64_t i = 0; i < count; i++) {
-            uint64_t index = (uint64_t)n->step * (uint64_t)n->batch + (uint64_t)i;
-            int64_t kept = 1 + pare_random_below(n->seed, PARE_STREAM_PREFIX, index, n->candidates);
-            int64_t from = n->start[kept];
-            memset(n->batch_dense + i * n->width + from, 0,
-                   (size_t)(n->width - from) * sizeof(float));
+/* Features of the candidates whose mask is not 0, if that is at most half of the width; else 0. */
+static int64_t list_active(network *n, const float *mask) {
+    int64_t count = 0;
+    for (int64_t c = 0; c < n->candidates; c++) {
+        for (int64_t j = n->start[c]; mask[c] != 0 && j < n->start[c + 1]; j++) {
+            n->active[count++] = j;
         }
     }
+    return 2 * count <= n->width ? count : 0;
+}
+
+/* Rows of a part with the listed features only (numbers of the network's own). */
+static pare_input listed_rows(network *n, const pare_dataset *data, int64_t count,
+                              const int64_t *rows, int64_t features, const int64_t *feature) {
+    const int64_t *wanted = feature;
+    if (n->feature) {
+        for (int64_t a = 0; a < features; a++) {
+            n->wanted[a] = n->feature[feature[a]];
+        }
+        wanted = n->wanted;
+    }
+    pare_dataset_gather_features(data, count, rows, features, wanted, n->batch_dense);
+    return (pare_input){
+        .rows = count, .dense = n->batch_dense, .feature = feature, .features = features};
+}
+
+static pare_input dense_rows(network *n, const pare_dataset *data, int64_t count,
+                             const int64_t *rows) {
+    gather(n, data, count, rows, n->batch_dense);
     return (pare_input){.rows = count, .dense = n->batch_dense};
 }
 
-static pare_input sparse_batch(network *n, int64_t count, const int64_t *positions) {
-    int64_t at = 0;
-    for (int64_t i = 0; i < count; i++) {
-        int64_t from = n->sparse_start[positions[i]];
-        int64_t length = n->sparse_start[positions[i] + 1] - from;
-        n->batch_start[i] = at;
-        memcpy(n->batch_index + at, n->sparse_index + from, (size_t)length * sizeof(int32_t));
-        memcpy(n->batch_value + at, n->sparse_value + from, (size_t)length * sizeof(float));
-        at += length;
+/* Nested dropout (Rippel, Gelbart, Adams 2014): each row sees a random prefix. */
+static pare_input prefix_batch(network *n, int64_t count, const int64_t *positions) {
+    pare_input input = {.rows = count, .dense = n->batch_dense};
+    if (!n->ready) {
+        input = dense_rows(n, n->part[PARE_ROWS_TRAIN], count, n->batch_rows);
     }
-    n->batch_start[count] = at;
-    return (pare_input){.rows = count,
-                        .start = n->batch_start,
-                        .index = n->batch_index,
-                        .value = n->batch_value,
-                        .shift = n->train->shift,
-                        .scale = n->train->scale};
+    for (int64_t i = 0; i < count; i++) {
+        if (n->ready) {
+            memcpy(n->batch_dense + i * n->width, n->ready + positions[i] * n->width,
+                   (size_t)n->width * sizeof(float));
+        }
+        uint64_t index = (uint64_t)n->step * (uint64_t)n->batch + (uint64_t)i;
+        int64_t kept = 1 + pare_random_below(n->seed, PARE_STREAM_PREFIX, index, n->candidates);
+        int64_t from = n->start[kept];
+        memset(n->batch_dense + i * n->width + from, 0, (size_t)(n->width - from) * sizeof(float));
+    }
+    return input;
+}
+
+/* The training rows at these positions, in the cheapest form there is. */
+static pare_input train_batch(network *n, int64_t count, const int64_t *positions,
+                              const float *mask, bool whole) {
+    int64_t active = mask && !whole ? list_active(n, mask) : 0;
+    if (n->prefix) {
+        return prefix_batch(n, count, positions);
+    }
+    if (active > 0) {
+        return listed_rows(n, n->part[PARE_ROWS_TRAIN], count, n->batch_rows, active, n->active);
+    }
+    if (n->sparse_start) {
+        return (pare_input){.rows = count,
+                            .number = positions,
+                            .start = n->sparse_start,
+                            .index = n->sparse_index,
+                            .value = n->sparse_value,
+                            .shift = n->train->shift,
+                            .scale = n->train->scale};
+    }
+    if (n->ready) {
+        return (pare_input){.rows = count, .number = positions, .dense = n->ready};
+    }
+    return dense_rows(n, n->part[PARE_ROWS_TRAIN], count, n->batch_rows);
 }
 
 static pare_status network_step(void *self, const float *mask, double *loss, float *d_mask) {
@@ -181,8 +222,7 @@ static pare_status network_step(void *self, const float *mask, double *loss, flo
         n->batch_rows[i] = n->rows[PARE_ROWS_TRAIN][positions[i]];
     }
     pare_target target = fill_target(n, n->part[PARE_ROWS_TRAIN], count, n->batch_rows);
-    pare_input input =
-        n->sparse_start ? sparse_batch(n, count, positions) : dense_batch(n, count, positions);
+    pare_input input = train_batch(n, count, positions, mask, d_mask != NULL);
     *loss = pare_graph_train(n->graph, &input, &target, mask, (uint64_t)n->step, d_mask);
     if (!isfinite(*loss)) {
         return pare_fail(n->ctx, PARE_ERROR_NUMERIC,
@@ -247,8 +287,9 @@ static pare_status network_evaluate(void *self, const float *mask, pare_rows row
     for (int64_t from = 0; from < total; from += n->batch) {
         int64_t count = total - from < n->batch ? total - from : n->batch;
         const int64_t *numbers = n->rows[rows] + from;
-        gather(n, data, count, numbers, n->batch_dense);
-        pare_input input = {.rows = count, .dense = n->batch_dense};
+        int64_t active = mask ? list_active(n, mask) : 0;
+        pare_input input = active > 0 ? listed_rows(n, data, count, numbers, active, n->active)
+                                      : dense_rows(n, data, count, numbers);
         const float *output = NULL;
         int64_t stride = 0;
         pare_graph_predict(n->graph, &input, mask, &output, &stride);
@@ -274,6 +315,47 @@ static pare_status network_evaluate(void *self, const float *mask, pare_rows row
     if (variance > 0) {
         out->score = 1 - mean / variance;
         out->score_error = sqrt(spread / size) / variance;
+    }
+    return PARE_OK;
+}
+
+/*
+ * Each of the selected left out in turn, parameters as they are, over at most ablation_rows rows
+ * spread evenly over the part.
+ */
+static pare_status network_losses(void *self, int64_t selected_count, const int64_t *selected,
+                                  double *loss) {
+    network *n = self;
+    pare_rows rows =
+        n->row_count[PARE_ROWS_VALIDATION] > 0 ? PARE_ROWS_VALIDATION : PARE_ROWS_TRAIN;
+    const pare_dataset *data = n->part[rows];
+    int64_t all = n->row_count[rows], total = all < ablation_rows ? all : ablation_rows;
+    int64_t features = 0;
+    double weight = 0;
+    memset(n->ablation_mask, 0, (size_t)n->candidates * sizeof *n->ablation_mask);
+    for (int64_t i = 0; i < selected_count; i++) {
+        n->ablation_start[i] = features;
+        n->ablation_loss[i] = 0;
+        n->ablation_mask[selected[i]] = 1;
+        for (int64_t j = n->start[selected[i]]; j < n->start[selected[i] + 1]; j++) {
+            n->active[features++] = j;
+        }
+    }
+    n->ablation_start[selected_count] = features;
+    n->ablation_loss[selected_count] = 0;
+    for (int64_t from = 0; from < total; from += n->batch) {
+        int64_t count = total - from < n->batch ? total - from : n->batch;
+        for (int64_t i = 0; i < count; i++) {
+            n->batch_rows[i] = n->rows[rows][(from + i) * all / total];
+        }
+        pare_input input = listed_rows(n, data, count, n->batch_rows, features, n->active);
+        pare_target target = fill_target(n, data, count, n->batch_rows);
+        pare_graph_ablate(n->graph, &input, &target, n->ablation_mask, selected_count,
+                          n->ablation_start, n->ablation_loss, &weight);
+    }
+    for (int64_t i = 0; i < selected_count; i++) {
+        double more = n->ablation_loss[i] - n->ablation_loss[selected_count];
+        loss[i] = weight > 0 ? more / weight : 0;
     }
     return PARE_OK;
 }
@@ -343,6 +425,7 @@ static const pare_objective_slots network_slots = {
     .reset = network_reset,
     .step = network_step,
     .evaluate = network_evaluate,
+    .losses = network_losses,
     .norms = network_norms,
     .shrink = network_shrink,
     .visit = network_visit,
@@ -435,29 +518,8 @@ static pare_status prepare_rows(network *n) {
         !n->feature && !n->prefix &&
         (train->table.storage == PARE_STORAGE_CSR || 1 - train->zero_share < sparse_share);
     if (sparse) {
-        pare_status status = pare_dataset_sparse(train, total, train->train, &n->sparse_start,
-                                                 &n->sparse_index, &n->sparse_value);
-        if (status != PARE_OK) {
-            return status;
-        }
-        /* The fullest rows bound what any batch can hold. */
-        int64_t most = 0;
-        for (int64_t i = 0; i < total; i++) {
-            int64_t length = n->sparse_start[i + 1] - n->sparse_start[i];
-            most = length > most ? length : most;
-        }
-        int64_t bound = 0;
-        if (!pare_checked_multiply(most, n->batch, &bound) || bound > n->sparse_start[total]) {
-            bound = n->sparse_start[total];
-        }
-        status = pare_alloc(ctx, n->batch + 1, sizeof *n->batch_start, &n->batch_start);
-        if (status == PARE_OK) {
-            status = pare_alloc(ctx, bound, sizeof *n->batch_index, &n->batch_index);
-        }
-        if (status == PARE_OK) {
-            status = pare_alloc(ctx, bound, sizeof *n->batch_value, &n->batch_value);
-        }
-        return status == PARE_OK ? pare_graph_reserve_sparse(n->graph, bound) : status;
+        return pare_dataset_sparse(train, total, train->train, &n->sparse_start, &n->sparse_index,
+                                   &n->sparse_value);
     }
     int64_t cells = 0;
     if (pare_checked_multiply(total, n->width, &cells) &&
@@ -485,8 +547,13 @@ static pare_status prepare_batch(network *n) {
         size_t size;
     } arrays[] = {
         {&n->order, n->row_count[PARE_ROWS_TRAIN], sizeof *n->order},
+        {&n->active, n->width, sizeof *n->active},
+        {&n->wanted, n->width, sizeof *n->wanted},
         {&n->batch_rows, n->batch, sizeof *n->batch_rows},
         {&n->batch_dense, cells, sizeof *n->batch_dense},
+        {&n->ablation_mask, n->candidates, sizeof *n->ablation_mask},
+        {&n->ablation_start, n->candidates + 1, sizeof *n->ablation_start},
+        {&n->ablation_loss, n->candidates + 1, sizeof *n->ablation_loss},
         {&n->batch_label, n->batch, sizeof *n->batch_label},
         {&n->batch_target, n->batch * outputs, sizeof *n->batch_target},
         {&n->batch_weight, n->batch, sizeof *n->batch_weight},

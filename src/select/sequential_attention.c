@@ -337,11 +337,15 @@ static pare_status settle(attention *a) {
     pare_objective *objective = a->task.objective;
     for (int i = 0; i < STEPS_PER_CALL && a->settle_step < a->settle_steps; i++) {
         double loss = 0;
-        pare_status status = objective->slots->step(objective->self, a->mask, &loss, a->d_mask);
+        /* Without d_mask the objective may leave out what the mask removes. */
+        float *d_mask = objective->slots->losses ? NULL : a->d_mask;
+        pare_status status = objective->slots->step(objective->self, a->mask, &loss, d_mask);
         if (status != PARE_OK) {
             return status;
         }
-        note_usefulness(a);
+        if (d_mask) {
+            note_usefulness(a);
+        }
         a->settle_step++;
         a->step++;
         set_loss(a, loss);
