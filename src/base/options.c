@@ -207,7 +207,8 @@ const char *pare_options_get(const pare_options *options, int64_t index, char *b
     case PARE_OPTION_REAL: {
         double value = 0;
         memcpy(&value, field, sizeof value);
-        snprintf(buffer, size, "%.15g", value);
+        char number[PARE_REAL_SIZE];
+        snprintf(buffer, size, "%s", pare_real_text(value, number));
         return buffer;
     }
     case PARE_OPTION_BOOL: {

@@ -1,6 +1,7 @@
 #include "base/text.h"
 
 #include <errno.h>
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -55,6 +56,32 @@ void pare_text_append(pare_text *text, const char *format, ...) {
     text->length += length;
 }
 
+/* Turns the decimal mark of the locale, of one or more bytes, into a point. */
+static void use_point(char *number) {
+    char *to = number;
+    bool marked = false;
+    for (const char *at = number; *at; at++) {
+        bool plain =
+            (*at >= '0' && *at <= '9') || (*at >= 'a' && *at <= 'z') || *at == '-' || *at == '+';
+        if (plain) {
+            *to++ = *at;
+        } else if (!marked) {
+            *to++ = '.';
+            marked = true;
+        }
+    }
+    *to = '\0';
+}
+
+void pare_text_append_fixed(pare_text *text, double value, int decimals) {
+    char number[352]; /* DBL_MAX has 309 digits */
+    int length = snprintf(number, sizeof number, "%.*f", decimals < 17 ? decimals : 17, value);
+    if (length > 0) {
+        use_point(number);
+        pare_text_append_bytes(text, number, (int64_t)strlen(number));
+    }
+}
+
 void pare_text_clear(pare_text *text) {
     if (text->ctx) {
         pare_free(text->ctx, text->bytes);
@@ -102,6 +129,20 @@ bool pare_parse_real(const char *text, double *out) {
     }
     *out = value;
     return true;
+}
+
+const char *pare_real_text(double value, char buffer[PARE_REAL_SIZE]) {
+    if (value == 0) {
+        return signbit(value) ? "-0.0" : "0";
+    }
+    for (int digits = 15; digits <= 17; digits++) {
+        snprintf(buffer, PARE_REAL_SIZE, "%.*g", digits, value);
+        if (strtod(buffer, NULL) == value) {
+            break;
+        }
+    }
+    use_point(buffer);
+    return buffer;
 }
 
 uint64_t pare_hash(uint64_t hash, const void *bytes, int64_t length) {

@@ -21,6 +21,8 @@ typedef struct pare_text {
 void pare_text_append(pare_text *text, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
 void pare_text_append_bytes(pare_text *text, const char *bytes, int64_t length);
+/* Appends a finite number with `decimals` digits after the point, whatever the locale. */
+void pare_text_append_fixed(pare_text *text, double value, int decimals);
 void pare_text_clear(pare_text *text);
 
 /* Walks a comma-separated list: *item and *length get the next piece, blanks around it removed;
@@ -31,6 +33,11 @@ bool pare_list_next(const char **cursor, const char **item, int64_t *length);
  * be "inf" or "nan" (the caller decides). Independent of the locale. */
 bool pare_parse_integer(const char *text, int64_t *out);
 bool pare_parse_real(const char *text, double *out);
+
+/* The shortest text of 15 to 17 digits that reads back as the same double, whatever the locale;
+ * negative zero is "-0.0", so that a reader of JSON does not take it for an integer. */
+enum { PARE_REAL_SIZE = 32 };
+const char *pare_real_text(double value, char buffer[PARE_REAL_SIZE]);
 
 /* 64-bit FNV-1a over `length` bytes, continuing from `hash` (start: PARE_HASH_START). */
 #define PARE_HASH_START UINT64_C(0xcbf29ce484222325)

@@ -32,6 +32,31 @@ double pare_thread_cpu_seconds(void) {
     return seconds_of(CLOCK_THREAD_CPUTIME_ID);
 }
 
+void pare_clock_date(char buffer[PARE_DATE_SIZE]) {
+    time_t now = time(NULL);
+    struct tm parts;
+    buffer[0] = '\0';
+    if (gmtime_r(&now, &parts)) {
+        (void)strftime(buffer, PARE_DATE_SIZE, "%Y-%m-%dT%H:%M:%SZ", &parts);
+    }
+}
+
+void pare_cpu_name(char *buffer, size_t size) {
+    buffer[0] = '\0';
+    FILE *file = fopen("/proc/cpuinfo", "r");
+    if (!file) {
+        return;
+    }
+    char line[256];
+    while (!buffer[0] && fgets(line, sizeof line, file)) {
+        const char *colon = strstr(line, ": ");
+        if (strncmp(line, "model name", 10) == 0 && colon) {
+            snprintf(buffer, size, "%.*s", (int)strcspn(colon + 2, "\n"), colon + 2);
+        }
+    }
+    (void)fclose(file);
+}
+
 int64_t pare_peak_memory(void) {
     struct rusage usage;
     return getrusage(RUSAGE_SELF, &usage) == 0 ? (int64_t)usage.ru_maxrss * 1024 : 0;

@@ -20,6 +20,12 @@ typedef enum pare_cpu_level {
     PARE_CPU_AVX512 /* F, BW, DQ, VL */
 } pare_cpu_level;
 
+/* Now in UTC, "2024-05-01T12:00:00Z". */
+enum { PARE_DATE_SIZE = 32 };
+void pare_clock_date(char buffer[PARE_DATE_SIZE]);
+/* Model of the processor as the system names it, "" if it does not say. */
+void pare_cpu_name(char *buffer, size_t size);
+
 pare_cpu_level pare_cpu_detect(void);
 const char *pare_cpu_level_name(pare_cpu_level level);
 

@@ -1,5 +1,8 @@
 /* From a selection in progress to the self-contained record of it. */
 #include "base/text.h"
+#include "kernels/kernels.h"
+#include "platform/system.h"
+#include "platform/threads.h"
 #include "problem/selector.h"
 
 #include <math.h>
@@ -128,6 +131,12 @@ static pare_status fill_texts(const pare_selector *s, pare_selection *record) {
         return status;
     }
     pare_option_choice(option.choices, s->options.method, method, sizeof method);
+    char date[PARE_DATE_SIZE], processor[96], machine[192];
+    pare_clock_date(date);
+    pare_cpu_name(processor, sizeof processor);
+    int64_t threads = pare_pool_threads(ctx->pool);
+    snprintf(machine, sizeof machine, "%s%s%s, %lld thread%s", processor, processor[0] ? ", " : "",
+             ctx->kernels->level, (long long)threads, threads == 1 ? "" : "s");
     const struct {
         const char *text;
         char **out;
@@ -140,6 +149,8 @@ static pare_status fill_texts(const pare_selector *s, pare_selection *record) {
         {data->summary, &record->data_summary},
         {checksum, &record->data_checksum},
         {version, &record->version},
+        {machine, &record->machine},
+        {date, &record->created},
         {data->weight_name, &record->weight_name},
     };
     for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++) {

@@ -24,7 +24,8 @@ void pare_selection_free(pare_selection *selection) {
         selection->trace_loss,  selection->correlation,  selection->method,
         selection->model,       selection->task,         selection->score_name,
         selection->data_source, selection->data_summary, selection->data_checksum,
-        selection->weight_name, selection->version,      selection->text,
+        selection->weight_name, selection->version,      selection->machine,
+        selection->created,     selection->text,
     };
     for (size_t i = 0; i < sizeof owned / sizeof owned[0]; i++) {
         pare_free(ctx, owned[i]);

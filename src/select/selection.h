@@ -58,6 +58,8 @@ struct pare_selection {
     char *weight_name;     /* or NULL */
     int64_t height, width; /* IDX images */
     char *version;         /* of the library */
+    char *machine;         /* processor, kernel level, threads */
+    char *created;         /* UTC, "2024-05-01T12:00:00Z" */
     double seconds_reading, seconds_selecting, cpu_selecting;
     int64_t warnings;
     char **warning; /* sentences shown while this answer was made */
