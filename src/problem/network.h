@@ -1,0 +1,72 @@
+/* Inside of the network objective: its state, and what network_rows.c does with rows. */
+#ifndef PARE_PROBLEM_NETWORK_H
+#define PARE_PROBLEM_NETWORK_H
+
+#include "nn/graph.h"
+#include "problem/problem.h"
+
+typedef struct pare_network {
+    pare_context *ctx;
+    pare_dataset *train;
+    const pare_dataset *part[3]; /* by pare_rows; NULL: none */
+    const int64_t *rows[3];      /* row numbers in part */
+    int64_t row_count[3];
+    pare_graph *graph;
+    pare_optimizer optimizer;
+    pare_schedule schedule;
+    double rate;
+    bool prefix;
+
+    int64_t candidates;
+    int64_t width;    /* features the network sees */
+    int64_t *start;   /* (candidates + 1) features of each candidate, in network order */
+    int64_t *feature; /* (width) number in the dataset, or NULL: all, in order */
+    int64_t batch;
+
+    float *ready;          /* (train rows, width), or NULL */
+    int64_t *sparse_start; /* CSR of the training rows, or NULL */
+    int32_t *sparse_index;
+    float *sparse_value;
+
+    int64_t *order;       /* (train rows) positions, shuffled each epoch */
+    int64_t *active;      /* (width) features in use, by the mask */
+    int64_t *wanted;      /* (width) the same as numbers of the dataset */
+    int64_t *batch_rows;  /* (batch) row numbers */
+    float *batch_dense;   /* (batch, width) */
+    float *ablation_mask; /* (candidates) scratch of losses */
+    int64_t *ablation_start;
+    double *ablation_loss; /* (candidates + 1) both */
+    int32_t *batch_label;
+    float *batch_target;
+    float *batch_weight;
+
+    double null_score;
+    uint64_t seed;
+    int64_t step, steps;
+} pare_network;
+
+/* Which features the network sees, and where each candidate's lie. keep NULL: all. */
+pare_status pare_network_lay_out(pare_network *n, int64_t keep_count,
+                                 const int64_t *keep) PARE_MUST_CHECK;
+/* Rows of the three parts. */
+void pare_network_find_rows(pare_network *n, const pare_dataset *valid, const pare_dataset *test);
+/* Reserves what batches need, and brings the training rows into the form they are cut from. */
+pare_status pare_network_prepare(pare_network *n) PARE_MUST_CHECK;
+
+/* Positions of the next batch: epochs are shuffled as a whole, the last batch of one is short. */
+int64_t pare_network_next_batch(pare_network *n, const int64_t **positions);
+/* The training rows at these positions, in the cheapest form there is. mask NULL: all ones; whole:
+ * features that the mask removes are wanted too. */
+pare_input pare_network_train_batch(pare_network *n, int64_t count, const int64_t *positions,
+                                    const float *mask, bool whole);
+/* Some rows of a part, without the features that the mask removes if those are many. */
+pare_input pare_network_rows(pare_network *n, const pare_dataset *data, int64_t count,
+                             const int64_t *rows, const float *mask);
+/* The same with the listed features only (numbers of the network's own). */
+pare_input pare_network_listed_rows(pare_network *n, const pare_dataset *data, int64_t count,
+                                    const int64_t *rows, int64_t features, const int64_t *feature);
+/* Labels, standardised targets and weights of some rows, into the batch arrays. */
+pare_target pare_network_target(pare_network *n, const pare_dataset *data, int64_t count,
+                                const int64_t *rows);
+
+#endif

@@ -1,0 +1,251 @@
+/* Rows of a dataset as batches of a network: which rows and features, and in what form. */
+#include "base/random.h"
+#include "problem/network.h"
+
+#include <string.h>
+
+/* Standardised rows are kept ready when they take less than this; else gathered per batch. */
+static const int64_t ready_bytes = INT64_C(64) << 20;
+/* Below this share of nonzero values the sparse input path wins (bench_nn). */
+static const double sparse_share = 0.4;
+
+static void gather(const pare_network *n, const pare_dataset *data, int64_t count,
+                   const int64_t *rows, float *out) {
+    if (n->feature) {
+        pare_dataset_gather_features(data, count, rows, n->width, n->feature, out);
+    } else {
+        pare_dataset_gather(data, count, rows, out);
+    }
+}
+
+pare_target pare_network_target(pare_network *n, const pare_dataset *data, int64_t count,
+                                const int64_t *rows) {
+    const pare_dataset *rules = n->train;
+    pare_target target = {0};
+    if (data->label) {
+        for (int64_t i = 0; i < count; i++) {
+            n->batch_label[i] = data->label[rows[i]];
+        }
+        target.label = n->batch_label;
+    } else {
+        int64_t outputs = rules->outputs;
+        for (int64_t i = 0; i < count; i++) {
+            for (int64_t o = 0; o < outputs; o++) {
+                n->batch_target[i * outputs + o] =
+                    (data->target[rows[i] * outputs + o] - rules->target_mean[o]) *
+                    rules->target_scale[o];
+            }
+        }
+        target.value = n->batch_target;
+    }
+    if (data->weight) {
+        for (int64_t i = 0; i < count; i++) {
+            n->batch_weight[i] = data->weight[rows[i]];
+        }
+        target.weight = n->batch_weight;
+    }
+    return target;
+}
+
+int64_t pare_network_next_batch(pare_network *n, const int64_t **positions) {
+    int64_t total = n->row_count[PARE_ROWS_TRAIN];
+    int64_t per_epoch = (total + n->batch - 1) / n->batch;
+    int64_t at = n->step % per_epoch;
+    if (at == 0) {
+        for (int64_t i = 0; i < total; i++) {
+            n->order[i] = i;
+        }
+        uint64_t first = (uint64_t)(n->step / per_epoch) * (uint64_t)total;
+        pare_random_shuffle(n->seed, PARE_STREAM_SHUFFLE, first, total, n->order);
+    }
+    *positions = n->order + at * n->batch;
+    int64_t left = total - at * n->batch;
+    return left < n->batch ? left : n->batch;
+}
+
+/* Features of the candidates whose mask is not 0, if that is at most half of the width; else 0. */
+static int64_t list_active(pare_network *n, const float *mask) {
+    int64_t count = 0;
+    for (int64_t c = 0; c < n->candidates; c++) {
+        for (int64_t j = n->start[c]; mask[c] != 0 && j < n->start[c + 1]; j++) {
+            n->active[count++] = j;
+        }
+    }
+    return 2 * count <= n->width ? count : 0;
+}
+
+pare_input pare_network_listed_rows(pare_network *n, const pare_dataset *data, int64_t count,
+                                    const int64_t *rows, int64_t features, const int64_t *feature) {
+    const int64_t *wanted = feature;
+    if (n->feature) {
+        for (int64_t a = 0; a < features; a++) {
+            n->wanted[a] = n->feature[feature[a]];
+        }
+        wanted = n->wanted;
+    }
+    pare_dataset_gather_features(data, count, rows, features, wanted, n->batch_dense);
+    return (pare_input){
+        .rows = count, .dense = n->batch_dense, .feature = feature, .features = features};
+}
+
+static pare_input dense_rows(pare_network *n, const pare_dataset *data, int64_t count,
+                             const int64_t *rows) {
+    gather(n, data, count, rows, n->batch_dense);
+    return (pare_input){.rows = count, .dense = n->batch_dense};
+}
+
+/* Nested dropout (Rippel, Gelbart, Adams 2014): each row sees a random prefix. */
+pare_input pare_network_rows(pare_network *n, const pare_dataset *data, int64_t count,
+                             const int64_t *rows, const float *mask) {
+    int64_t active = mask ? list_active(n, mask) : 0;
+    return active > 0 ? pare_network_listed_rows(n, data, count, rows, active, n->active)
+                      : dense_rows(n, data, count, rows);
+}
+
+static pare_input prefix_batch(pare_network *n, int64_t count, const int64_t *positions) {
+    pare_input input = {.rows = count, .dense = n->batch_dense};
+    if (!n->ready) {
+        input = dense_rows(n, n->part[PARE_ROWS_TRAIN], count, n->batch_rows);
+    }
+    for (int64_t i = 0; i < count; i++) {
+        if (n->ready) {
+            memcpy(n->batch_dense + i * n->width, n->ready + positions[i] * n->width,
+                   (size_t)n->width * sizeof(float));
+        }
+        uint64_t index = (uint64_t)n->step * (uint64_t)n->batch + (uint64_t)i;
+        int64_t kept = 1 + pare_random_below(n->seed, PARE_STREAM_PREFIX, index, n->candidates);
+        int64_t from = n->start[kept];
+        memset(n->batch_dense + i * n->width + from, 0, (size_t)(n->width - from) * sizeof(float));
+    }
+    return input;
+}
+
+pare_input pare_network_train_batch(pare_network *n, int64_t count, const int64_t *positions,
+                                    const float *mask, bool whole) {
+    int64_t active = mask && !whole ? list_active(n, mask) : 0;
+    if (n->prefix) {
+        return prefix_batch(n, count, positions);
+    }
+    if (active > 0) {
+        return pare_network_listed_rows(n, n->part[PARE_ROWS_TRAIN], count, n->batch_rows, active,
+                                        n->active);
+    }
+    if (n->sparse_start) {
+        return (pare_input){.rows = count,
+                            .number = positions,
+                            .start = n->sparse_start,
+                            .index = n->sparse_index,
+                            .value = n->sparse_value,
+                            .shift = n->train->shift,
+                            .scale = n->train->scale};
+    }
+    if (n->ready) {
+        return (pare_input){.rows = count, .number = positions, .dense = n->ready};
+    }
+    return dense_rows(n, n->part[PARE_ROWS_TRAIN], count, n->batch_rows);
+}
+
+pare_status pare_network_lay_out(pare_network *n, int64_t keep_count, const int64_t *keep) {
+    const pare_dataset *data = n->train;
+    n->candidates = keep ? keep_count : data->candidates;
+    pare_status status = pare_alloc(n->ctx, n->candidates + 1, sizeof *n->start, &n->start);
+    if (status != PARE_OK) {
+        return status;
+    }
+    n->start[0] = 0;
+    for (int64_t c = 0; c < n->candidates; c++) {
+        int64_t from = keep ? keep[c] : c;
+        n->start[c + 1] =
+            n->start[c] + data->candidate_start[from + 1] - data->candidate_start[from];
+    }
+    n->width = n->start[n->candidates];
+    if (!keep) {
+        return PARE_OK;
+    }
+    status = pare_alloc(n->ctx, n->width, sizeof *n->feature, &n->feature);
+    if (status != PARE_OK) {
+        return status;
+    }
+    for (int64_t c = 0; c < n->candidates; c++) {
+        for (int64_t j = n->start[c]; j < n->start[c + 1]; j++) {
+            n->feature[j] = data->candidate_start[keep[c]] + j - n->start[c];
+        }
+    }
+    return PARE_OK;
+}
+
+void pare_network_find_rows(pare_network *n, const pare_dataset *valid, const pare_dataset *test) {
+    const pare_dataset *train = n->train;
+    n->part[PARE_ROWS_TRAIN] = train;
+    n->rows[PARE_ROWS_TRAIN] = train->train;
+    n->row_count[PARE_ROWS_TRAIN] = train->train_count;
+    n->part[PARE_ROWS_VALIDATION] = valid ? valid : train;
+    n->rows[PARE_ROWS_VALIDATION] = valid ? valid->validation : train->validation;
+    n->row_count[PARE_ROWS_VALIDATION] = valid ? valid->validation_count : train->validation_count;
+    n->part[PARE_ROWS_TEST] = test;
+    n->rows[PARE_ROWS_TEST] = test ? test->validation : NULL;
+    n->row_count[PARE_ROWS_TEST] = test ? test->validation_count : 0;
+}
+
+/* Training rows in the form batches are cut from. */
+static pare_status prepare_rows(pare_network *n) {
+    pare_context *ctx = n->ctx;
+    const pare_dataset *train = n->train;
+    int64_t total = n->row_count[PARE_ROWS_TRAIN];
+    bool sparse =
+        !n->feature && !n->prefix &&
+        (train->table.storage == PARE_STORAGE_CSR || 1 - train->zero_share < sparse_share);
+    if (sparse) {
+        return pare_dataset_sparse(train, total, train->train, &n->sparse_start, &n->sparse_index,
+                                   &n->sparse_value);
+    }
+    int64_t cells = 0;
+    if (pare_checked_multiply(total, n->width, &cells) &&
+        cells < ready_bytes / (int64_t)sizeof(float)) {
+        pare_status status = pare_alloc(ctx, cells, sizeof *n->ready, &n->ready);
+        if (status != PARE_OK) {
+            return status;
+        }
+        gather(n, train, total, train->train, n->ready);
+    }
+    return PARE_OK;
+}
+
+static pare_status prepare_batch(pare_network *n) {
+    pare_context *ctx = n->ctx;
+    int64_t outputs = n->train->label ? 1 : n->train->outputs;
+    int64_t cells = 0;
+    if (!pare_checked_multiply(n->batch, n->width, &cells)) {
+        return pare_fail(ctx, PARE_ERROR_MEMORY, "out of memory: a batch of %lld rows is too large",
+                         (long long)n->batch);
+    }
+    const struct {
+        void *array;
+        int64_t count;
+        size_t size;
+    } arrays[] = {
+        {&n->order, n->row_count[PARE_ROWS_TRAIN], sizeof *n->order},
+        {&n->active, n->width, sizeof *n->active},
+        {&n->wanted, n->width, sizeof *n->wanted},
+        {&n->batch_rows, n->batch, sizeof *n->batch_rows},
+        {&n->batch_dense, cells, sizeof *n->batch_dense},
+        {&n->ablation_mask, n->candidates, sizeof *n->ablation_mask},
+        {&n->ablation_start, n->candidates + 1, sizeof *n->ablation_start},
+        {&n->ablation_loss, n->candidates + 1, sizeof *n->ablation_loss},
+        {&n->batch_label, n->batch, sizeof *n->batch_label},
+        {&n->batch_target, n->batch * outputs, sizeof *n->batch_target},
+        {&n->batch_weight, n->batch, sizeof *n->batch_weight},
+    };
+    for (size_t i = 0; i < sizeof arrays / sizeof arrays[0]; i++) {
+        pare_status status = pare_alloc_zero(ctx, arrays[i].count, arrays[i].size, arrays[i].array);
+        if (status != PARE_OK) {
+            return status;
+        }
+    }
+    return PARE_OK;
+}
+
+pare_status pare_network_prepare(pare_network *n) {
+    pare_status status = prepare_batch(n);
+    return status == PARE_OK ? prepare_rows(n) : status;
+}
