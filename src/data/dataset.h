@@ -64,21 +64,32 @@ typedef struct pare_feature {
     bool fills;     /* LEVEL: this level is the mode, so missing cells count as it */
 } pare_feature;
 
-typedef enum pare_part { PARE_PART_TRAIN = 0, PARE_PART_VALIDATION = 1 } pare_part;
+/* How the cells of one column become features: NUMBER or one LEVEL each, then MISSING. */
+typedef struct pare_encoding {
+    int64_t feature; /* first feature of the column; -1: the column is not a feature */
+    int32_t levels;  /* 0: numeric */
+    int32_t mode;    /* level that a missing cell counts as */
+    bool indicator;  /* a MISSING feature follows */
+} pare_encoding;
 
 struct pare_dataset {
     pare_context *ctx;
-    const struct pare_dataset *like; /* rules come from there (test rows); else NULL */
-    pare_table table; /* only feature columns are left; the others moved out, in place */
+    const struct pare_dataset *like; /* rules come from there (test rows): everything from
+                                        class_name to candidate_start is its memory; else NULL */
+    pare_options options;            /* as they were at open */
+    /* Only feature columns are left; the others are squeezed out in place. Images (8-bit tables)
+     * and borrowed tables keep all their columns, those without a role at encoding -1. Rows
+     * without a target stay in the table but are in neither part. */
+    pare_table table;
     char *summary;
     uint64_t checksum; /* of all cells, target and names: identifies the data in selection.json */
 
     pare_task_kind kind;
     int64_t classes;    /* >= 2 for classes, 0 for regression */
-    char **class_name;  /* (classes) */
-    int32_t *label;     /* (rows) for classes; -1 never remains */
+    char **class_name;  /* (classes) numbers ascending, texts in byte order */
+    int32_t *label;     /* (rows) for classes; 0 where the target is missing */
     int64_t outputs;    /* regression: >= 1; classes: 1 for binary, classes for multiclass */
-    float *target;      /* (rows, outputs) regression, as read; NULL for classes */
+    float *target;      /* (rows, outputs) regression, as read, 0 where missing; NULL for classes */
     char **output_name; /* names of the target columns */
     int64_t target_columns;
     float *target_mean, *target_scale; /* (outputs) regression: from training rows */
@@ -88,10 +99,14 @@ struct pare_dataset {
     int64_t train_count, validation_count;
     int64_t *train, *validation; /* row numbers, ascending */
 
-    int64_t features; /* encoded width */
+    int64_t source_columns; /* of the table as read */
+    int64_t features;       /* encoded width */
     pare_feature *feature;
     float *shift, *scale; /* (features): training mean and 1 / sd of the encoded feature; a feature
                              constant over the training rows has scale 0 */
+    pare_encoding *encoding; /* (table.columns) */
+    float *zero;             /* (features): standardised value of an encoded 0 */
+    bool direct;             /* every feature is NUMBER and feature j is column j */
     bool plain; /* every feature is NUMBER, feature j is column j, and no value is missing */
 
     int64_t candidates;
@@ -118,6 +133,45 @@ pare_status pare_dataset_sparse(const pare_dataset *data, int64_t count, const i
 /* One encoded, standardised feature of the given rows, out: (count). */
 void pare_dataset_feature(const pare_dataset *data, int64_t feature, int64_t count,
                           const int64_t *rows, float *out);
+
+/*
+ * Opens, wraps, closes: the bodies of pare_dataset_open, _open_like, _wrap and _close (pare.h).
+ *
+ * Rules that pare.h leaves open:
+ *   names      an option names a column by its name or, where no column has that name, by its
+ *              0-based position. Without option target: the label of libsvm, all columns of
+ *              option target-file, else the last column that has no other role.
+ *   task auto  text is classes; so is a number target that takes exactly two values, or only
+ *              whole numbers, at most 100 different ones in at least twice as many rows, and
+ *              either without a gap from 0 or 1 on, or at most sqrt(rows) of them. Else
+ *              regression; several target columns are always regression.
+ *   target     rows where it is missing are left out of both parts, with a warning. Refused: all
+ *              missing, constant, infinite, more classes than half the rows, a class of the test
+ *              rows that the training table does not have.
+ *   weights    >= 0, none missing, not all zero over the training rows.
+ *   missing    filled and scaled by training rows only: the mean, or the commonest level. A level
+ *              that no training row has counts as missing. A column without any value in the
+ *              training rows is dropped with a warning. Infinite values are refused.
+ *   test rows  all are in `validation`; a weight column may be absent, a feature may not.
+ *   arrays     options target, target-file, format and header are not looked at.
+ * Memory beside the table: about 40 bytes a row and 100 bytes a feature.
+ */
+pare_status pare_dataset_read(pare_context *ctx, const char *path, const pare_options *options,
+                              pare_dataset **out) PARE_MUST_CHECK;
+pare_status pare_dataset_read_like(pare_dataset *like, const char *path, const char *target_path,
+                                   pare_dataset **out) PARE_MUST_CHECK;
+pare_status pare_dataset_from_arrays(pare_context *ctx, int64_t n, int64_t d, const float *x,
+                                     int64_t outputs, const double *y, const float *weight,
+                                     const char *const *names, const pare_options *options,
+                                     pare_dataset **out) PARE_MUST_CHECK;
+/* The same from tables already read; both are taken over (cleared on failure too). target: NULL if
+ * it is in the table. */
+pare_status pare_dataset_from_table(pare_context *ctx, pare_table *table, pare_table *target,
+                                    const pare_options *options,
+                                    pare_dataset **out) PARE_MUST_CHECK;
+pare_status pare_dataset_from_table_like(pare_dataset *like, pare_table *table, pare_table *target,
+                                         pare_dataset **out) PARE_MUST_CHECK;
+void pare_dataset_free(pare_dataset *dataset);
 
 /* Candidate by name, -1 if there is none. */
 int64_t pare_dataset_find(const pare_dataset *data, const char *name, int64_t length);
