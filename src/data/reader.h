@@ -1,0 +1,236 @@
+/*
+ * Private to the readers: a input of bytes (file, standard input or memory, gz or plain), the
+ * parser of decimal numbers, the levels of a text column, and one function per format.
+ */
+#ifndef PARE_DATA_READER_H
+#define PARE_DATA_READER_H
+
+#include "data/dataset.h"
+
+#include <string.h>
+
+/* ---- Bytes (input.c) ----------------------------------------------------------------------- */
+
+/*
+ * One layer of a stack of sources; a layer owns the one below it. `read` behaves as read(2): it
+ * returns how many bytes were written to buffer (0: the end), or -1 with `reason` set. It touches
+ * neither the context nor its allocator once the first read has returned, so that later reads may
+ * run on a thread of the pool.
+ */
+typedef struct pare_source pare_source;
+struct pare_source {
+    int64_t (*read)(pare_source *self, unsigned char *buffer, int64_t bytes);
+    void (*close)(pare_source *self); /* frees self */
+    pare_context *ctx;
+    int64_t taken;   /* bytes of the stored file used up so far */
+    char reason[96]; /* after -1: "gz data ends early: the file is truncated" */
+};
+
+enum { PARE_INPUT_HEAD = 4096 };
+
+typedef struct pare_input {
+    pare_context *ctx;
+    const char *path;            /* borrowed; what was opened */
+    const char *name;            /* for messages: the path, or "standard input" */
+    const unsigned char *memory; /* not NULL: bytes of the caller instead of a file */
+    int64_t memory_length;
+    pare_source *source;
+    bool rewindable; /* pare_input_rewind works (not a pipe) */
+    int64_t size;    /* bytes in the file as stored; -1: unknown */
+    bool gz;
+    int64_t block; /* bytes the text readers take at a time; tests make it small */
+    unsigned char head[PARE_INPUT_HEAD]; /* looked at, not yet read */
+    int64_t head_begin, head_end;
+} pare_input;
+
+/* Opens path ("-": standard input); gz is recognised by its first bytes. Borrows path. */
+pare_status pare_input_open(pare_context *ctx, const char *path, pare_input *out) PARE_MUST_CHECK;
+/* The same over bytes in memory, which it borrows; `name` is for messages. */
+pare_status pare_input_open_memory(pare_context *ctx, const char *name, const unsigned char *bytes,
+                                   int64_t length, pare_input *out) PARE_MUST_CHECK;
+void pare_input_close(pare_input *input);
+/* Back to the first byte. */
+pare_status pare_input_rewind(pare_input *input) PARE_MUST_CHECK;
+
+/* Reads until `bytes` are there or the data end; -1: failed, pare_input_fail says how. Touches no
+ * context and no allocator, except in the first call after open or rewind. */
+int64_t pare_input_read(pare_input *input, void *buffer, int64_t bytes);
+/* Sets the sentence of a failed read and returns its status. */
+pare_status pare_input_fail(pare_input *input) PARE_MUST_CHECK;
+/* Makes up to PARE_INPUT_HEAD bytes visible at head[head_begin .. head_end) without reading
+ * them away. */
+pare_status pare_input_look(pare_input *input) PARE_MUST_CHECK;
+/* Share of the stored file that was read, in (0, 1]; 0 if unknown. */
+double pare_input_share(const pare_input *input);
+/* No more than this many bytes can still come; INT64_MAX if unknown. Call before reading. */
+int64_t pare_input_bound(const pare_input *input);
+
+/* ---- Blocks of text (lines.c) ---------------------------------------------------------------- */
+
+/* A text input in blocks; while one is parsed, the next can be read on another thread. The byte
+ * after the last one is always the terminator, so that a scan for it needs no bound. */
+typedef struct pare_lines {
+    pare_input *input;
+    unsigned char terminator; /* what ends a line: '\n' unless pare_lines_end_with changed it */
+    unsigned char *bytes;
+    int64_t length, capacity;
+    bool ended; /* nothing follows these bytes; the last one is a terminator */
+    bool added; /* which is not in the file */
+    unsigned char *next;
+    int64_t next_length, next_capacity;
+    bool failed; /* reading `next` failed */
+} pare_lines;
+
+enum { PARE_LINE_MAX = 1 << 30 };
+
+/* Reads the first block. */
+pare_status pare_lines_begin(pare_input *input, pare_lines *out) PARE_MUST_CHECK;
+void pare_lines_clear(pare_lines *lines);
+/* Changes what ends a line, while the first block is the current one. */
+void pare_lines_end_with(pare_lines *lines, unsigned char terminator);
+/* Doubles the block, when it holds no whole line. Fails beyond PARE_LINE_MAX bytes. */
+pare_status pare_lines_extend(pare_lines *lines) PARE_MUST_CHECK;
+/* The next block: prepare moves the bytes from `whole` on to its start, fill reads (from any
+ * thread, or not at all when ended), turn makes it the current one or reports the failed read. */
+pare_status pare_lines_prepare(pare_lines *lines, int64_t whole) PARE_MUST_CHECK;
+void pare_lines_fill(pare_lines *lines);
+pare_status pare_lines_turn(pare_lines *lines) PARE_MUST_CHECK;
+
+/* ---- Numbers (number.c) --------------------------------------------------------------------- */
+
+typedef enum pare_cell {
+    PARE_CELL_NUMBER,
+    PARE_CELL_MISSING,  /* empty, or one of: NA N/A #N/A <NA> NaN -NaN null ? in any case */
+    PARE_CELL_INFINITE, /* inf, infinity, or a number beyond the range of the type */
+    PARE_CELL_TEXT
+} pare_cell;
+
+/*
+ * What the bytes [begin, end) are, blanks around them removed. Numbers are decimal: digits with
+ * at most one point, an optional sign and an optional exponent; no hexadecimal, no separators of
+ * thousands, whatever the locale. The result is the float nearest to the decimal (ties to even),
+ * rounded once. MISSING gives NaN, INFINITE an infinity.
+ */
+pare_cell pare_cell_parse(const unsigned char *begin, const unsigned char *end, float *out);
+pare_cell pare_cell_parse_double(const unsigned char *begin, const unsigned char *end, double *out);
+/* Whether [begin, end) without blanks around it means "missing". */
+bool pare_cell_missing(const unsigned char *begin, const unsigned char *end);
+
+extern const double pare_power_of_ten[23]; /* 1e0 .. 1e22, all exact */
+
+/*
+ * The common case of pare_cell_parse: a number that starts at p without blanks. Returns the byte
+ * after it, or p if this is not such a number or needs more care. p must be followed, somewhere,
+ * by a byte that cannot belong to a number.
+ *
+ * Clinger (1990): mantissa < 2^53 and a power of ten up to 22 are exact doubles, so one operation
+ * gives the correctly rounded double. Rounding that once more to float is correct unless the
+ * double is the exact middle between two floats, which is left to the careful way. The largest
+ * and smallest results, 9e37 and 1e-22, are normal floats.
+ */
+static inline const unsigned char *pare_number_quick(const unsigned char *p, float *out) {
+    const unsigned char *q = p + (*p == '-');
+    const unsigned char *start = q;
+    uint64_t mantissa = 0;
+    unsigned digit;
+    while ((digit = *q - (unsigned)'0') <= 9) {
+        mantissa = 10 * mantissa + digit;
+        q++;
+    }
+    int64_t digits = q - start;
+    int64_t exponent = 0;
+    if (*q == '.') {
+        start = ++q;
+        while ((digit = *q - (unsigned)'0') <= 9) {
+            mantissa = 10 * mantissa + digit;
+            q++;
+        }
+        exponent = start - q;
+        digits -= exponent;
+    }
+    if (digits < 1 || digits > 18) {
+        return p;
+    }
+    if ((*q | 0x20) == 'e') {
+        bool down = *++q == '-';
+        q += down || *q == '+';
+        int64_t power = 0;
+        start = q;
+        while ((digit = *q - (unsigned)'0') <= 9 && q - start < 4) {
+            power = 10 * power + (int64_t)digit;
+            q++;
+        }
+        if (q == start || *q - (unsigned)'0' <= 9) {
+            return p;
+        }
+        exponent += down ? -power : power;
+    }
+    if (mantissa >> 53 || exponent < -22 || exponent > 22) {
+        return p;
+    }
+    double value = exponent < 0 ? (double)mantissa / pare_power_of_ten[-exponent]
+                                : (double)mantissa * pare_power_of_ten[exponent];
+    uint64_t bits;
+    memcpy(&bits, &value, sizeof bits);
+    if ((bits & 0x1fffffff) == 0x10000000) {
+        return p;
+    }
+    *out = (float)(*p == '-' ? -value : value);
+    return q;
+}
+
+/* ---- Levels (levels.c) ---------------------------------------------------------------------- */
+
+enum { PARE_LEVELS_MAX = 1 << 24 }; /* a float holds every whole number up to here */
+
+/* The different texts of a column, numbered by first appearance. Zero-initialise. */
+typedef struct pare_levels {
+    int64_t count;
+    char **text; /* (count) zero-terminated */
+    int64_t *length;
+    uint64_t *hash;
+    int32_t *slot; /* (slots) level number or -1; open addressing, at most half full */
+    int64_t slots, text_capacity, length_capacity, hash_capacity;
+} pare_levels;
+
+/* Number of the level, -1 if there is none yet. May be called by several threads at once. */
+int64_t pare_levels_find(const pare_levels *levels, const unsigned char *text, int64_t length);
+/* The same, adding it when new; fails when memory runs out. */
+pare_status pare_levels_add(pare_context *ctx, pare_levels *levels, const unsigned char *text,
+                            int64_t length, int64_t *out) PARE_MUST_CHECK;
+void pare_levels_clear(pare_context *ctx, pare_levels *levels);
+
+/* ---- Tables (table.c) ----------------------------------------------------------------------- */
+
+/* Allocates columns with names "x0", "x1", ...; table->columns is set on success. */
+pare_status pare_table_name_columns(pare_table *table, int64_t columns) PARE_MUST_CHECK;
+/* Index of the column a list item means: its name, else its 0-based number; -1: no such column. */
+int64_t pare_table_find(const pare_table *table, const char *item, int64_t length);
+
+/* Formats. table has ctx and source set; on failure the caller clears it. */
+pare_status pare_csv_read(pare_input *input, const pare_options *options, bool tabs,
+                          pare_table *table) PARE_MUST_CHECK;
+pare_status pare_npy_read(pare_input *input, pare_table *table) PARE_MUST_CHECK;
+pare_status pare_idx_read(pare_input *input, pare_table *table) PARE_MUST_CHECK;
+pare_status pare_libsvm_read(pare_input *input, pare_table *table) PARE_MUST_CHECK;
+
+/* Everything after opening: finds the format and reads. */
+pare_status pare_table_read_stream(pare_input *input, const pare_options *options,
+                                   pare_table *out) PARE_MUST_CHECK;
+
+/* ---- Raw arrays (array.c): NPY and IDX ------------------------------------------------------ */
+
+typedef struct pare_array {
+    char kind;    /* 'f', 'i', 'u', 'b' */
+    int64_t size; /* bytes an element: 1, 2, 4, 8 */
+    bool big;     /* stored with the highest byte first */
+    bool columns; /* stored column after column */
+    int64_t rows, cols;
+} pare_array;
+
+/* Reads rows * cols elements into the table: one-byte unsigned stays uint8, all else becomes
+ * float32. Refuses infinite values, missing bytes and bytes left over. */
+pare_status pare_array_read(pare_input *input, const pare_array *array,
+                            pare_table *table) PARE_MUST_CHECK;
+
+#endif

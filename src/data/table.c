@@ -1,0 +1,260 @@
+#include "base/text.h"
+#include "data/reader.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+void pare_table_clear(pare_table *table) {
+    pare_context *ctx = table->ctx;
+    if (!ctx) {
+        return;
+    }
+    for (int64_t c = 0; table->column && c < table->columns; c++) {
+        pare_column *column = &table->column[c];
+        for (int64_t level = 0; column->level && level < column->levels; level++) {
+            pare_free(ctx, column->level[level]);
+        }
+        pare_free(ctx, column->level);
+        pare_free(ctx, column->name);
+    }
+    pare_free(ctx, table->column);
+    if (!table->borrowed) {
+        pare_free(ctx, table->f32);
+    }
+    pare_free(ctx, table->u8);
+    pare_free(ctx, table->start);
+    pare_free(ctx, table->index);
+    pare_free(ctx, table->value);
+    pare_free(ctx, table->label);
+    pare_free(ctx, table->source);
+    *table = (pare_table){0};
+}
+
+pare_status pare_table_name_columns(pare_table *table, int64_t columns) {
+    pare_status status =
+        pare_alloc_zero(table->ctx, columns, sizeof *table->column, &table->column);
+    if (status == PARE_OK) {
+        table->columns = columns;
+    }
+    for (int64_t c = 0; c < columns && status == PARE_OK; c++) {
+        char name[24];
+        int length = snprintf(name, sizeof name, "x%lld", (long long)c);
+        status = pare_text_copy(table->ctx, name, length, &table->column[c].name);
+    }
+    return status;
+}
+
+int64_t pare_table_find(const pare_table *table, const char *item, int64_t length) {
+    for (int64_t c = 0; c < table->columns; c++) {
+        const char *name = table->column[c].name;
+        if (strncmp(name, item, (size_t)length) == 0 && !name[length]) {
+            return c;
+        }
+    }
+    int64_t number = 0;
+    for (int64_t i = 0; i < length; i++) {
+        if (item[i] < '0' || item[i] > '9' || number > table->columns) {
+            return -1;
+        }
+        number = 10 * number + (item[i] - '0');
+    }
+    return length > 0 && number < table->columns ? number : -1;
+}
+
+/* ---- Number columns as categories (NPY) -------------------------------------------------------
+ */
+
+/* The shortest text that reads as the same float. */
+static int64_t shortest(float value, char *out, size_t size) {
+    int length = 0;
+    for (int digits = 6; digits <= 9; digits++) {
+        length = snprintf(out, size, "%.*g", digits, (double)value);
+        if (strtof(out, NULL) == value) {
+            break;
+        }
+    }
+    return length;
+}
+
+static pare_status make_category(pare_table *table, int64_t c) {
+    pare_levels levels = {0};
+    pare_status status = PARE_OK;
+    for (int64_t i = 0; i < table->rows && status == PARE_OK; i++) {
+        float *cell = &table->f32[i * table->columns + c];
+        if (*cell == *cell) {
+            char text[32];
+            int64_t level = 0, length = shortest(*cell, text, sizeof text);
+            status =
+                pare_levels_add(table->ctx, &levels, (const unsigned char *)text, length, &level);
+            *cell = (float)level;
+        }
+    }
+    if (status == PARE_OK && levels.count > 0) {
+        table->column[c].levels = levels.count;
+        table->column[c].level = levels.text;
+        levels.text = NULL;
+        levels.count = 0;
+    }
+    pare_levels_clear(table->ctx, &levels);
+    return status;
+}
+
+/* CSV does this while it reads, from the texts themselves. */
+static pare_status make_categories(pare_table *table, const char *list) {
+    const char *item = NULL;
+    int64_t length = 0;
+    while (pare_list_next(&list, &item, &length)) {
+        int64_t c = pare_table_find(table, item, length);
+        if (c < 0 || table->column[c].levels > 0) {
+            continue;
+        }
+        if (table->storage != PARE_STORAGE_F32) {
+            return pare_fail(table->ctx, PARE_ERROR_UNSUPPORTED,
+                             "%s: option categorical: '%.*s': columns of sparse or uint8 data "
+                             "cannot be categories; expected a CSV, TSV or float NPY file",
+                             table->source, (int)length, item);
+        }
+        pare_status status = make_category(table, c);
+        if (status != PARE_OK) {
+            return status;
+        }
+    }
+    return PARE_OK;
+}
+
+/* ---- Format -----------------------------------------------------------------------------------
+ */
+
+/* Whether the name ends in one of the '|'-separated endings, with or without ".gz" after it. */
+static bool ends_in(const char *name, const char *endings) {
+    size_t length = strlen(name);
+    if (length > 3 && strcmp(name + length - 3, ".gz") == 0) {
+        length -= 3;
+    }
+    while (*endings) {
+        size_t piece = strcspn(endings, "|");
+        if (piece <= length && memcmp(name + length - piece, endings, piece) == 0) {
+            return true;
+        }
+        endings += piece + (endings[piece] == '|');
+    }
+    return false;
+}
+
+/* Whether the first line with content is `number index:number ...`. */
+static bool looks_libsvm(const unsigned char *p, const unsigned char *end) {
+    while (p < end && (*p == '\n' || *p == '\r' || *p == '#')) {
+        if (*p == '#') {
+            p = memchr(p, '\n', (size_t)(end - p));
+            if (!p) {
+                return false;
+            }
+        }
+        p++;
+    }
+    const unsigned char *start = p;
+    while (p < end && *p != ' ' && *p != '\t' && *p != '\n') {
+        p++;
+    }
+    float label;
+    if (pare_cell_parse(start, p, &label) != PARE_CELL_NUMBER) {
+        return false;
+    }
+    while (p < end && (*p == ' ' || *p == '\t')) {
+        p++;
+    }
+    start = p;
+    while (p < end && *p >= '0' && *p <= '9') {
+        p++;
+    }
+    return p > start && p < end && *p == ':';
+}
+
+static int64_t find_format(const pare_input *input) {
+    const unsigned char *head = input->head + input->head_begin;
+    int64_t length = input->head_end - input->head_begin;
+    if (length >= 6 && memcmp(head, "\x93NUMPY", 6) == 0) {
+        return PARE_FORMAT_NPY;
+    }
+    if (length >= 4 && head[0] == 0 && head[1] == 0 && head[2] >= 0x08 && head[2] <= 0x0e &&
+        head[3] >= 1 && head[3] <= 4) {
+        return PARE_FORMAT_IDX;
+    }
+    if (ends_in(input->path, ".npy")) {
+        return PARE_FORMAT_NPY;
+    }
+    if (ends_in(input->path, "-ubyte|.idx|.idx1|.idx3")) {
+        return PARE_FORMAT_IDX;
+    }
+    if (ends_in(input->path, ".svm|.libsvm|.svmlight|.libfm")) {
+        return PARE_FORMAT_LIBSVM;
+    }
+    if (ends_in(input->path, ".tsv|.tab")) {
+        return PARE_FORMAT_TSV;
+    }
+    return !ends_in(input->path, ".csv") && looks_libsvm(head, head + length) ? PARE_FORMAT_LIBSVM
+                                                                              : PARE_FORMAT_CSV;
+}
+
+pare_status pare_table_read_stream(pare_input *input, const pare_options *options,
+                                   pare_table *out) {
+    *out = (pare_table){0};
+    pare_table table = {.ctx = input->ctx};
+    int64_t format = options->format;
+    pare_status status =
+        pare_text_copy(input->ctx, input->name, (int64_t)strlen(input->name), &table.source);
+    if (status == PARE_OK) {
+        status = pare_input_look(input);
+    }
+    if (status == PARE_OK && input->head_end == input->head_begin) {
+        status = pare_fail(input->ctx, PARE_ERROR_INPUT, "%s: the file is empty; expected a table",
+                           input->name);
+    }
+    if (status != PARE_OK) {
+        goto fail;
+    }
+    if (format == PARE_FORMAT_AUTO) {
+        format = find_format(input);
+    }
+    switch (format) {
+    case PARE_FORMAT_NPY:
+        status = pare_npy_read(input, &table);
+        break;
+    case PARE_FORMAT_IDX:
+        status = pare_idx_read(input, &table);
+        break;
+    case PARE_FORMAT_LIBSVM:
+        status = pare_libsvm_read(input, &table);
+        break;
+    default:
+        status = pare_csv_read(input, options, format == PARE_FORMAT_TSV, &table);
+    }
+    if (status == PARE_OK) {
+        status = make_categories(&table, options->categorical);
+    }
+    if (status != PARE_OK) {
+        goto fail;
+    }
+    *out = table;
+    return PARE_OK;
+fail:
+    pare_table_clear(&table);
+    return status;
+}
+
+pare_status pare_table_read(pare_context *ctx, const char *path, const pare_options *options,
+                            pare_table *out) {
+    *out = (pare_table){0};
+    pare_input *input = NULL;
+    pare_status status = pare_alloc(ctx, 1, sizeof *input, &input);
+    if (status != PARE_OK) {
+        return status;
+    }
+    status = pare_input_open(ctx, path, input);
+    if (status == PARE_OK) {
+        status = pare_table_read_stream(input, options, out);
+        pare_input_close(input);
+    }
+    pare_free(ctx, input);
+    return status;
+}
