@@ -68,6 +68,7 @@ static const accepted_case accepted[] = {
     {"categorical by number", "categorical=0", "a,b\n7,2\n7,1\n", "a b|'7' 2|'7' 1"},
     {"split-by keeps its texts", "split-by=id", "id,b\n16777217,2\n16777216,1\n",
      "id b|'16777217' 2|'16777216' 1"},
+    {"infinity in an ignored column", "ignore=b", "a,b\n1,inf\n2,3\n", "a b|1 -|2 3"},
     {"empty last name", NULL, "a,b,\n1,2,\n3,4,\n", "a b x2|1 2 -|3 4 -"},
     {"one row", NULL, "a,b\n1,2\n", "a b|1 2"},
     {"one cell", NULL, "5", "x0|5"},

@@ -166,10 +166,11 @@ static pare_status refuse(pare_csv *csv, const csv_fault *fault) {
         return pare_fail(csv->ctx, PARE_ERROR_INPUT,
                          "%s line %lld: a zero byte; expected text (ASCII or UTF-8)", name, line);
     case CSV_INFINITE:
-        return pare_fail(csv->ctx, PARE_ERROR_INPUT,
-                         "%s line %lld, column '%s': an infinite number; expected a finite one "
-                         "(up to 3.4e38)",
-                         name, line, csv->table->column[fault->column].name);
+        return pare_fail(
+            csv->ctx, PARE_ERROR_INPUT,
+            "%s line %lld, column '%s': an infinite number; expected a finite one of up "
+            "to 3.4e38, or the column among those to ignore",
+            name, line, csv->table->column[fault->column].name);
     case CSV_FINE:
         break;
     }
@@ -307,6 +308,7 @@ static void clear(pare_csv *csv) {
     }
     pare_lines_clear(&csv->lines);
     pare_free(csv->ctx, csv->category);
+    pare_free(csv->ctx, csv->ignored);
     pare_free(csv->ctx, csv->turned);
     pare_free(csv->ctx, csv->levels);
     pare_free(csv->ctx, csv->list);

@@ -42,6 +42,7 @@ typedef struct pare_csv {
     unsigned char separator, terminator;
     int64_t columns;
     unsigned char *category; /* (columns) 1: cells are levels, 0: numbers so far */
+    unsigned char *ignored;  /* (columns) 1: infinite numbers there do not matter */
     atomic_uchar *turned;    /* (columns) 1: text was met where a number was expected */
     pare_levels *levels;     /* (columns) */
     int64_t *list;           /* (categories) the columns whose cells are levels */

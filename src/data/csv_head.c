@@ -209,15 +209,15 @@ static pare_status take_names(pare_csv *csv, const csv_field *first) {
     return status;
 }
 
-/* Columns in a comma-separated list become categories. A name that is not in this file is left to
- * the caller: the same options also read files with fewer columns. */
-static void mark_categories(pare_csv *csv, const char *list) {
+/* Sets the mark of the columns in a comma-separated list. A name that is not in this file is left
+ * to the caller: the same options also read files with fewer columns. */
+static void mark(const pare_csv *csv, const char *list, unsigned char *marks) {
     const char *item = NULL;
     int64_t length = 0;
     while (pare_list_next(&list, &item, &length)) {
         int64_t c = pare_table_find(csv->table, item, length);
         if (c >= 0) {
-            csv->category[c] = 1;
+            marks[c] = 1;
         }
     }
 }
@@ -237,6 +237,9 @@ static pare_status allocate_columns(pare_csv *csv) {
     pare_status status = pare_table_name_columns(csv->table, columns);
     if (status == PARE_OK) {
         status = pare_alloc_zero(csv->ctx, columns, 1, &csv->category);
+    }
+    if (status == PARE_OK) {
+        status = pare_alloc_zero(csv->ctx, columns, 1, &csv->ignored);
     }
     if (status == PARE_OK) {
         status = pare_alloc_zero(csv->ctx, columns, sizeof *csv->turned, &csv->turned);
@@ -315,8 +318,10 @@ pare_status pare_csv_head(pare_csv *csv, const pare_options *options, bool tabs)
     }
     if (status == PARE_OK) {
         csv->data_begin = p - lines->bytes;
-        mark_categories(csv, options->categorical);
-        mark_categories(csv, options->split_by);
+        mark(csv, options->categorical, csv->category);
+        /* Only as texts are large numbers of rows or persons all different. */
+        mark(csv, options->split_by, csv->category);
+        mark(csv, options->ignore, csv->ignored);
     }
     pare_free(csv->ctx, first);
     return status;

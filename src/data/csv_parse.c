@@ -37,6 +37,8 @@ static float careful_cell(pare_csv *csv, int64_t column, const csv_field *field,
         field->knotty ? PARE_CELL_TEXT : pare_cell_parse(field->begin, field->end, &value);
     if (cell == PARE_CELL_TEXT) {
         atomic_store_explicit(&csv->turned[column], 1, memory_order_relaxed);
+    } else if (cell == PARE_CELL_INFINITE && csv->ignored[column]) {
+        value = NAN;
     } else if (cell == PARE_CELL_INFINITE && chunk->infinite.kind == CSV_FINE) {
         chunk->infinite = (csv_fault){CSV_INFINITE, line, column, 0};
     }
