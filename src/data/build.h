@@ -68,7 +68,7 @@ int64_t pare_column_by_name(const pare_column_names *names, const char *name, in
 int64_t pare_column_find(const pare_column_names *names, const char *name, int64_t length);
 /* The shortest decimal text that reads back as the number (as the float, where it is one). */
 enum { PARE_NUMBER_SIZE = 32 };
-const char *pare_number_text(double value, char *buffer);
+const char *pare_shortest_text(double value, char *buffer);
 /* A cell as number, NaN if missing; of a sparse table by binary search. */
 double pare_table_cell(const pare_table *table, int64_t row, int64_t column);
 

@@ -67,7 +67,7 @@ static pare_status levels_of_numbers(pare_context *ctx, pare_table *table, int64
                 goto fail;
             }
             char text[PARE_NUMBER_SIZE];
-            pare_number_text((double)*cell, text);
+            pare_shortest_text((double)*cell, text);
             status = pare_grow(ctx, count + 1, sizeof *list, &capacity, &list);
             if (status == PARE_OK) {
                 status = pare_grow(ctx, count + 1, sizeof *level, &text_capacity, &level);

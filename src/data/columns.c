@@ -82,7 +82,7 @@ int64_t pare_column_find(const pare_column_names *names, const char *name, int64
     return column < names->table->columns ? column : -1;
 }
 
-const char *pare_number_text(double value, char *buffer) {
+const char *pare_shortest_text(double value, char *buffer) {
     bool single = value == (double)(float)value;
     for (int digits = 6; digits <= 17; digits++) {
         snprintf(buffer, PARE_NUMBER_SIZE, "%.*g", digits, value);

@@ -142,7 +142,7 @@ static pare_status read_raw(pare_build *build) {
         for (int64_t o = 0; status == PARE_OK && o < raw->columns; o++) {
             char name[PARE_NUMBER_SIZE + 1] = "y";
             if (raw->columns > 1) {
-                pare_number_text((double)o, name + 1);
+                pare_shortest_text((double)o, name + 1);
             }
             status = add_name(build, o, name);
         }
@@ -307,7 +307,7 @@ static pare_status label_numbers(pare_build *build, const double *distinct) {
     pare_dataset *data = build->data;
     for (int64_t c = 0; c < data->classes; c++) {
         char text[PARE_NUMBER_SIZE];
-        pare_number_text(distinct[c], text);
+        pare_shortest_text(distinct[c], text);
         pare_status status =
             pare_text_copy(build->ctx, text, (int64_t)strlen(text), &data->class_name[c]);
         if (status != PARE_OK) {
@@ -409,7 +409,7 @@ static int32_t class_like(const pare_build *build, int64_t row, const double *nu
     char text[PARE_NUMBER_SIZE];
     const char *name = build->raw.level ? build->raw.level[(int64_t)value] : NULL;
     bool is_number = !name || pare_parse_real(name, &value);
-    name = name ? name : pare_number_text(value, text);
+    name = name ? name : pare_shortest_text(value, text);
     int64_t low = 0, high = like->classes;
     while (low < high && is_number) { /* number[] ascends, with the texts (NaN) behind */
         int64_t middle = low + (high - low) / 2;
@@ -451,7 +451,7 @@ static pare_status fill_labels_like(pare_build *build) {
                                "%s: target '%.100s' is '%.60s', a class that %.200s does not have",
                                pare_table_place(build->raw.table, i, place), data->output_name[0],
                                build->raw.level ? build->raw.level[(int64_t)value]
-                                                : pare_number_text(value, text),
+                                                : pare_shortest_text(value, text),
                                like->table.source);
         }
     }
