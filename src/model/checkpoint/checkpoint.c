@@ -82,39 +82,14 @@ static pare_status expect(const pare_checkpoint *c, const char *name, int64_t ro
 }
 
 static pare_status expect_layer(const pare_checkpoint *c, int64_t index) {
-    const pare_lm_shape *s = &c->shape;
-    const pare_lm_layer *layer = &s->layer[index];
-    int64_t queries = layer->heads * s->head_dim, keys = layer->kv_heads * s->head_dim;
-    bool attention = layer->heads > 0, ffn = layer->ffn > 0;
-    const struct {
-        const char *name;
-        int64_t rows, columns;
-        bool wanted;
-    } tensors[] = {
-        {"input_layernorm.weight", s->hidden, 0, attention},
-        {"self_attn.q_proj.weight", queries, s->hidden, attention},
-        {"self_attn.k_proj.weight", keys, s->hidden, attention},
-        {"self_attn.v_proj.weight", keys, s->hidden, attention},
-        {"self_attn.o_proj.weight", s->hidden, queries, attention},
-        {"self_attn.q_proj.bias", queries, 0, attention && s->qkv_bias},
-        {"self_attn.k_proj.bias", keys, 0, attention && s->qkv_bias},
-        {"self_attn.v_proj.bias", keys, 0, attention && s->qkv_bias},
-        {"self_attn.o_proj.bias", s->hidden, 0, attention && s->output_bias},
-        {"self_attn.q_norm.weight", s->head_dim, 0, attention && s->qk_norm},
-        {"self_attn.k_norm.weight", s->head_dim, 0, attention && s->qk_norm},
-        {"post_attention_layernorm.weight", s->hidden, 0, ffn},
-        {"mlp.gate_proj.weight", layer->ffn, s->hidden, ffn},
-        {"mlp.up_proj.weight", layer->ffn, s->hidden, ffn},
-        {"mlp.down_proj.weight", s->hidden, layer->ffn, ffn},
-        {"mlp.gate_proj.bias", layer->ffn, 0, ffn && s->ffn_bias},
-        {"mlp.up_proj.bias", layer->ffn, 0, ffn && s->ffn_bias},
-        {"mlp.down_proj.bias", s->hidden, 0, ffn && s->ffn_bias},
-    };
-    for (size_t i = 0; i < sizeof tensors / sizeof tensors[0]; i++) {
-        char name[128];
-        snprintf(name, sizeof name, "model.layers.%lld.%s", (long long)index, tensors[i].name);
-        pare_status status =
-            tensors[i].wanted ? expect(c, name, tensors[i].rows, tensors[i].columns) : PARE_OK;
+    for (int slot = 0; slot < PARE_LM_SLOTS; slot++) {
+        int64_t rows = 0, columns = 0;
+        char name[PARE_LM_NAME];
+        if (!pare_lm_slot_size(&c->shape, index, (pare_lm_slot)slot, &rows, &columns)) {
+            continue;
+        }
+        pare_lm_slot_name(index, (pare_lm_slot)slot, name);
+        pare_status status = expect(c, name, rows, columns);
         if (status != PARE_OK) {
             return status;
         }

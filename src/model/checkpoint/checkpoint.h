@@ -62,6 +62,38 @@ typedef struct pare_lm_shape {
     int64_t bos, eos; /* token numbers, -1 if unknown */
 } pare_lm_shape;
 
+/* The tensors of a layer. Matrices first, as (outputs, inputs); then vectors. */
+typedef enum pare_lm_slot {
+    PARE_LM_Q,
+    PARE_LM_K,
+    PARE_LM_V,
+    PARE_LM_O,
+    PARE_LM_GATE,
+    PARE_LM_UP,
+    PARE_LM_DOWN,
+    PARE_LM_MATRICES,
+    PARE_LM_ATTENTION_NORM = PARE_LM_MATRICES,
+    PARE_LM_FFN_NORM,
+    PARE_LM_Q_BIAS,
+    PARE_LM_K_BIAS,
+    PARE_LM_V_BIAS,
+    PARE_LM_O_BIAS,
+    PARE_LM_GATE_BIAS,
+    PARE_LM_UP_BIAS,
+    PARE_LM_DOWN_BIAS,
+    PARE_LM_Q_NORM,
+    PARE_LM_K_NORM,
+    PARE_LM_SLOTS
+} pare_lm_slot;
+
+enum { PARE_LM_NAME = 96 };
+
+/* Size of a tensor of layer `index`, columns 0 for a vector; false if the layer has none. */
+bool pare_lm_slot_size(const pare_lm_shape *shape, int64_t index, pare_lm_slot slot, int64_t *rows,
+                       int64_t *columns);
+/* Its name: "model.layers.3.self_attn.q_proj.weight". */
+void pare_lm_slot_name(int64_t index, pare_lm_slot slot, char out[PARE_LM_NAME]);
+
 /* All layers alike? */
 bool pare_lm_uniform(const pare_lm_shape *shape);
 /* Parameters of layer `index` alone, norms included. */

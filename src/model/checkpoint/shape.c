@@ -1,6 +1,7 @@
 #include "model/checkpoint/checkpoint.h"
 
 #include <math.h>
+#include <stdio.h>
 #include <string.h>
 
 /* More than any model has; keeps products of header fields far from overflow. */
@@ -17,19 +18,70 @@ bool pare_lm_uniform(const pare_lm_shape *shape) {
     return shape->layers > 0 && shape->layer[0].heads > 0 && shape->layer[0].ffn > 0;
 }
 
+bool pare_lm_slot_size(const pare_lm_shape *s, int64_t index, pare_lm_slot slot, int64_t *rows,
+                       int64_t *columns) {
+    const pare_lm_layer *layer = &s->layer[index];
+    int64_t queries = layer->heads * s->head_dim, keys = layer->kv_heads * s->head_dim;
+    bool attention = layer->heads > 0, ffn = layer->ffn > 0;
+    const struct {
+        int64_t rows, columns;
+        bool present;
+    } sizes[PARE_LM_SLOTS] = {
+        [PARE_LM_Q] = {queries, s->hidden, attention},
+        [PARE_LM_K] = {keys, s->hidden, attention},
+        [PARE_LM_V] = {keys, s->hidden, attention},
+        [PARE_LM_O] = {s->hidden, queries, attention},
+        [PARE_LM_GATE] = {layer->ffn, s->hidden, ffn},
+        [PARE_LM_UP] = {layer->ffn, s->hidden, ffn},
+        [PARE_LM_DOWN] = {s->hidden, layer->ffn, ffn},
+        [PARE_LM_ATTENTION_NORM] = {s->hidden, 0, attention},
+        [PARE_LM_FFN_NORM] = {s->hidden, 0, ffn},
+        [PARE_LM_Q_BIAS] = {queries, 0, attention && s->qkv_bias},
+        [PARE_LM_K_BIAS] = {keys, 0, attention && s->qkv_bias},
+        [PARE_LM_V_BIAS] = {keys, 0, attention && s->qkv_bias},
+        [PARE_LM_O_BIAS] = {s->hidden, 0, attention && s->output_bias},
+        [PARE_LM_GATE_BIAS] = {layer->ffn, 0, ffn && s->ffn_bias},
+        [PARE_LM_UP_BIAS] = {layer->ffn, 0, ffn && s->ffn_bias},
+        [PARE_LM_DOWN_BIAS] = {s->hidden, 0, ffn && s->ffn_bias},
+        [PARE_LM_Q_NORM] = {s->head_dim, 0, attention && s->qk_norm},
+        [PARE_LM_K_NORM] = {s->head_dim, 0, attention && s->qk_norm},
+    };
+    *rows = sizes[slot].rows;
+    *columns = sizes[slot].columns;
+    return sizes[slot].present;
+}
+
+void pare_lm_slot_name(int64_t index, pare_lm_slot slot, char out[PARE_LM_NAME]) {
+    static const char *const names[PARE_LM_SLOTS] = {
+        [PARE_LM_Q] = "self_attn.q_proj.weight",
+        [PARE_LM_K] = "self_attn.k_proj.weight",
+        [PARE_LM_V] = "self_attn.v_proj.weight",
+        [PARE_LM_O] = "self_attn.o_proj.weight",
+        [PARE_LM_GATE] = "mlp.gate_proj.weight",
+        [PARE_LM_UP] = "mlp.up_proj.weight",
+        [PARE_LM_DOWN] = "mlp.down_proj.weight",
+        [PARE_LM_ATTENTION_NORM] = "input_layernorm.weight",
+        [PARE_LM_FFN_NORM] = "post_attention_layernorm.weight",
+        [PARE_LM_Q_BIAS] = "self_attn.q_proj.bias",
+        [PARE_LM_K_BIAS] = "self_attn.k_proj.bias",
+        [PARE_LM_V_BIAS] = "self_attn.v_proj.bias",
+        [PARE_LM_O_BIAS] = "self_attn.o_proj.bias",
+        [PARE_LM_GATE_BIAS] = "mlp.gate_proj.bias",
+        [PARE_LM_UP_BIAS] = "mlp.up_proj.bias",
+        [PARE_LM_DOWN_BIAS] = "mlp.down_proj.bias",
+        [PARE_LM_Q_NORM] = "self_attn.q_norm.weight",
+        [PARE_LM_K_NORM] = "self_attn.k_norm.weight",
+    };
+    snprintf(out, PARE_LM_NAME, "model.layers.%lld.%s", (long long)index, names[slot]);
+}
+
 int64_t pare_lm_layer_parameters(const pare_lm_shape *shape, int64_t index) {
-    const pare_lm_layer *layer = &shape->layer[index];
-    int64_t queries = layer->heads * shape->head_dim, keys = layer->kv_heads * shape->head_dim;
     int64_t count = 0;
-    if (layer->heads > 0) {
-        count += shape->hidden * (2 * queries + 2 * keys + 1);
-        count += shape->qkv_bias ? queries + 2 * keys : 0;
-        count += shape->output_bias ? shape->hidden : 0;
-        count += shape->qk_norm ? 2 * shape->head_dim : 0;
-    }
-    if (layer->ffn > 0) {
-        count += shape->hidden * (3 * layer->ffn + 1);
-        count += shape->ffn_bias ? 2 * layer->ffn + shape->hidden : 0;
+    for (int slot = 0; slot < PARE_LM_SLOTS; slot++) {
+        int64_t rows = 0, columns = 0;
+        if (pare_lm_slot_size(shape, index, (pare_lm_slot)slot, &rows, &columns)) {
+            count += rows * (columns > 0 ? columns : 1);
+        }
     }
     return count;
 }
