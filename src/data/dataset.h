@@ -171,6 +171,7 @@ void pare_dataset_feature(const pare_dataset *data, int64_t feature, int64_t cou
  *              that no training row has counts as missing. A column without any value in the
  *              training rows is dropped with a warning. Infinite values are refused.
  *   test rows  all are in `validation`; a weight column may be absent, a feature may not.
+ *   label      is the name of the label of libsvm and of a target file without names.
  *   arrays     options target, target-file, format and header are not looked at.
  * Memory beside the table: about 40 bytes a row and 100 bytes a feature.
  */
