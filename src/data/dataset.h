@@ -63,6 +63,11 @@ typedef struct pare_copy {
 pare_status pare_table_copy(pare_context *ctx, const char *path, const pare_options *options,
                             const pare_copy *copy) PARE_MUST_CHECK;
 
+/* Makes a number column categorical, levels by first appearance; one that is categorical stays as
+ * it is. A borrowed table is copied first, an 8-bit one becomes float32. Refuses sparse tables and
+ * more than 65,536 levels. Cost: rows * log(levels). */
+pare_status pare_column_categorise(pare_table *table, int64_t column) PARE_MUST_CHECK;
+
 typedef enum pare_task_kind {
     PARE_KIND_BINARY,     /* label 0 / 1 */
     PARE_KIND_MULTICLASS, /* label 0 .. classes - 1 */
