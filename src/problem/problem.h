@@ -3,6 +3,7 @@
 #define PARE_PROBLEM_PROBLEM_H
 
 #include "data/dataset.h"
+#include "select/design.h"
 #include "select/objective.h"
 
 /* How a network is trained. Zero fields: the defaults of network.c. */
@@ -26,11 +27,29 @@ pare_status pare_network_create(pare_dataset *train, const pare_dataset *valid,
                                 const int64_t *keep, pare_objective *out) PARE_MUST_CHECK;
 
 /*
- * Exact linear models on standardised features: least squares with ridge, one or several
- * responses (regression); logistic and softmax regression by Newton's method (classes) on the
- * selected columns. least_squares: treat classes as one-hot responses instead. Slots: gains, fit,
- * evaluate, losses, norms. gains for classes: exact score statistic |X_c' r| scaled by the feature
- * norms (the first-order gain), for least squares: the exact decrease.
+ * The training rows of a dataset by its standardised features, in place: dense tables are read as
+ * they are stored, sparse ones are centred implicitly and never made dense. Borrows train until
+ * destroy. Cost: one pass over the data (sums and squares). One call at a time.
+ */
+pare_status pare_design_create(pare_dataset *train, pare_design *out) PARE_MUST_CHECK;
+
+/*
+ * Exact linear models on standardised features, with a free intercept: least squares with ridge,
+ * one or several responses (regression); logistic and softmax regression by Newton's method
+ * (classes) on the selected columns. least_squares: treat classes as one-hot responses instead.
+ * Slots: gains, resolve, fit, evaluate, losses, norms, and for least squares penalise.
+ *
+ * gains are those of orthogonal matching pursuit (Pati, Rezaiifar, Krishnaprasad 1993), in the
+ * units of the loss: with r the residual y - prediction, W the row weights of sum n, and P_c the
+ * projection on the candidate's centred features (one feature: |P_c r| = |x'Wr| / |x|),
+ *     gain_c = curvature |P_c r|^2 / (2 n),
+ * curvature 1 for squares, 4 for two classes, 2 for more: the decrease of the loss when the
+ * candidate is added and all other coefficients stay, exact for squares, a lower bound for classes
+ * (Boehning 1992). They are not the decrease after refitting all, which only fit tells. Candidates
+ * of more than 64 features are measured by the sum over their features. options: ridge, and k as a
+ * hint of how many will be selected, so that columns are fetched ahead in the right number. Cost:
+ * see gram.c; memory beyond the data: columns of the selected (4 bytes a cell), at most a quarter
+ * of the data for cached products.
  */
 pare_status pare_exact_linear_create(pare_dataset *train, const pare_dataset *valid,
                                      const pare_dataset *test, const pare_options *options,

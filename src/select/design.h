@@ -10,9 +10,14 @@
 #include "base/context.h"
 
 typedef enum pare_precision {
-    PARE_PRECISION_FLOAT, /* sums in float over at most 256 rows at a time, then in double */
+    PARE_PRECISION_FLOAT, /* sums in float over at most 256 rows at a time, then in double: wrong by
+                             at most PARE_FLOAT_SHARE |X_j| |r|, usually by a hundredth of it */
     PARE_PRECISION_DOUBLE /* every product and sum in double, of the float32 entries of X */
 } pare_precision;
+
+/* 2^-14: 256 sums of float products, of entries before their centring where that is at most 3.8
+ * times their spread. */
+#define PARE_FLOAT_SHARE (1.0 / 16384)
 
 /* Vectors are stored one after the other: r is (m, rows), results are (m, columns). The matrix is
  * the one `fetch` hands out, entry by entry; both calls are deterministic for any thread count. */
@@ -21,7 +26,7 @@ typedef struct pare_design_slots {
      * one pass over the data however large m is. */
     pare_status (*correlate)(void *self, pare_precision precision, int64_t m, const double *r,
                              double *out);
-    /* out (count, rows): the named columns, each contiguous. */
+    /* out (count, rows): the named columns, distinct, each contiguous. */
     pare_status (*fetch)(void *self, int64_t count, const int64_t *column, float *out);
     void (*destroy)(void *self);
 } pare_design_slots;
@@ -34,6 +39,7 @@ typedef struct pare_design {
     const int64_t *start; /* (candidates + 1): columns start[c] .. start[c + 1] - 1 are those of
                              candidate c */
     const double *weight; /* (rows) weights of the rows, or NULL for 1; not applied by the slots */
+    const double *sum;    /* (columns): sum_i weight_i X[i][j]; about 0 */
     const double *square; /* (columns): sum_i weight_i X[i][j]^2 */
 } pare_design;
 

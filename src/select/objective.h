@@ -48,6 +48,11 @@ typedef struct pare_objective_slots {
     /* gain: (count), of adding each candidate to the selected; >= 0; selected ones get 0. */
     pare_status (*gains)(void *self, int64_t selected_count, const int64_t *selected, double *gain);
 
+    /* After gains, which may come from float sums: recomputes in double those that decide which
+     * `wanted` of the open candidates (open: (count), not 0) have the largest gain, so that the
+     * order of these is the exact one. gain in-out. NULL: gains are as exact as they get. */
+    pare_status (*resolve)(void *self, const uint8_t *open, int64_t wanted, double *gain);
+
     /* Refits on exactly the selected candidates. Metrics then come from evaluate. For exact models
      * the call after one more selected candidate is incremental. */
     pare_status (*fit)(void *self, int64_t selected_count, const int64_t *selected);

@@ -1,0 +1,196 @@
+/* Gains of the candidates, and those that decide in double. */
+#include "problem/linear.h"
+
+#include <math.h>
+#include <string.h>
+
+enum {
+    RESOLVE_MOST = 64, /* candidates recomputed one by one */
+    RESOLVE_BATCH = 16 /* columns fetched at a time for them */
+};
+
+/* W residual of every output. */
+static pare_status weigh(const pare_linear *l, double *out) {
+    int64_t rows = l->design.rows;
+    for (int64_t o = 0; o < l->outputs; o++) {
+        for (int64_t i = 0; i < rows; i++) {
+            out[o * rows + i] =
+                (l->design.weight ? l->design.weight[i] : 1) * l->residual[o * rows + i];
+        }
+    }
+    return PARE_OK;
+}
+
+/* Products of all columns with the residual, and a bound on their error. */
+static pare_status correlate(pare_linear *l, pare_precision precision) {
+    double *r = NULL, square = 0;
+    int64_t rows = l->design.rows;
+    pare_status status = pare_alloc(l->ctx, l->outputs * rows, sizeof *r, &r);
+    if (status != PARE_OK) {
+        return status;
+    }
+    status = weigh(l, r);
+    for (int64_t i = 0; i < l->outputs * rows; i++) {
+        square += r[i] * l->residual[i];
+    }
+    if (status == PARE_OK) {
+        status = l->design.slots->correlate(l->design.self, precision, l->outputs, r, l->product);
+    }
+    l->error = precision == PARE_PRECISION_FLOAT ? PARE_FLOAT_SHARE * sqrt(square) : 0;
+    pare_free(l->ctx, r);
+    return status;
+}
+
+static void all_gains(const pare_linear *l, double *gain) {
+    for (int64_t c = 0; c < l->design.candidates; c++) {
+        gain[c] = pare_linear_gain(l, c, l->product + l->design.start[c], l->design.columns);
+    }
+    for (int64_t c = 0; c < l->support.candidates; c++) {
+        gain[l->support.candidate[c]] = 0;
+    }
+}
+
+pare_status pare_linear_gains(pare_linear *l, double *gain) {
+    pare_status status =
+        l->logistic ? correlate(l, PARE_PRECISION_FLOAT) : pare_least_squares_product(l);
+    if (status == PARE_OK) {
+        all_gains(l, gain);
+    }
+    return status;
+}
+
+/* |P_c r| and how far it may be off. */
+static double root_of(const pare_linear *l, double gain) {
+    return sqrt(fmax(gain, 0) * 2 * l->total / l->curvature);
+}
+
+static double error_of(const pare_linear *l, int64_t candidate) {
+    return l->blocks.amplify[candidate] * l->error;
+}
+
+/* The wanted-th largest root of the open candidates: all below it by more than their errors are
+ * out of the question. least: (wanted) scratch, kept sorted, largest first. */
+static double threshold(const pare_linear *l, const uint8_t *open, const uint8_t *exact,
+                        int64_t wanted, const double *gain, double *least) {
+    int64_t count = 0;
+    for (int64_t c = 0; c < l->design.candidates; c++) {
+        if (!open[c]) {
+            continue;
+        }
+        double sure = root_of(l, gain[c]) - (exact[c] ? 0 : error_of(l, c));
+        if (count == wanted && sure <= least[count - 1]) {
+            continue;
+        }
+        int64_t at = count < wanted ? count++ : count - 1;
+        for (; at > 0 && least[at - 1] < sure; at--) {
+            least[at] = least[at - 1];
+        }
+        least[at] = sure;
+    }
+    return count == wanted ? least[wanted - 1] : -INFINITY;
+}
+
+/* Gains of the listed candidates in double. */
+static pare_status exact_gains(pare_linear *l, int64_t count, const int64_t *list, double *gain) {
+    pare_context *ctx = l->ctx;
+    int64_t rows = l->design.rows, width = 1;
+    for (int64_t c = 0; c < count; c++) {
+        int64_t one = l->design.start[list[c] + 1] - l->design.start[list[c]];
+        width = one > width ? one : width;
+    }
+    int64_t room = width > RESOLVE_BATCH ? width : RESOLVE_BATCH, cells = 0;
+    float *x = NULL;
+    double *product = NULL;
+    int64_t *column = NULL;
+    if (!pare_checked_multiply(room, rows, &cells)) {
+        return pare_fail(ctx, PARE_ERROR_MEMORY, "out of memory: %lld rows", (long long)rows);
+    }
+    pare_status status = pare_alloc(ctx, cells, sizeof *x, &x);
+    if (status == PARE_OK) {
+        status = pare_alloc(ctx, room, sizeof *column, &column);
+    }
+    if (status == PARE_OK) {
+        status = pare_alloc(ctx, room * l->outputs, sizeof *product, &product);
+    }
+    for (int64_t from = 0; status == PARE_OK && from < count;) {
+        int64_t to = from, columns = 0;
+        for (; to < count; to++) {
+            int64_t first = l->design.start[list[to]], last = l->design.start[list[to] + 1];
+            if (columns + last - first > room) {
+                break;
+            }
+            for (int64_t j = first; j < last; j++) {
+                column[columns++] = j;
+            }
+        }
+        status = pare_support_columns(l, columns, column, x);
+        for (int64_t o = 0; status == PARE_OK && o < l->outputs; o++) {
+            for (int64_t q = 0; q < columns; q++) {
+                product[o * room + q] =
+                    pare_weighted_sum(rows, l->design.weight, x + q * rows, l->residual + o * rows);
+            }
+        }
+        int64_t at = 0;
+        for (; status == PARE_OK && from < to; from++) {
+            gain[list[from]] = pare_linear_gain(l, list[from], product + at, room);
+            at += l->design.start[list[from] + 1] - l->design.start[list[from]];
+        }
+    }
+    pare_free(ctx, x);
+    pare_free(ctx, column);
+    pare_free(ctx, product);
+    return status;
+}
+
+/* Everything in double: one pass. */
+static pare_status all_exact(pare_linear *l, double *gain) {
+    pare_status status = correlate(l, PARE_PRECISION_DOUBLE);
+    if (status == PARE_OK) {
+        all_gains(l, gain);
+    }
+    if (!l->logistic) {
+        pare_least_squares_note_products(l);
+    }
+    return status;
+}
+
+pare_status pare_linear_resolve(pare_linear *l, const uint8_t *open, int64_t wanted, double *gain) {
+    int64_t candidates = l->design.candidates, list[RESOLVE_MOST];
+    uint8_t *exact = NULL;
+    double *least = NULL;
+    if (!l->logistic) {
+        pare_least_squares_residual(l);
+    }
+    pare_status status = pare_alloc_zero(l->ctx, candidates, 1, &exact);
+    if (status == PARE_OK) {
+        status = pare_alloc(l->ctx, wanted, sizeof *least, &least);
+    }
+    for (bool all = false; status == PARE_OK && !all;) {
+        double sure = threshold(l, open, exact, wanted, gain, least);
+        int64_t near = 0, count = 0, total = 0;
+        for (int64_t c = 0; c < candidates; c++) {
+            total += open[c] != 0;
+            if (open[c] && root_of(l, gain[c]) + (exact[c] ? 0 : error_of(l, c)) >= sure) {
+                near++;
+                if (!exact[c] && count++ < RESOLVE_MOST) {
+                    list[count - 1] = c;
+                }
+            }
+        }
+        if (count == 0 || (near == 1 && wanted == 1) || total <= 1) {
+            break;
+        }
+        if (count > RESOLVE_MOST) {
+            status = all_exact(l, gain);
+            all = true;
+            continue;
+        }
+        status = exact_gains(l, count, list, gain);
+        for (int64_t c = 0; c < count; c++) {
+            exact[list[c]] = 1;
+        }
+    }
+    pare_free(l->ctx, exact);
+    pare_free(l->ctx, least);
+    return status;
+}
