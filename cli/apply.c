@@ -1,9 +1,5 @@
 #include "cli.h"
 
-#include <errno.h>
-#include <stdio.h>
-#include <string.h>
-
 enum { OWN_OUT, OWN_COUNT };
 
 static const pare_option own[OWN_COUNT] = {
@@ -27,17 +23,13 @@ static pare_exit run_apply(pare_cli *cli) {
     }
     /* Tried here, so that a later failure of files can only be the output's. */
     const char *table = cli->positional[1];
-    FILE *file = strcmp(table, "-") == 0 ? NULL : fopen(table, "rb");
-    if (!file && strcmp(table, "-") != 0) {
-        return pare_cli_fail(cli, PARE_EXIT_INPUT, "%s: cannot be opened: %s", table,
-                             strerror(errno));
-    }
-    if (file) {
-        (void)fclose(file);
+    pare_exit code = pare_cli_readable(cli, table);
+    if (code != PARE_EXIT_OK) {
+        return code;
     }
     pare_selection *selection = NULL;
     pare_status status = pare_selection_load(cli->ctx, cli->positional[0], &selection);
-    pare_exit code = status == PARE_OK ? PARE_EXIT_OK : pare_cli_failed(cli, status);
+    code = status == PARE_OK ? PARE_EXIT_OK : pare_cli_failed(cli, status);
     if (status == PARE_OK) {
         status = pare_selection_apply(selection, table, out);
         code = status == PARE_OK ? PARE_EXIT_OK : pare_cli_failed(cli, status);

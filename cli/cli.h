@@ -74,6 +74,9 @@ pare_exit pare_cli_fail(pare_cli *cli, pare_exit code, const char *format, ...)
 pare_exit pare_cli_failed(pare_cli *cli, pare_status status);
 /* Flushes standard output: PARE_EXIT_OK, or a sentence and PARE_EXIT_OUTPUT. */
 pare_exit pare_cli_flush(pare_cli *cli);
+/* PARE_EXIT_OK if the file can be opened for reading ("-" always), else a sentence: what would come
+ * late is said before long work. */
+pare_exit pare_cli_readable(pare_cli *cli, const char *path);
 /* The current value of a library option; "" if it cannot be had. */
 const char *pare_cli_text(pare_cli *cli, const char *option);
 bool pare_cli_flag(pare_cli *cli, const char *option);

@@ -45,6 +45,19 @@ pare_exit pare_cli_flush(pare_cli *cli) {
                          errno ? strerror(errno) : "write error");
 }
 
+pare_exit pare_cli_readable(pare_cli *cli, const char *path) {
+    if (strcmp(path, "-") == 0) {
+        return PARE_EXIT_OK;
+    }
+    FILE *file = fopen(path, "rb");
+    if (!file) {
+        return pare_cli_fail(cli, PARE_EXIT_INPUT, "%s: cannot be opened: %s", path,
+                             strerror(errno));
+    }
+    (void)fclose(file);
+    return PARE_EXIT_OK;
+}
+
 const char *pare_cli_text(pare_cli *cli, const char *option) {
     const char *value = NULL;
     return pare_config_get(cli->config, option, &value) == PARE_OK ? value : "";

@@ -7,6 +7,7 @@
 
 /* What can be found wrong before the data is read. */
 static pare_exit check_options(pare_cli *cli) {
+    static const char *const inputs[] = {"target-file", "test", "test-target-file", "groups"};
     static const char *const outputs[] = {"out", "report"};
     char seen[2][1024];
     if (!pare_cli_text(cli, "k")[0]) {
@@ -17,6 +18,13 @@ static pare_exit check_options(pare_cli *cli) {
     if (pare_cli_text(cli, "test-target-file")[0] && !pare_cli_text(cli, "test")[0]) {
         return pare_cli_fail(cli, PARE_EXIT_INPUT,
                              "option test-target-file: there are no test rows; give --test too");
+    }
+    for (size_t i = 0; i < sizeof inputs / sizeof inputs[0]; i++) {
+        const char *path = pare_cli_text(cli, inputs[i]);
+        pare_exit code = path[0] ? pare_cli_readable(cli, path) : PARE_EXIT_OK;
+        if (code != PARE_EXIT_OK) {
+            return code;
+        }
     }
     for (size_t i = 0; i < 2; i++) {
         const char *reason = NULL, *path = pare_cli_text(cli, outputs[i]);
@@ -46,7 +54,7 @@ static pare_exit open_data(pare_cli *cli, pare_dataset **train, pare_dataset **t
     if (status != PARE_OK) {
         return pare_cli_failed(cli, status);
     }
-    pare_view_say(&cli->view, "%s", pare_dataset_summary(*train));
+    pare_view_status(&cli->view, "%s", pare_dataset_summary(*train)); /* the table repeats it */
     char test_path[4096], target_path[4096]; /* a second pare_config_get takes the first text */
     snprintf(test_path, sizeof test_path, "%s", pare_cli_text(cli, "test"));
     snprintf(target_path, sizeof target_path, "%s", pare_cli_text(cli, "test-target-file"));

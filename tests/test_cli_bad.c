@@ -35,7 +35,11 @@ static const bad_case cases[] = {
     {"open quote", "a,b,y\n1,\"2,0\n1,2,0\n", 0, "f -k 1", {"f line", "quote"}},
     {"infinite value", "a,b,y\n1,5,0\n2,inf,1\n3,3,0\n4,1,1\n", 0, "f -k 1", {"f line 3", "'b'"}},
     {"too large value", "a,b,y\n1,5,0\n2,1e99,1\n3,3,0\n4,1,1\n", 0, "f -k 1", {"f line 3", "'b'"}},
-    {"header names twice", "a,a,y\n1,5,0\n2,4,1\n3,3,0\n", 0, "f -k 1", {"f", "'a'", "twice"}},
+    {"header names twice",
+     "a,a,y\n1,5,0\n2,4,1\n3,3,0\n",
+     0,
+     "f -k 1",
+     {"f line 1", "'a'", "different names"}},
     {"folder", NULL, 0, ". -k 1", {"."}},
     {"gz truncated", "\x1f\x8b\x08\0\0\0\0\0\0\x03\x4b\xd4", 12, "f -k 1 --format csv", {"f"}},
     {"gz damaged",
@@ -106,7 +110,7 @@ static const bad_case cases[] = {
     {"value nan", good, 0, "f -k 1 --dropout nan", {"dropout", "'nan'"}},
     {"value not a choice", good, 0, "f -k 1 --method best", {"method", "'best'", "omp"}},
     {"switch with bad value", good, 0, "f -k 1 --replace=maybe", {"replace", "'maybe'"}},
-    {"bad hidden sizes", good, 0, "f -k 1 --hidden 5,x", {"hidden", "'x'"}},
+    {"bad hidden sizes", good, 0, "f -k 1 --hidden 5,x", {"hidden", "'5,x'"}},
     {"two files", good, 0, "f f -k 1", {"too many"}},
     {"no file", good, 0, "-k 1", {"file name is missing"}},
     {"include unknown", good, 0, "f -k 1 --include q", {"include", "'q'"}},
@@ -127,10 +131,15 @@ static int count_sentences(const char *text) {
     return count;
 }
 
+/* Every case is looked at before the test fails, so that one run shows all that is wrong. */
+static int failures;
+
 static void check_sentence(const char *name, int code, int wanted, const char *const *says) {
     if (code != wanted || count_sentences(cli_err) != 1) {
-        fail_msg("%s: exit code %d, expected %d, and one sentence:\n%s", name, code, wanted,
-                 cli_err);
+        print_error("%s: exit code %d, expected %d, and one sentence:\n%s\n", name, code, wanted,
+                    cli_err);
+        failures++;
+        return;
     }
     const char *sentence = strstr(cli_err, "pare: ");
     while (strncmp(sentence, "pare: warning: ", 15) == 0) {
@@ -138,9 +147,22 @@ static void check_sentence(const char *name, int code, int wanted, const char *c
     }
     for (int i = 0; i < 3 && says[i]; i++) {
         if (!strstr(sentence, says[i])) {
-            fail_msg("%s: the sentence does not say \"%s\":\n%s", name, says[i], sentence);
+            print_error("%s: the sentence does not say \"%s\":\n%s\n", name, says[i], sentence);
+            failures++;
         }
     }
+}
+
+static int start(void **state) {
+    (void)state;
+    failures = 0;
+    return 0;
+}
+
+static int finish(void **state) {
+    (void)state;
+    cli_empty();
+    return failures;
 }
 
 static void bad_input_is_named(void **state) {
@@ -159,7 +181,8 @@ static void bad_input_is_named(void **state) {
         check_sentence(bad->name, code, 2, bad->says);
         assert_string_equal(cli_out, "");
         if (cli_count("out") != 0) {
-            fail_msg("%s: an output was left behind", bad->name);
+            print_error("%s: an output was left behind\n", bad->name);
+            failures++;
         }
         cli_empty();
     }
@@ -256,13 +279,13 @@ static void apply_refuses_what_does_not_fit(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(bad_input_is_named),
-        cmocka_unit_test(commands_are_named),
-        cmocka_unit_test(bad_outputs_are_found_first),
-        cmocka_unit_test(full_disks_are_reported),
-        cmocka_unit_test(memory_can_run_out),
-        cmocka_unit_test(odd_columns_are_dropped_with_a_warning),
-        cmocka_unit_test(apply_refuses_what_does_not_fit),
+        cmocka_unit_test_setup_teardown(bad_input_is_named, start, finish),
+        cmocka_unit_test_setup_teardown(commands_are_named, start, finish),
+        cmocka_unit_test_setup_teardown(bad_outputs_are_found_first, start, finish),
+        cmocka_unit_test_setup_teardown(full_disks_are_reported, start, finish),
+        cmocka_unit_test_setup_teardown(memory_can_run_out, start, finish),
+        cmocka_unit_test_setup_teardown(odd_columns_are_dropped_with_a_warning, start, finish),
+        cmocka_unit_test_setup_teardown(apply_refuses_what_does_not_fit, start, finish),
     };
     return cmocka_run_group_tests(tests, cli_setup, cli_teardown);
 }

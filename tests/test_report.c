@@ -446,6 +446,66 @@ static void test_alignment(void **unused) {
     pare_context_destroy(ctx);
 }
 
+static void test_names_plain(void **unused) {
+    (void)unused;
+    static const struct {
+        const char *name;
+        int64_t limit;
+        const char *shown;
+        int64_t columns;
+    } names[] = {
+        {"abcdef", 6, "abcdef", 6},
+        {"abcdefg", 6, "abc...", 6},
+        {"\xE6\x9D\xB1\xE4\xBA\xAC", 4, "\xE6\x9D\xB1\xE4\xBA\xAC", 4},
+        {"\xE6\x9D\xB1\xE4\xBA\xAC\xE9\xA7\x85", 5, "\xE6\x9D\xB1...", 5},
+        {"e\xCC\x81t", 2, "e\xCC\x81t", 2},
+        {"\xE2\x80\xAE"
+         "abc",
+         10, "?abc", 4},
+        {"\xff\n\x7f", 10, "???", 3},
+        {"", 10, "", 0},
+    };
+    pare_context *ctx = open_context();
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
+        pare_text text = {.ctx = ctx};
+        pare_text_append_bytes(&text, "", 0);
+        assert_int_equal(pare_name_append_plain(&text, names[i].name, names[i].limit),
+                         names[i].columns);
+        assert_string_equal(text.bytes, names[i].shown);
+        pare_text_clear(&text);
+    }
+    pare_context_destroy(ctx);
+}
+
+/* Any bytes come back; what is written is valid UTF-8. */
+static void test_encode(void **unused) {
+    (void)unused;
+    pare_context *ctx = open_context();
+    for (int64_t i = 0; i < 20000; i++) {
+        char name[12] = {0};
+        int64_t length = i % 11;
+        for (int64_t j = 0; j < length; j++) {
+            uint64_t bits = pare_hash(PARE_HASH_START, &(int64_t[2]){i, j}, 16);
+            /* Often bytes of the range that the encoding itself uses. */
+            static const unsigned char own[] = {0xF4, 0x8F, 0xB8, 0x80, 0xBF, 0xBB};
+            name[j] = (char)(bits % 3 ? own[(bits >> 8) % sizeof own] : 1 + (bits >> 8) % 255);
+        }
+        char *text = NULL;
+        assert_ok(ctx, pare_name_encode(ctx, name, &text));
+        int64_t size = (int64_t)strlen(text);
+        for (int64_t j = 0; j < size;) {
+            uint32_t code = 0;
+            int64_t bytes = pare_utf8_next(text + j, size - j, &code);
+            assert_true(bytes > 0);
+            j += bytes;
+        }
+        pare_name_decode(text);
+        assert_string_equal(text, name);
+        pare_free(ctx, text);
+    }
+    pare_context_destroy(ctx);
+}
+
 /* ---- Memory ---------------------------------------------------------------------------------- */
 
 /* Everything once; the first failure ends it. */
@@ -501,7 +561,8 @@ int main(void) {
         cmocka_unit_test(test_round_trip), cmocka_unit_test(test_nan_is_null),
         cmocka_unit_test(test_refusals),   cmocka_unit_test(test_read_names),
         cmocka_unit_test(test_html),       cmocka_unit_test(test_text),
-        cmocka_unit_test(test_alignment),  cmocka_unit_test(test_failing_allocations),
+        cmocka_unit_test(test_alignment),  cmocka_unit_test(test_names_plain),
+        cmocka_unit_test(test_encode),     cmocka_unit_test(test_failing_allocations),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

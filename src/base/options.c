@@ -78,7 +78,7 @@ static pare_status set_number(pare_context *ctx, const pare_option *option, cons
         if (!pare_parse_integer(value, &number) || (double)number < option->low ||
             (double)number > option->high) {
             return pare_fail(ctx, PARE_ERROR_ARGUMENT,
-                             "option %s: '%s' is not a whole number from %.15g to %.15g",
+                             "option %s: '%s' is not a whole number from %.0f to %.0f",
                              option->name, value, option->low, option->high);
         }
         memcpy(field, &number, sizeof number);

@@ -69,6 +69,8 @@ int64_t pare_column_find(const pare_column_names *names, const char *name, int64
 /* The shortest decimal text that reads back as the number (as the float, where it is one). */
 enum { PARE_NUMBER_SIZE = 32 };
 const char *pare_shortest_text(double value, char *buffer);
+/* Place of a cell in index and value of a sparse table, -1 if it is not stored. Binary search. */
+int64_t pare_table_stored(const pare_table *table, int64_t row, int64_t column);
 /* A cell as number, NaN if missing; of a sparse table by binary search. */
 double pare_table_cell(const pare_table *table, int64_t row, int64_t column);
 

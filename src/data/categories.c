@@ -5,7 +5,7 @@
 #include <math.h>
 #include <string.h>
 
-enum { LEVELS_MAX = 65536 };
+enum { LEVELS_MAX = 65536, MANY_LEVELS = 20 };
 
 pare_status pare_table_to_float(pare_context *ctx, pare_table *table) {
     if (table->storage != PARE_STORAGE_U8) {
@@ -111,6 +111,20 @@ static pare_status own_table(pare_context *ctx, pare_table *table) {
     return status;
 }
 
+pare_status pare_column_categorise(pare_table *table, int64_t column) {
+    if (table->column[column].levels > 0) {
+        return PARE_OK;
+    }
+    if (table->storage == PARE_STORAGE_CSR) {
+        return pare_fail(table->ctx, PARE_ERROR_UNSUPPORTED,
+                         "%.300s: column '%.100s' cannot be categorical: those of libsvm files are "
+                         "numbers",
+                         table->source, table->column[column].name);
+    }
+    pare_status status = own_table(table->ctx, table);
+    return status == PARE_OK ? levels_of_numbers(table->ctx, table, column) : status;
+}
+
 pare_status pare_build_categorical(pare_build *build) {
     pare_table *table = &build->data->table;
     const char *list = build->options->categorical, *item = NULL;
@@ -119,18 +133,7 @@ pare_status pare_build_categorical(pare_build *build) {
         int64_t column = pare_column_find(&build->names, item, length);
         bool wanted =
             build->role[column] == PARE_ROLE_FEATURE || build->role[column] == PARE_ROLE_TARGET;
-        if (!wanted || table->column[column].levels > 0) {
-            continue; /* the reader did it */
-        }
-        if (table->storage == PARE_STORAGE_CSR) {
-            return pare_fail(build->ctx, PARE_ERROR_UNSUPPORTED,
-                             "%.300s: option categorical: columns of libsvm files are numbers",
-                             table->source);
-        }
-        pare_status status = own_table(build->ctx, table);
-        if (status == PARE_OK) {
-            status = levels_of_numbers(build->ctx, table, column);
-        }
+        pare_status status = wanted ? pare_column_categorise(table, column) : PARE_OK;
         if (status != PARE_OK) {
             return status;
         }
@@ -219,6 +222,14 @@ pare_status pare_build_known_levels(pare_build *build) {
         if (known[c] == 0) {
             build->role[column[c]] = PARE_ROLE_EMPTY;
         }
+        if (known[c] > MANY_LEVELS && 2 * known[c] > data->train_count) {
+            pare_warn(
+                ctx,
+                "%.300s: column '%.100s' has %lld different texts in %lld training rows; if it "
+                "only names the rows, leave it out with option ignore",
+                table->source, table->column[column[c]].name, (long long)known[c],
+                (long long)data->train_count);
+        }
     }
 fail:
     pare_free(ctx, column);
@@ -276,10 +287,7 @@ pare_status pare_column_adopt(pare_context *ctx, pare_table *table, int64_t colu
     pare_column *own = &table->column[column];
     pare_status status = PARE_OK;
     if (rules->levels > 0 && own->levels == 0) {
-        status = own_table(ctx, table);
-        if (status == PARE_OK) {
-            status = levels_of_numbers(ctx, table, column);
-        }
+        status = pare_column_categorise(table, column);
     }
     float *map = NULL;
     if (status == PARE_OK && own->levels > 0) {

@@ -95,7 +95,7 @@ const char *pare_shortest_text(double value, char *buffer) {
     return buffer;
 }
 
-static double sparse_cell(const pare_table *table, int64_t row, int64_t column) {
+int64_t pare_table_stored(const pare_table *table, int64_t row, int64_t column) {
     int64_t low = table->start[row], high = table->start[row + 1];
     while (low < high) {
         int64_t middle = low + (high - low) / 2;
@@ -105,8 +105,7 @@ static double sparse_cell(const pare_table *table, int64_t row, int64_t column) 
             high = middle;
         }
     }
-    bool found = low < table->start[row + 1] && table->index[low] == column;
-    return found ? (double)table->value[low] : 0;
+    return low < table->start[row + 1] && table->index[low] == column ? low : -1;
 }
 
 double pare_table_cell(const pare_table *table, int64_t row, int64_t column) {
@@ -115,8 +114,10 @@ double pare_table_cell(const pare_table *table, int64_t row, int64_t column) {
         return (double)table->f32[row * table->columns + column];
     case PARE_STORAGE_U8:
         return table->u8[row * table->columns + column];
-    case PARE_STORAGE_CSR:
-        return sparse_cell(table, row, column);
+    case PARE_STORAGE_CSR: {
+        int64_t place = pare_table_stored(table, row, column);
+        return place < 0 ? 0 : (double)table->value[place];
+    }
     }
     return NAN;
 }

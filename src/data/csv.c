@@ -301,7 +301,7 @@ static pare_status finish(pare_csv *csv) {
     return PARE_OK;
 }
 
-static void clear(pare_csv *csv) {
+void pare_csv_clear(pare_csv *csv) {
     drop_rows(csv);
     for (int64_t c = 0; csv->levels && c < csv->columns; c++) {
         pare_levels_clear(csv->ctx, &csv->levels[c]);
@@ -341,6 +341,6 @@ pare_status pare_csv_read(pare_input *input, const pare_options *options, bool t
     if (status == PARE_OK) {
         status = finish(&csv);
     }
-    clear(&csv);
+    pare_csv_clear(&csv);
     return status;
 }

@@ -103,6 +103,9 @@ static inline const unsigned char *csv_blank_record(const pare_csv *csv, const u
     return *p == csv->terminator ? p : NULL;
 }
 
+/* Frees everything but table and input. */
+void pare_csv_clear(pare_csv *csv);
+
 /* csv_head.c: separator, terminator, header, names; sets data_begin and data_line. */
 pare_status pare_csv_head(pare_csv *csv, const pare_options *options, bool tabs) PARE_MUST_CHECK;
 

@@ -163,10 +163,12 @@ static pare_status find_roles_like(pare_build *build) {
         build->weight = pare_column_by_name(&build->names, like->weight_name,
                                             (int64_t)strlen(like->weight_name));
     }
-    bool elsewhere = build->has_target_table || (table->label && like->table.label);
-    for (int64_t o = 0; o < like->target_columns && !elsewhere; o++) {
+    for (int64_t o = 0; o < like->target_columns && !build->has_target_table; o++) {
         const char *name = like->output_name[o];
         int64_t column = pare_column_by_name(&build->names, name, (int64_t)strlen(name));
+        if (column < 0 && table->label && like->target_columns == 1) {
+            break; /* the label of libsvm */
+        }
         if (column < 0) {
             return pare_fail(build->ctx, PARE_ERROR_INPUT,
                              "%.300s has no column '%.100s', the target of %.300s", table->source,

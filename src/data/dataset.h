@@ -45,6 +45,29 @@ void pare_table_clear(pare_table *table);
 pare_status pare_table_read(pare_context *ctx, const char *path, const pare_options *options,
                             pare_table *out) PARE_MUST_CHECK;
 
+/* Who decides what pare_table_copy copies, and who takes it; a failure of either ends the copy. */
+typedef struct pare_copy {
+    /* Called once, with the names and number of columns; sets keep[j], all false before. */
+    pare_status (*choose)(void *user, const pare_table *table, bool *keep);
+    /* The next bytes of the result. */
+    pare_status (*put)(void *user, const char *bytes, int64_t length);
+    void *user;
+} pare_copy;
+
+/*
+ * Copies some columns of a CSV or TSV file (gz too; "-": standard input) by options format, header:
+ * the cells byte for byte with their quotes and blanks, separators, line ends and byte order mark
+ * as in the file. Blank lines are left out where a row has several columns. Values are not looked
+ * at.
+ */
+pare_status pare_table_copy(pare_context *ctx, const char *path, const pare_options *options,
+                            const pare_copy *copy) PARE_MUST_CHECK;
+
+/* Makes a number column categorical, levels by first appearance; one that is categorical stays as
+ * it is. A borrowed table is copied first, an 8-bit one becomes float32. Refuses sparse tables and
+ * more than 65,536 levels. Cost: rows * log(levels). */
+pare_status pare_column_categorise(pare_table *table, int64_t column) PARE_MUST_CHECK;
+
 typedef enum pare_task_kind {
     PARE_KIND_BINARY,     /* label 0 / 1 */
     PARE_KIND_MULTICLASS, /* label 0 .. classes - 1 */
@@ -153,6 +176,7 @@ void pare_dataset_feature(const pare_dataset *data, int64_t feature, int64_t cou
  *              that no training row has counts as missing. A column without any value in the
  *              training rows is dropped with a warning. Infinite values are refused.
  *   test rows  all are in `validation`; a weight column may be absent, a feature may not.
+ *   label      is the name of the label of libsvm and of a target file without names.
  *   arrays     options target, target-file, format and header are not looked at.
  * Memory beside the table: about 40 bytes a row and 100 bytes a feature.
  */

@@ -1,5 +1,5 @@
 /* Rows as the models see them: encoded and standardised. On the hot path of training. */
-#include "data/dataset.h"
+#include "data/build.h"
 #include "kernels/kernels.h"
 #include "platform/threads.h"
 
@@ -18,20 +18,6 @@ typedef struct task {
     float *out;
 } task;
 
-/* Place of a column in a row of a sparse table, -1 if it is not stored. */
-static int64_t find_stored(const pare_table *table, int64_t row, int64_t column) {
-    int64_t low = table->start[row], high = table->start[row + 1];
-    while (low < high) {
-        int64_t middle = low + (high - low) / 2;
-        if (table->index[middle] < column) {
-            low = middle + 1;
-        } else {
-            high = middle;
-        }
-    }
-    return low < table->start[row + 1] && table->index[low] == column ? low : -1;
-}
-
 static float cell_of(const pare_table *table, int64_t row, int64_t column) {
     switch (table->storage) {
     case PARE_STORAGE_F32:
@@ -39,7 +25,7 @@ static float cell_of(const pare_table *table, int64_t row, int64_t column) {
     case PARE_STORAGE_U8:
         return table->u8[row * table->columns + column];
     case PARE_STORAGE_CSR: {
-        int64_t place = find_stored(table, row, column);
+        int64_t place = pare_table_stored(table, row, column);
         return place < 0 ? 0 : table->value[place];
     }
     }

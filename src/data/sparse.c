@@ -82,7 +82,7 @@ static int64_t put_bytes(const task *job, const uint8_t *cell, int64_t at) {
         memcpy(&mask, job->keep + j, 8);
         uint64_t bytes = nonzero_bytes(word & mask);
         if (!job->index) {
-            at += __builtin_popcountll(bytes);
+            at += (int64_t)((bytes >> 7) * UINT64_C(0x0101010101010101) >> 56);
             continue;
         }
         for (; bytes; bytes &= bytes - 1) {

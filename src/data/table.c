@@ -61,43 +61,7 @@ int64_t pare_table_find(const pare_table *table, const char *item, int64_t lengt
     return length > 0 && number < table->columns ? number : -1;
 }
 
-/* ---- Number columns as categories (NPY) -------------------------------------------------------
- */
-
-/* The shortest text that reads as the same float. */
-static int64_t shortest(float value, char *out, size_t size) {
-    int length = 0;
-    for (int digits = 6; digits <= 9; digits++) {
-        length = snprintf(out, size, "%.*g", digits, (double)value);
-        if (strtof(out, NULL) == value) {
-            break;
-        }
-    }
-    return length;
-}
-
-static pare_status make_category(pare_table *table, int64_t c) {
-    pare_levels levels = {0};
-    pare_status status = PARE_OK;
-    for (int64_t i = 0; i < table->rows && status == PARE_OK; i++) {
-        float *cell = &table->f32[i * table->columns + c];
-        if (*cell == *cell) {
-            char text[32];
-            int64_t level = 0, length = shortest(*cell, text, sizeof text);
-            status =
-                pare_levels_add(table->ctx, &levels, (const unsigned char *)text, length, &level);
-            *cell = (float)level;
-        }
-    }
-    if (status == PARE_OK && levels.count > 0) {
-        table->column[c].levels = levels.count;
-        table->column[c].level = levels.text;
-        levels.text = NULL;
-        levels.count = 0;
-    }
-    pare_levels_clear(table->ctx, &levels);
-    return status;
-}
+/* ---- Categories ------------------------------------------------------------------------------ */
 
 /* CSV does this while it reads, from the texts themselves. */
 static pare_status make_categories(pare_table *table, const char *list) {
@@ -105,16 +69,10 @@ static pare_status make_categories(pare_table *table, const char *list) {
     int64_t length = 0;
     while (pare_list_next(&list, &item, &length)) {
         int64_t c = pare_table_find(table, item, length);
-        if (c < 0 || table->column[c].levels > 0) {
-            continue;
+        if (c < 0) {
+            continue; /* the dataset refuses it, knowing all roles */
         }
-        if (table->storage != PARE_STORAGE_F32) {
-            return pare_fail(table->ctx, PARE_ERROR_UNSUPPORTED,
-                             "%s: option categorical: '%.*s': columns of sparse or uint8 data "
-                             "cannot be categories; expected a CSV, TSV or float NPY file",
-                             table->source, (int)length, item);
-        }
-        pare_status status = make_category(table, c);
+        pare_status status = pare_column_categorise(table, c);
         if (status != PARE_OK) {
             return status;
         }

@@ -51,8 +51,13 @@ static pare_status read_columns(pare_build *build, const pare_table *table, int6
         } else if (one->levels > 0) {
             status = parse_column(build, one, o);
         }
+        char label[PARE_NUMBER_SIZE + 5] = "label"; /* x0 of a file of labels is no feature x0 */
+        if (count > 1) {
+            pare_shortest_text((double)o, label + 5);
+        }
+        bool nameless = build->has_target_table && !table->named;
         if (status == PARE_OK) {
-            status = add_name(build, o, one->name);
+            status = add_name(build, o, nameless ? label : one->name);
         }
     }
     return status;

@@ -17,7 +17,8 @@ enum {
     DENSE_VECTORS = 3, /* a tile of sums in registers: 4 rows or features times 3 vectors */
     DENSE_TILE = 4,
     DENSE_FEATURES = 128,
-    DENSE_ROWS = 128
+    DENSE_ROWS = 128,
+    CACHE_LINE = 16 /* floats */
 };
 
 INLINE int64_t least(int64_t a, int64_t b) {
@@ -274,11 +275,15 @@ INLINE void dense_scatter_features(int vectors, const float *const *x, int64_t r
     }
 }
 
-/* The addresses of up to DENSE_ROWS rows, from feature j on. */
-INLINE void find_rows(const pare_rows_of *x, int64_t first, int64_t rows, int64_t j,
+/* The addresses of up to DENSE_ROWS rows, from feature j on. Rows that lie anywhere in a table are
+ * asked for early: `count` features of each. */
+INLINE void find_rows(const pare_rows_of *x, int64_t first, int64_t rows, int64_t j, int64_t count,
                       const float **at) {
     for (int64_t i = 0; i < rows; i++) {
         at[i] = x->dense + row_number(x, first + i) * x->dense_stride + j;
+        for (int64_t a = 0; x->number && a < count; a += CACHE_LINE) {
+            __builtin_prefetch(at[i] + a);
+        }
     }
 }
 
@@ -290,7 +295,7 @@ KERNEL void dense_times(const pare_rows_of *x, int64_t columns, int64_t stride, 
         int64_t rows = least(DENSE_ROWS, x->rows - first);
         for (int64_t j = 0; j < x->features; j += DENSE_FEATURES) {
             int64_t count = least(DENSE_FEATURES, x->features - j);
-            find_rows(x, first, rows, j, at);
+            find_rows(x, first, rows, j, count, at);
             for (int64_t v = 0; v < vectors; v += DENSE_VECTORS) {
                 const float *source = w + j * stride + v * LANES;
                 float *target = out + first * stride + v * LANES;
@@ -318,7 +323,7 @@ KERNEL void dense_transposed_times(const pare_rows_of *x, int64_t columns, int64
     }
     for (int64_t first = 0; first < x->rows; first += DENSE_ROWS) {
         int64_t rows = least(DENSE_ROWS, x->rows - first);
-        find_rows(x, first, rows, 0, at);
+        find_rows(x, first, rows, 0, 0, at);
         for (int64_t v = 0; v < vectors; v += DENSE_VECTORS) {
             const float *source = y + first * stride + v * LANES;
             switch (least(DENSE_VECTORS, vectors - v)) {

@@ -8,6 +8,9 @@ static const double select_epochs_least = 20;
 static const double refit_steps = 4000;
 static const double refit_epochs_least = 20;
 static const double epochs_most = 400;
+/* Step size of the refit for batches of 64; it grows with the root of the batch, as the noise of a
+ * step shrinks with it. */
+static const double refit_rate = 4e-3;
 
 int64_t pare_default_model(const pare_options *options) {
     if (options->model != PARE_MODEL_AUTO) {
@@ -54,7 +57,7 @@ pare_network_options pare_refit_settings(const pare_dataset *train, const pare_o
     return (pare_network_options){
         .model = pare_default_model(options),
         .batch = batch,
-        .rate = 2e-3,
+        .rate = refit_rate * sqrt((double)batch / 64),
         .schedule = PARE_SCHEDULE_COSINE,
     };
 }

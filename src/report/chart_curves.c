@@ -6,7 +6,7 @@
 #include <math.h>
 #include <string.h>
 
-enum { LABEL_GAP = 18, LABEL_MARGIN = 92, EDGE_MARGIN = 14 };
+enum { LABEL_GAP = 18, LABEL_MARGIN = 102, EDGE_MARGIN = 14 };
 
 /* The range of the finite numbers seen. */
 typedef struct range {

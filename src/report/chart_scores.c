@@ -24,7 +24,7 @@ static void put_bar(const pare_chart *chart, const pare_selection *s, int64_t i,
     }
     double left = pare_chart_x(chart, (double)i + 0.5),
            right = pare_chart_x(chart, (double)i + 1.5);
-    double gap = fmin(3, 0.25 * (right - left));
+    double gap = right - left < 4 ? 0 : fmin(3, 0.25 * (right - left));
     double zero = pare_chart_y(chart, 0), end = pare_chart_y(chart, score);
     pare_svg_number(out, "<rect x=\"", left + gap / 2);
     pare_svg_number(out, "\" y=\"", fmin(zero, end));

@@ -12,11 +12,13 @@
  */
 int64_t pare_utf8_next(const char *text, int64_t length, uint32_t *code);
 
-/* Appends at most `limit` characters of a name for a terminal, "..." in place of what is cut;
- * control and invalid bytes become '?'. Returns the characters appended. */
+/* Appends a name for a terminal in at most `limit` columns, "..." in place of what is cut;
+ * controls, marks that turn the direction, and invalid bytes become '?'. Returns the columns taken:
+ * 2 for an East Asian wide character, 0 for a combining mark. */
 int64_t pare_name_append_plain(pare_text *out, const char *name, int64_t limit);
 
-/* The same for HTML and SVG: markup characters escaped, control and invalid bytes U+FFFD. */
+/* The same in `limit` characters for HTML and SVG: markup characters escaped, control and invalid
+ * bytes U+FFFD. */
 void pare_name_append_html(pare_text *out, const char *name, int64_t limit);
 
 /*

@@ -71,7 +71,7 @@ const char *const pare_page_style[] = {
     ".items{table-layout:fixed}\n",
     ".items .rank{color:var(--soft);width:64px}\n",
     ".items .score,.items .path{width:118px}\n",
-    ".items .pixel{width:110px}\n",
+    ".items .pixel{width:110px}\n.items .path::first-letter{text-transform:uppercase}\n",
     ".items small{display:block;font-size:13px;color:var(--soft);overflow-wrap:anywhere}\n",
     ".items .bar{width:28%}\n.items td.bar{padding-left:4px}\n",
     ".items .bar span{display:block;height:9px;background:var(--accent);min-width:1px}\n",

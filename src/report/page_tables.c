@@ -100,7 +100,11 @@ static void put_item(const pare_selection *s, int64_t i, pare_number_format form
     pare_text_append(out, "%%\"></span></td>");
     if (s->path_points > 0) {
         const pare_number_format score = {4, false};
-        put_number(out, score, point >= 0 ? s->path_score[point] : (double)NAN);
+        if (point >= 0) {
+            put_number(out, score, s->path_score[point]);
+        } else {
+            pare_text_append(out, "<td></td>"); /* not every number kept was measured */
+        }
     }
     pare_text_append(out, "</tr>\n");
 }

@@ -28,8 +28,11 @@ static const double default_warm_up = 0.1;
 static const double warm_up_cap = 1.5;
 /* Learned: the score stands this many standard errors above the constant answer, ... */
 static const double learned_errors = 2.0;
-/* ... and gained less than this share of its lead over the last window. */
+/* ... and no look gained more than this share of its lead over the best before: for so many looks,
+ * fewer where the lead is beyond doubt. */
 static const double learned_gain = 0.05;
+static const double sure_errors = 6.0;
+enum { PATIENCE = 3, PATIENCE_SURE = 1 };
 /* Running mean of |dL/dm_j|: share of the newest step. */
 static const double usefulness_rate = 0.02;
 /* Steps on the chosen alone while dropping, as a share of those of the phases; and where nothing
@@ -65,7 +68,8 @@ typedef struct attention {
     int64_t warm_steps; /* planned */
     int64_t warm_steps_most;
     int64_t window_steps;            /* between looks at the validation score */
-    double best_before, best_window; /* validation lead: before the last window, and in it */
+    double best_lead;                /* of the validation score over the constant answer */
+    int64_t stale;                   /* looks since it last gained */
     int64_t select_steps;            /* of all phases */
     int64_t select_start;            /* step at which they began */
     int64_t phases, phase;
@@ -224,10 +228,11 @@ static pare_status look(attention *a, bool *learned) {
     }
     double lead = metrics.score - metrics.null_score;
     double error = isnan(metrics.score_error) ? 0 : metrics.score_error;
-    a->best_before = fmax(a->best_before, a->best_window);
-    a->best_window = lead;
-    bool gained = lead - a->best_before > learned_gain * lead;
-    *learned = lead > learned_errors * error && !gained;
+    bool gained = lead - a->best_lead > learned_gain * fabs(lead);
+    a->stale = gained ? 0 : a->stale + 1;
+    a->best_lead = fmax(a->best_lead, lead);
+    *learned = lead > learned_errors * error &&
+               a->stale >= (lead > sure_errors * error ? PATIENCE_SURE : PATIENCE);
     return PARE_OK;
 }
 
@@ -458,8 +463,7 @@ static pare_status attention_create(const pare_task *task, pare_choice *choice, 
     a->choice = choice;
     a->sequential = sequential;
     a->loss = NAN;
-    a->best_before = -INFINITY;
-    a->best_window = -INFINITY;
+    a->best_lead = -INFINITY;
     const struct {
         void *array;
         size_t size;
@@ -526,8 +530,8 @@ static pare_status attention_visit(void *state, const pare_visitor *visitor) {
         {a->open, count},
         {&a->stage, sizeof a->stage},
         {&a->step, sizeof a->step},
-        {&a->best_before, sizeof a->best_before},
-        {&a->best_window, sizeof a->best_window},
+        {&a->best_lead, sizeof a->best_lead},
+        {&a->stale, sizeof a->stale},
         {&a->select_steps, sizeof a->select_steps},
         {&a->select_start, sizeof a->select_start},
         {&a->phases, sizeof a->phases},

@@ -1,0 +1,90 @@
+/* What the files of the transformer share: the workspace and products over rows. */
+#ifndef PARE_MODEL_TRANSFORMER_INTERNAL_H
+#define PARE_MODEL_TRANSFORMER_INTERNAL_H
+
+#include "kernels/blas.h"
+#include "kernels/kernels.h"
+#include "model/transformer/transformer.h"
+#include "platform/threads.h"
+
+/* One layer's weights as float32. */
+typedef struct lm_weights {
+    const float *slot[PARE_LM_SLOTS];
+} lm_weights;
+
+struct pare_lm_run {
+    const pare_lm *lm;
+    pare_context *ctx;
+    int64_t sequences, length, rows;
+    bool training;
+    float *cosine, *sine;                 /* (length, head_dim / 2) */
+    float *weights;                       /* scratch of a converted layer */
+    float *outer[3];                      /* converted embedding, output, norm */
+    const int32_t *token;                 /* of the last forward pass */
+    const float *embedding, *head, *norm; /* as float32 */
+    int64_t *head_start, *channel_start;  /* (layers + 1) into the gates */
+    int64_t *offset;                      /* of pare_lm_gradient_layout */
+
+    float *stream; /* (layers + 1, rows, hidden) inputs of the layers; (2, ...) unless training */
+    float *middle; /* (rows, hidden) after attention */
+    float *normed[2];  /* (rows, hidden) inputs of attention and of the feed-forward part */
+    float *inverse[2]; /* (rows) 1 / rms of the two */
+    float *branch[2];  /* (rows, hidden) outputs of the two, before the hidden gates */
+    float *q, *k, *v;  /* (rows, heads * head_dim) */
+    float *open;       /* attention output; attended: times the head gates */
+    float *attended;
+    float *log_sum;                               /* (heads, rows) */
+    float *raw_q, *raw_k, *inverse_q, *inverse_k; /* before the norm of heads, if there is one */
+    float *gate, *up, *activation;                /* (rows, ffn) */
+    float *final;                                 /* (rows, hidden) after the last norm */
+    float *inverse_final;
+    float *logits, *teacher_logits; /* (LOGIT_ROWS, vocabulary) */
+
+    float *d_stream, *d_branch, *d_normed; /* (rows, hidden) */
+    float *d_q, *d_k, *d_v, *d_attended, *d_gate, *d_up;
+    double *column_sum; /* scratch: (hidden) */
+};
+
+enum { LOGIT_ROWS = 128, ROW_CHUNK = 64, COLUMN_CHUNK = 64 };
+
+/* y = x W' (+ y if add): x (rows, inputs), W (outputs, inputs), y (rows, outputs). */
+void lm_times(pare_pool *pool, int64_t rows, int64_t outputs, int64_t inputs, const float *x,
+              const float *w, bool add, float *y);
+/* dx = dy W (+ dx if add). */
+void lm_times_back(pare_pool *pool, int64_t rows, int64_t outputs, int64_t inputs, const float *dy,
+                   const float *w, bool add, float *dx);
+/* dw = dy' x. */
+void lm_times_weight(pare_pool *pool, int64_t rows, int64_t outputs, int64_t inputs,
+                     const float *dy, const float *x, float *dw);
+
+/* y = gain * x / rms(x) over `rows` rows of `width`; the mean square is the sum over `size`.
+ * inverse: (rows) 1 / rms. x = y allowed. */
+void lm_rms_norm(const pare_lm_run *run, int64_t rows, int64_t width, double size, const float *x,
+                 const float *gain, float *inverse, float *y);
+/* dx (+)= gradient through it (dx = dy allowed when not adding); d_gain: (width) overwritten, NULL:
+ * not wanted; d_size: derivative of the loss by `size`, added, NULL: not wanted. */
+void lm_rms_norm_back(const pare_lm_run *run, int64_t rows, int64_t width, double size,
+                      const float *x, const float *gain, const float *inverse, const float *dy,
+                      bool add, float *dx, float *d_gain, double *d_size);
+
+/* Causal attention of all sequences: rotated q, k and v -> open, log_sum; and back: d_attended ->
+ * d_q, d_k, d_v. */
+void lm_attention(const pare_lm_run *run, const pare_lm_layer *layer);
+void lm_attention_back(const pare_lm_run *run, const pare_lm_layer *layer);
+/* Rotates (rows, heads * head_dim) in place; back: the inverse rotation. */
+void lm_rotate(const pare_lm_run *run, int64_t heads, bool back, float *x);
+
+/* Forward of layer `index`: x -> out (both (rows, hidden)); keeps what backward needs. */
+void lm_layer_forward(pare_lm_run *run, int64_t index, const lm_weights *w,
+                      const pare_lm_gates *gates, const float *x, float *out);
+/* Backward after lm_layer_forward of the same layer and x: d_stream holds the gradient of the
+ * output, then that of the input. Gate gradients are added to d_gates (hidden: to run->column_sum
+ * first); weight: the flat array of all weight gradients, or NULL. */
+void lm_layer_backward(pare_lm_run *run, int64_t index, const lm_weights *w,
+                       const pare_lm_gates *gates, const float *x, const pare_lm_gates *d_gates,
+                       double *d_size, float *weight);
+void lm_layer_load(const pare_lm_run *run, int64_t index, lm_weights *out);
+/* What the norms divide by. */
+double lm_norm_size(const pare_lm_run *run, const pare_lm_gates *gates);
+
+#endif

@@ -1,0 +1,401 @@
+/* One layer, forward and backward: x + attention(norm(x)), then the same with the gated
+ * feed-forward part. */
+#include "model/transformer/internal.h"
+
+#include <math.h>
+#include <string.h>
+
+double lm_norm_size(const pare_lm_run *run, const pare_lm_gates *gates) {
+    if (!gates || !gates->hidden) {
+        return (double)run->lm->shape.hidden;
+    }
+    double size = 0;
+    for (int64_t j = 0; j < run->lm->shape.hidden; j++) {
+        size += (double)gates->hidden[j];
+    }
+    return size > 0 ? size : 1;
+}
+
+void lm_layer_load(const pare_lm_run *run, int64_t index, lm_weights *out) {
+    float *scratch = run->weights;
+    for (int slot = 0; slot < PARE_LM_SLOTS; slot++) {
+        const pare_lm_tensor *tensor = &run->lm->layer[index][slot];
+        out->slot[slot] = pare_lm_values(tensor, scratch);
+        if (scratch && out->slot[slot] == scratch) {
+            scratch += tensor->rows * (tensor->columns > 0 ? tensor->columns : 1);
+        }
+    }
+}
+
+/* Elementwise work over rows: a row function, cut into chunks. */
+typedef struct rows_work {
+    const pare_lm_run *run;
+    int64_t width, heads;
+    const float *a, *b, *gate;
+    float *out;
+    void (*row)(const struct rows_work *work, int64_t row);
+} rows_work;
+
+static void rows_chunk(void *argument, int64_t chunk) {
+    const rows_work *work = argument;
+    int64_t end = (chunk + 1) * ROW_CHUNK;
+    end = end < work->run->rows ? end : work->run->rows;
+    for (int64_t row = chunk * ROW_CHUNK; row < end; row++) {
+        work->row(work, row);
+    }
+}
+
+static void over_rows(rows_work work) {
+    pare_pool_run(work.run->ctx->pool, (work.run->rows + ROW_CHUNK - 1) / ROW_CHUNK, rows_chunk,
+                  &work);
+}
+
+/* out = a + b * gate, gate NULL: 1. */
+static void add_gated_row(const rows_work *w, int64_t row) {
+    const float *a = w->a + row * w->width, *b = w->b + row * w->width;
+    float *out = w->out + row * w->width;
+    for (int64_t j = 0; j < w->width; j++) {
+        out[j] = a[j] + (w->gate ? b[j] * w->gate[j] : b[j]);
+    }
+}
+
+/* out = a * gate. */
+static void scale_row(const rows_work *w, int64_t row) {
+    const float *a = w->a + row * w->width;
+    float *out = w->out + row * w->width;
+    for (int64_t j = 0; j < w->width; j++) {
+        out[j] = w->gate ? a[j] * w->gate[j] : a[j];
+    }
+}
+
+static void add_bias_row(const rows_work *w, int64_t row) {
+    float *out = w->out + row * w->width;
+    for (int64_t j = 0; j < w->width; j++) {
+        out[j] += w->a[j];
+    }
+}
+
+static void scale_heads_row(const rows_work *w, int64_t row) {
+    int64_t d = w->width / w->heads;
+    for (int64_t h = 0; h < w->heads; h++) {
+        int64_t at = row * w->width + h * d;
+        float factor = w->gate ? w->gate[h] : 1;
+        w->run->ctx->kernels->scale(d, factor, w->a + at, w->out + at);
+    }
+}
+
+/* out = silu(a) * b * gate. */
+static void activate_row(const rows_work *w, int64_t row) {
+    const float *a = w->a + row * w->width, *b = w->b + row * w->width;
+    float *out = w->out + row * w->width;
+    for (int64_t j = 0; j < w->width; j++) {
+        out[j] = a[j] < -80 ? 80 : -a[j];
+    }
+    w->run->ctx->kernels->exponential(w->width, out, out);
+    for (int64_t j = 0; j < w->width; j++) {
+        float y = a[j] / (1 + out[j]) * b[j];
+        out[j] = w->gate ? y * w->gate[j] : y;
+    }
+}
+
+static void project(const pare_lm_run *run, const lm_weights *w, pare_lm_slot matrix,
+                    pare_lm_slot bias, int64_t outputs, int64_t inputs, const float *x, float *y) {
+    lm_times(run->ctx->pool, run->rows, outputs, inputs, x, w->slot[matrix], false, y);
+    if (w->slot[bias]) {
+        over_rows((rows_work){
+            .run = run, .width = outputs, .a = w->slot[bias], .out = y, .row = add_bias_row});
+    }
+}
+
+static void norm_heads(pare_lm_run *run, int64_t heads, const float *gain, float *raw,
+                       float *inverse, float *x) {
+    int64_t d = run->lm->shape.head_dim;
+    memcpy(raw, x, (size_t)(run->rows * heads * d) * sizeof *x);
+    lm_rms_norm(run, run->rows * heads, d, (double)d, raw, gain, inverse, x);
+}
+
+static void attention_forward(pare_lm_run *run, int64_t index, const lm_weights *w,
+                              const pare_lm_gates *gates, double size, const float *x) {
+    const pare_lm_shape *s = &run->lm->shape;
+    const pare_lm_layer *layer = &s->layer[index];
+    int64_t queries = layer->heads * s->head_dim, keys = layer->kv_heads * s->head_dim;
+    lm_rms_norm(run, run->rows, s->hidden, size, x, w->slot[PARE_LM_ATTENTION_NORM],
+                run->inverse[0], run->normed[0]);
+    project(run, w, PARE_LM_Q, PARE_LM_Q_BIAS, queries, s->hidden, run->normed[0], run->q);
+    project(run, w, PARE_LM_K, PARE_LM_K_BIAS, keys, s->hidden, run->normed[0], run->k);
+    project(run, w, PARE_LM_V, PARE_LM_V_BIAS, keys, s->hidden, run->normed[0], run->v);
+    if (s->qk_norm) {
+        norm_heads(run, layer->heads, w->slot[PARE_LM_Q_NORM], run->raw_q, run->inverse_q, run->q);
+        norm_heads(run, layer->kv_heads, w->slot[PARE_LM_K_NORM], run->raw_k, run->inverse_k,
+                   run->k);
+    }
+    lm_rotate(run, layer->heads, false, run->q);
+    lm_rotate(run, layer->kv_heads, false, run->k);
+    lm_attention(run, layer);
+    over_rows(
+        (rows_work){.run = run,
+                    .width = queries,
+                    .heads = layer->heads,
+                    .a = run->open,
+                    .gate = gates && gates->head ? gates->head + run->head_start[index] : NULL,
+                    .out = run->attended,
+                    .row = scale_heads_row});
+    project(run, w, PARE_LM_O, PARE_LM_O_BIAS, s->hidden, queries, run->attended, run->branch[0]);
+}
+
+static void ffn_forward(pare_lm_run *run, int64_t index, const lm_weights *w,
+                        const pare_lm_gates *gates, double size) {
+    const pare_lm_shape *s = &run->lm->shape;
+    int64_t ffn = s->layer[index].ffn;
+    lm_rms_norm(run, run->rows, s->hidden, size, run->middle, w->slot[PARE_LM_FFN_NORM],
+                run->inverse[1], run->normed[1]);
+    project(run, w, PARE_LM_GATE, PARE_LM_GATE_BIAS, ffn, s->hidden, run->normed[1], run->gate);
+    project(run, w, PARE_LM_UP, PARE_LM_UP_BIAS, ffn, s->hidden, run->normed[1], run->up);
+    over_rows((rows_work){
+        .run = run,
+        .width = ffn,
+        .a = run->gate,
+        .b = run->up,
+        .gate = gates && gates->channel ? gates->channel + run->channel_start[index] : NULL,
+        .out = run->activation,
+        .row = activate_row});
+    project(run, w, PARE_LM_DOWN, PARE_LM_DOWN_BIAS, s->hidden, ffn, run->activation,
+            run->branch[1]);
+}
+
+/* out = x + branch * hidden gates, or a copy of x without a branch. */
+static void add_branch(const pare_lm_run *run, const pare_lm_gates *gates, const float *x,
+                       const float *branch, float *out) {
+    int64_t hidden = run->lm->shape.hidden;
+    if (!branch) {
+        memcpy(out, x, (size_t)(run->rows * hidden) * sizeof *out);
+        return;
+    }
+    over_rows((rows_work){.run = run,
+                          .width = hidden,
+                          .a = x,
+                          .b = branch,
+                          .gate = gates ? gates->hidden : NULL,
+                          .out = out,
+                          .row = add_gated_row});
+}
+
+void lm_layer_forward(pare_lm_run *run, int64_t index, const lm_weights *w,
+                      const pare_lm_gates *gates, const float *x, float *out) {
+    const pare_lm_layer *layer = &run->lm->shape.layer[index];
+    double size = lm_norm_size(run, gates);
+    if (layer->heads > 0) {
+        attention_forward(run, index, w, gates, size, x);
+    }
+    add_branch(run, gates, x, layer->heads > 0 ? run->branch[0] : NULL, run->middle);
+    if (layer->ffn > 0) {
+        ffn_forward(run, index, w, gates, size);
+    }
+    add_branch(run, gates, run->middle, layer->ffn > 0 ? run->branch[1] : NULL, out);
+}
+
+/* Sums over the rows of a[row][j] * b[row][j], b NULL: 1, into double or float columns. */
+typedef struct column_work {
+    const pare_lm_run *run;
+    int64_t width;
+    const float *a, *b;
+    double *sum; /* added */
+    float *out;  /* overwritten */
+} column_work;
+
+static void column_chunk(void *argument, int64_t chunk) {
+    const column_work *w = argument;
+    int64_t from = chunk * COLUMN_CHUNK;
+    int64_t count = w->width - from < COLUMN_CHUNK ? w->width - from : COLUMN_CHUNK;
+    double sum[COLUMN_CHUNK] = {0};
+    for (int64_t row = 0; row < w->run->rows; row++) {
+        const float *a = w->a + row * w->width + from;
+        const float *b = w->b ? w->b + row * w->width + from : NULL;
+        for (int64_t j = 0; j < count; j++) {
+            sum[j] += (double)a[j] * (b ? (double)b[j] : 1);
+        }
+    }
+    for (int64_t j = 0; j < count; j++) {
+        if (w->out) {
+            w->out[from + j] = (float)sum[j];
+        } else {
+            w->sum[from + j] += sum[j];
+        }
+    }
+}
+
+static void over_columns(column_work work) {
+    pare_pool_run(work.run->ctx->pool, (work.width + COLUMN_CHUNK - 1) / COLUMN_CHUNK, column_chunk,
+                  &work);
+}
+
+static void weight_gradient(const pare_lm_run *run, int64_t index, pare_lm_slot matrix,
+                            pare_lm_slot bias, const float *dy, const float *x, float *weight) {
+    if (!weight) {
+        return;
+    }
+    const int64_t *offset = run->offset + index * PARE_LM_SLOTS;
+    int64_t rows = 0, columns = 0;
+    if (pare_lm_slot_size(&run->lm->shape, index, matrix, &rows, &columns)) {
+        lm_times_weight(run->ctx->pool, run->rows, rows, columns, dy, x, weight + offset[matrix]);
+    }
+    if (pare_lm_slot_size(&run->lm->shape, index, bias, &rows, &columns)) {
+        over_columns(
+            (column_work){.run = run, .width = rows, .a = dy, .out = weight + offset[bias]});
+    }
+}
+
+/* d_gate holds d activation on entry; leaves d gate and d up, and adds to the channel gates. */
+typedef struct silu_work {
+    const pare_lm_run *run;
+    int64_t width;
+    const float *gate; /* channel gates of the layer or NULL */
+    float *d_channel;
+} silu_work;
+
+static void silu_columns(void *argument, int64_t chunk) {
+    const silu_work *w = argument;
+    const pare_lm_run *run = w->run;
+    int64_t from = chunk * COLUMN_CHUNK;
+    int64_t count = w->width - from < COLUMN_CHUNK ? w->width - from : COLUMN_CHUNK;
+    double sum[COLUMN_CHUNK] = {0};
+    float e[COLUMN_CHUNK];
+    for (int64_t row = 0; row < run->rows; row++) {
+        int64_t at = row * w->width + from;
+        const float *a = run->gate + at, *b = run->up + at;
+        for (int64_t j = 0; j < count; j++) {
+            e[j] = a[j] < -80 ? 80 : -a[j];
+        }
+        run->ctx->kernels->exponential(count, e, e);
+        for (int64_t j = 0; j < count; j++) {
+            float sigmoid = 1 / (1 + e[j]), silu = a[j] * sigmoid, d = run->d_gate[at + j];
+            sum[j] += (double)d * (double)(silu * b[j]);
+            d = w->gate ? d * w->gate[from + j] : d;
+            run->d_up[at + j] = d * silu;
+            run->d_gate[at + j] = d * b[j] * (sigmoid + silu * (1 - sigmoid));
+        }
+    }
+    for (int64_t j = 0; w->d_channel && j < count; j++) {
+        w->d_channel[from + j] = (float)sum[j];
+    }
+}
+
+/* d_branch = d_stream * hidden gates; their gradient goes to column_sum. */
+static void branch_backward(pare_lm_run *run, const pare_lm_gates *gates,
+                            const pare_lm_gates *d_gates, const float *branch) {
+    int64_t hidden = run->lm->shape.hidden;
+    if (d_gates && d_gates->hidden) {
+        over_columns((column_work){
+            .run = run, .width = hidden, .a = run->d_stream, .b = branch, .sum = run->column_sum});
+    }
+    over_rows((rows_work){.run = run,
+                          .width = hidden,
+                          .a = run->d_stream,
+                          .gate = gates ? gates->hidden : NULL,
+                          .out = run->d_branch,
+                          .row = scale_row});
+}
+
+static void ffn_backward(pare_lm_run *run, int64_t index, const lm_weights *w,
+                         const pare_lm_gates *gates, const pare_lm_gates *d_gates, double size,
+                         double *d_size, float *weight) {
+    const pare_lm_shape *s = &run->lm->shape;
+    pare_pool *pool = run->ctx->pool;
+    int64_t ffn = s->layer[index].ffn, start = run->channel_start[index];
+    branch_backward(run, gates, d_gates, run->branch[1]);
+    weight_gradient(run, index, PARE_LM_DOWN, PARE_LM_DOWN_BIAS, run->d_branch, run->activation,
+                    weight);
+    lm_times_back(pool, run->rows, s->hidden, ffn, run->d_branch, w->slot[PARE_LM_DOWN], false,
+                  run->d_gate);
+    silu_work silu = {run, ffn, gates && gates->channel ? gates->channel + start : NULL,
+                      d_gates && d_gates->channel ? d_gates->channel + start : NULL};
+    pare_pool_run(pool, (ffn + COLUMN_CHUNK - 1) / COLUMN_CHUNK, silu_columns, &silu);
+    weight_gradient(run, index, PARE_LM_GATE, PARE_LM_GATE_BIAS, run->d_gate, run->normed[1],
+                    weight);
+    weight_gradient(run, index, PARE_LM_UP, PARE_LM_UP_BIAS, run->d_up, run->normed[1], weight);
+    lm_times_back(pool, run->rows, ffn, s->hidden, run->d_gate, w->slot[PARE_LM_GATE], false,
+                  run->d_normed);
+    lm_times_back(pool, run->rows, ffn, s->hidden, run->d_up, w->slot[PARE_LM_UP], true,
+                  run->d_normed);
+    float *d_gain = weight ? weight + run->offset[index * PARE_LM_SLOTS + PARE_LM_FFN_NORM] : NULL;
+    lm_rms_norm_back(run, run->rows, s->hidden, size, run->middle, w->slot[PARE_LM_FFN_NORM],
+                     run->inverse[1], run->d_normed, true, run->d_stream, d_gain, d_size);
+}
+
+static void head_gate_gradient(const pare_lm_run *run, int64_t heads, float *d_head) {
+    int64_t d = run->lm->shape.head_dim;
+    for (int64_t h = 0; h < heads; h++) {
+        double sum = 0;
+        for (int64_t row = 0; row < run->rows; row++) {
+            int64_t at = (row * heads + h) * d;
+            sum += run->ctx->kernels->dot_double(d, run->d_attended + at, run->open + at);
+        }
+        d_head[h] = (float)sum;
+    }
+}
+
+static void attention_backward(pare_lm_run *run, int64_t index, const lm_weights *w,
+                               const pare_lm_gates *gates, const float *x,
+                               const pare_lm_gates *d_gates, double size, double *d_size,
+                               float *weight) {
+    const pare_lm_shape *s = &run->lm->shape;
+    const pare_lm_layer *layer = &s->layer[index];
+    pare_pool *pool = run->ctx->pool;
+    const int64_t *offset = run->offset + index * PARE_LM_SLOTS;
+    int64_t d = s->head_dim, queries = layer->heads * d, keys = layer->kv_heads * d;
+    branch_backward(run, gates, d_gates, run->branch[0]);
+    weight_gradient(run, index, PARE_LM_O, PARE_LM_O_BIAS, run->d_branch, run->attended, weight);
+    lm_times_back(pool, run->rows, s->hidden, queries, run->d_branch, w->slot[PARE_LM_O], false,
+                  run->d_attended);
+    int64_t start = run->head_start[index];
+    if (d_gates && d_gates->head) {
+        head_gate_gradient(run, layer->heads, d_gates->head + start);
+    }
+    over_rows((rows_work){.run = run,
+                          .width = queries,
+                          .heads = layer->heads,
+                          .a = run->d_attended,
+                          .gate = gates && gates->head ? gates->head + start : NULL,
+                          .out = run->d_attended,
+                          .row = scale_heads_row});
+    lm_attention_back(run, layer);
+    lm_rotate(run, layer->heads, true, run->d_q);
+    lm_rotate(run, layer->kv_heads, true, run->d_k);
+    if (s->qk_norm) {
+        lm_rms_norm_back(run, run->rows * layer->heads, d, (double)d, run->raw_q,
+                         w->slot[PARE_LM_Q_NORM], run->inverse_q, run->d_q, false, run->d_q,
+                         weight ? weight + offset[PARE_LM_Q_NORM] : NULL, NULL);
+        lm_rms_norm_back(run, run->rows * layer->kv_heads, d, (double)d, run->raw_k,
+                         w->slot[PARE_LM_K_NORM], run->inverse_k, run->d_k, false, run->d_k,
+                         weight ? weight + offset[PARE_LM_K_NORM] : NULL, NULL);
+    }
+    const struct {
+        pare_lm_slot matrix, bias;
+        const float *dy;
+        int64_t width;
+    } parts[] = {{PARE_LM_Q, PARE_LM_Q_BIAS, run->d_q, queries},
+                 {PARE_LM_K, PARE_LM_K_BIAS, run->d_k, keys},
+                 {PARE_LM_V, PARE_LM_V_BIAS, run->d_v, keys}};
+    for (int i = 0; i < 3; i++) {
+        weight_gradient(run, index, parts[i].matrix, parts[i].bias, parts[i].dy, run->normed[0],
+                        weight);
+        lm_times_back(pool, run->rows, parts[i].width, s->hidden, parts[i].dy,
+                      w->slot[parts[i].matrix], i > 0, run->d_normed);
+    }
+    lm_rms_norm_back(run, run->rows, s->hidden, size, x, w->slot[PARE_LM_ATTENTION_NORM],
+                     run->inverse[0], run->d_normed, true, run->d_stream,
+                     weight ? weight + offset[PARE_LM_ATTENTION_NORM] : NULL, d_size);
+}
+
+void lm_layer_backward(pare_lm_run *run, int64_t index, const lm_weights *w,
+                       const pare_lm_gates *gates, const float *x, const pare_lm_gates *d_gates,
+                       double *d_size, float *weight) {
+    const pare_lm_layer *layer = &run->lm->shape.layer[index];
+    double size = lm_norm_size(run, gates);
+    if (layer->ffn > 0) {
+        ffn_backward(run, index, w, gates, d_gates, size, d_size, weight);
+    }
+    if (layer->heads > 0) {
+        attention_backward(run, index, w, gates, x, d_gates, size, d_size, weight);
+    }
+}

@@ -1,0 +1,98 @@
+/*
+ * Decoder-only transformers of the Llama family: RMS norm (Zhang and Sennrich 2019), rotary
+ * positions (Su et al. 2021), grouped-query attention (Ainslie et al. 2023) computed in blocks
+ * (Dao et al. 2022: no T x T matrix is kept), gated feed-forward with SiLU (Shazeer 2020).
+ *
+ * Weights are used where they lie: float32 tensors inside the mapped file, others converted one
+ * layer at a time, so that a model needs little more memory than its file. Every row of a batch is
+ * one token; sequences have equal length and stand one after the other.
+ */
+#ifndef PARE_MODEL_TRANSFORMER_H
+#define PARE_MODEL_TRANSFORMER_H
+
+#include "model/checkpoint/checkpoint.h"
+
+/* A tensor of the model: in a checkpoint, or an own float32 copy that may be changed. */
+typedef struct pare_lm_tensor {
+    const pare_stored *stored; /* NULL once owned, or if the model has no such tensor */
+    float *own;                /* (rows, columns) or NULL */
+    int64_t rows, columns;     /* columns 0: a vector */
+} pare_lm_tensor;
+
+/* The model. Whole-model tensors: embedding, final norm, output (absent if tied). */
+typedef struct pare_lm {
+    pare_context *ctx;
+    pare_lm_shape shape;
+    pare_lm_tensor (*layer)[PARE_LM_SLOTS]; /* (layers) */
+    pare_lm_tensor embedding, norm, head;
+} pare_lm;
+
+/* Binds the tensors of a checkpoint, which is borrowed until pare_lm_clear. */
+pare_status pare_lm_open(const pare_checkpoint *checkpoint, pare_lm *out) PARE_MUST_CHECK;
+/* Makes every tensor an own float32 copy (for training, and for cutting). */
+pare_status pare_lm_own(pare_lm *lm) PARE_MUST_CHECK;
+void pare_lm_clear(pare_lm *lm);
+/* Names the first tensor that holds a NaN or an infinity, if any. */
+pare_status pare_lm_check_finite(const pare_lm *lm, const char *path) PARE_MUST_CHECK;
+/* The values as float32: in place where possible, else converted into scratch (rows * columns). */
+const float *pare_lm_values(const pare_lm_tensor *tensor, float *scratch);
+
+/*
+ * Multipliers of what may be removed; NULL: all 1. head: (sum of heads) on the output of each
+ * query head, layer after layer; channel: (sum of ffn) on each feed-forward activation; hidden:
+ * (hidden) on each dimension of the residual stream (its RMS norm then divides by the sum of
+ * hidden instead of the count, as the model without the dimensions would).
+ */
+typedef struct pare_lm_gates {
+    float *head, *channel, *hidden;
+} pare_lm_gates;
+
+/* What backward accumulates; NULL members are not wanted. Weight gradients go to `weight`, laid
+ * out by pare_lm_gradient_layout. */
+typedef struct pare_lm_gradients {
+    pare_lm_gates gate; /* overwritten */
+    float *weight;      /* overwritten */
+} pare_lm_gradients;
+
+/* Offset of each layer's tensors in a flat array of all parameters that train (layers and final
+ * norm; the embedding and the output stay as they are), and the total. offset: (layers + 1,
+ * PARE_LM_SLOTS); the final norm is offset[layers][0]. */
+int64_t pare_lm_gradient_layout(const pare_lm_shape *shape, int64_t *offset);
+
+/* A workspace for batches of `sequences` x `length` tokens. Reserves everything. */
+typedef struct pare_lm_run pare_lm_run;
+/* training: also what backward needs. Borrows lm. */
+pare_status pare_lm_run_create(const pare_lm *lm, int64_t sequences, int64_t length, bool training,
+                               pare_lm_run **out) PARE_MUST_CHECK;
+void pare_lm_run_destroy(pare_lm_run *run);
+/* Bytes the workspace takes. */
+int64_t pare_lm_run_bytes(const pare_lm_shape *shape, int64_t sequences, int64_t length,
+                          bool training);
+
+/*
+ * Hidden states after the last layer, before the final norm: (sequences * length, hidden), valid
+ * until the next call. token: (sequences, length), 0 <= token < vocabulary. gates NULL: all 1.
+ * Deterministic for any thread count.
+ */
+const float *pare_lm_forward(pare_lm_run *run, const int32_t *token, const pare_lm_gates *gates);
+
+/*
+ * Inputs of the last forward pass layer by layer: (rows, hidden) residual stream before layer
+ * `index` (0 .. layers). Only with training.
+ */
+const float *pare_lm_layer_input(const pare_lm_run *run, int64_t index);
+
+/* Logits of chosen rows of the last forward pass: out (count, vocabulary). */
+void pare_lm_logits(pare_lm_run *run, const pare_lm_gates *gates, int64_t count, const int64_t *row,
+                    float *out);
+
+/*
+ * Mean loss in nats over the rows whose target is >= 0; target: (rows). nll: (rows) or NULL, the
+ * loss of each such row. With `teacher` (a run of another model on the same tokens, after its own
+ * forward pass): the Kullback-Leibler divergence of its prediction from ours instead; target then
+ * only says which rows count. With gradients (training runs only): the backward pass follows.
+ */
+double pare_lm_loss(pare_lm_run *run, const pare_lm_gates *gates, const int32_t *target,
+                    pare_lm_run *teacher, double *nll, const pare_lm_gradients *gradients);
+
+#endif

@@ -1,0 +1,157 @@
+#include "model/transformer/transformer.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+static int64_t values_of(const pare_lm_tensor *tensor) {
+    return tensor->rows * (tensor->columns > 0 ? tensor->columns : 1);
+}
+
+static pare_lm_tensor bind(const pare_checkpoint *checkpoint, const char *name, int64_t rows,
+                           int64_t columns) {
+    return (pare_lm_tensor){pare_checkpoint_find(checkpoint, name), NULL, rows, columns};
+}
+
+pare_status pare_lm_open(const pare_checkpoint *checkpoint, pare_lm *out) {
+    pare_context *ctx = checkpoint->ctx;
+    const pare_lm_shape *s = &checkpoint->shape;
+    *out = (pare_lm){.ctx = ctx};
+    pare_status status = pare_lm_shape_copy(ctx, s, &out->shape);
+    if (status == PARE_OK) {
+        status = pare_alloc_zero(ctx, s->layers, sizeof *out->layer, &out->layer);
+    }
+    if (status != PARE_OK) {
+        pare_lm_clear(out);
+        return status;
+    }
+    for (int64_t i = 0; i < s->layers; i++) {
+        for (int slot = 0; slot < PARE_LM_SLOTS; slot++) {
+            int64_t rows = 0, columns = 0;
+            char name[PARE_LM_NAME];
+            if (pare_lm_slot_size(s, i, (pare_lm_slot)slot, &rows, &columns)) {
+                pare_lm_slot_name(i, (pare_lm_slot)slot, name);
+                out->layer[i][slot] = bind(checkpoint, name, rows, columns);
+            }
+        }
+    }
+    out->embedding = bind(checkpoint, "model.embed_tokens.weight", s->vocabulary, s->hidden);
+    out->norm = bind(checkpoint, "model.norm.weight", s->hidden, 0);
+    if (!s->tied) {
+        out->head = bind(checkpoint, "lm_head.weight", s->vocabulary, s->hidden);
+    }
+    return PARE_OK;
+}
+
+const float *pare_lm_values(const pare_lm_tensor *tensor, float *scratch) {
+    if (tensor->own || !tensor->stored) {
+        return tensor->own;
+    }
+    if (tensor->stored->dtype == PARE_DTYPE_F32 &&
+        (uintptr_t)tensor->stored->bytes % sizeof(float) == 0) {
+        return (const float *)(const void *)tensor->stored->bytes;
+    }
+    pare_dtype_to_float(tensor->stored->dtype, values_of(tensor), tensor->stored->bytes, scratch);
+    return scratch;
+}
+
+/* All tensors in one list; visit stops at the first failure. */
+static pare_status each(pare_lm *lm, pare_status (*visit)(pare_lm *, pare_lm_tensor *)) {
+    pare_lm_tensor *const whole[] = {&lm->embedding, &lm->norm, &lm->head};
+    for (size_t i = 0; i < sizeof whole / sizeof whole[0]; i++) {
+        pare_status status = visit(lm, whole[i]);
+        if (status != PARE_OK) {
+            return status;
+        }
+    }
+    for (int64_t i = 0; lm->layer && i < lm->shape.layers; i++) {
+        for (int slot = 0; slot < PARE_LM_SLOTS; slot++) {
+            pare_status status = visit(lm, &lm->layer[i][slot]);
+            if (status != PARE_OK) {
+                return status;
+            }
+        }
+    }
+    return PARE_OK;
+}
+
+static pare_status own(pare_lm *lm, pare_lm_tensor *tensor) {
+    if (tensor->own || !tensor->stored) {
+        return PARE_OK;
+    }
+    float *copy = NULL;
+    pare_status status = pare_alloc(lm->ctx, values_of(tensor), sizeof *copy, &copy);
+    if (status == PARE_OK) {
+        pare_dtype_to_float(tensor->stored->dtype, values_of(tensor), tensor->stored->bytes, copy);
+        tensor->own = copy;
+        tensor->stored = NULL;
+    }
+    return status;
+}
+
+pare_status pare_lm_own(pare_lm *lm) {
+    return each(lm, own);
+}
+
+static pare_status release(pare_lm *lm, pare_lm_tensor *tensor) {
+    pare_free(lm->ctx, tensor->own);
+    *tensor = (pare_lm_tensor){0};
+    return PARE_OK;
+}
+
+void pare_lm_clear(pare_lm *lm) {
+    if (!lm->ctx) {
+        return;
+    }
+    if (each(lm, release) == PARE_OK) {
+        pare_free(lm->ctx, lm->layer);
+    }
+    pare_lm_shape_clear(lm->ctx, &lm->shape);
+    *lm = (pare_lm){0};
+}
+
+pare_status pare_lm_check_finite(const pare_lm *lm, const char *path) {
+    enum { CHUNK = 1024 };
+    float values[CHUNK];
+    for (int64_t i = -3; i < lm->shape.layers * PARE_LM_SLOTS; i++) {
+        const pare_lm_tensor *tensor = i == -3   ? &lm->embedding
+                                       : i == -2 ? &lm->norm
+                                       : i == -1 ? &lm->head
+                                                 : &lm->layer[i / PARE_LM_SLOTS][i % PARE_LM_SLOTS];
+        if (!tensor->stored) {
+            continue;
+        }
+        int64_t count = values_of(tensor);
+        for (int64_t at = 0; at < count; at += CHUNK) {
+            int64_t size = count - at < CHUNK ? count - at : CHUNK;
+            pare_dtype_to_float(tensor->stored->dtype, size,
+                                tensor->stored->bytes + pare_dtype_bytes(tensor->stored->dtype, at),
+                                values);
+            for (int64_t j = 0; j < size; j++) {
+                if (!isfinite(values[j])) {
+                    return pare_fail(lm->ctx, PARE_ERROR_INPUT,
+                                     "%s: tensor %s holds a value that is not finite (entry %lld)",
+                                     path, tensor->stored->name, (long long)(at + j));
+                }
+            }
+        }
+    }
+    return PARE_OK;
+}
+
+int64_t pare_lm_gradient_layout(const pare_lm_shape *shape, int64_t *offset) {
+    int64_t at = 0;
+    for (int64_t i = 0; i < shape->layers; i++) {
+        for (int slot = 0; slot < PARE_LM_SLOTS; slot++) {
+            int64_t rows = 0, columns = 0;
+            offset[i * PARE_LM_SLOTS + slot] = at;
+            if (pare_lm_slot_size(shape, i, (pare_lm_slot)slot, &rows, &columns)) {
+                at += rows * (columns > 0 ? columns : 1);
+            }
+        }
+    }
+    for (int slot = 0; slot < PARE_LM_SLOTS; slot++) {
+        offset[shape->layers * PARE_LM_SLOTS + slot] = at;
+    }
+    return at + shape->hidden;
+}
