@@ -193,7 +193,26 @@ static pare_status network_norms(void *self, float *norm) {
     return PARE_OK;
 }
 
-/* Proximal step of lambda_c |W_c|_F: W_c *= max(0, 1 - rate lambda_c / |W_c|). */
+/* How far the optimiser moves a block for a gradient of norm 1 (Adam: the root mean of its second
+ * moments divides). A proximal step in another metric would mean another penalty for every row:
+ * rows that rarely see a gradient would escape it. */
+static double block_rate(const pare_network *n, int64_t from, int64_t length) {
+    const pare_optimizer *optimizer = &n->optimizer;
+    int64_t step = n->step > 0 ? n->step - 1 : 0;
+    double rate = pare_rate(n->schedule, n->rate, step < n->steps ? step : n->steps - 1, n->steps);
+    if (!optimizer->second) {
+        return rate / (1 - (double)optimizer->momentum);
+    }
+    double sum = 0;
+    for (int64_t i = from; i < from + length; i++) {
+        sum += (double)optimizer->second[i];
+    }
+    double correction = 1 - pow((double)optimizer->beta2, (double)optimizer->steps);
+    double mean = length > 0 && correction > 0 ? sum / ((double)length * correction) : 0;
+    return rate / (sqrt(mean) + (double)optimizer->epsilon);
+}
+
+/* Proximal step of lambda_c |W_c|_F: W_c *= max(0, 1 - rate_c lambda_c / |W_c|). */
 static pare_status network_shrink(void *self, const float *lambda) {
     pare_network *n = self;
     float *weight = pare_graph_parameter(n->graph);
@@ -202,11 +221,11 @@ static pare_status network_shrink(void *self, const float *lambda) {
         if (lambda[c] <= 0) {
             continue;
         }
-        int64_t length = (n->start[c + 1] - n->start[c]) * stride;
-        float *block = weight + n->start[c] * stride;
+        int64_t from = n->start[c] * stride, length = (n->start[c + 1] - n->start[c]) * stride;
+        float *block = weight + from;
         double norm = sqrt(n->ctx->kernels->dot_double(length, block, block));
-        double factor = norm > 0 ? fmax(0, 1 - n->rate * (double)lambda[c] / norm) : 0;
-        n->ctx->kernels->scale(length, (float)factor, block, block);
+        double shrunk = norm - block_rate(n, from, length) * (double)lambda[c];
+        n->ctx->kernels->scale(length, shrunk > 0 ? (float)(shrunk / norm) : 0, block, block);
     }
     return PARE_OK;
 }

@@ -5,15 +5,14 @@
 /* Steps between looks at the norms. */
 enum { CONTROL_STEPS = 4 };
 
-/* The strength crosses these decades within this share of the steps at full growth. */
-static const double strength_start = 1e-2;
+/* At full growth the strength crosses these decades within this share of the steps. */
 static const double strength_decades = 3;
 static const double crossing_share = 0.1;
 /* It falls more slowly than it rises. */
 static const double relax = 0.5;
 
 pare_status pare_penalty_init(pare_penalty *p, const pare_task *task, pare_choice *choice,
-                              int64_t steps_least) {
+                              double strength, int64_t steps_least) {
     p->ctx = task->ctx;
     const pare_array_part arrays[] = {
         {&p->open, sizeof *p->open},     {&p->mask, sizeof *p->mask},
@@ -35,7 +34,7 @@ pare_status pare_penalty_init(pare_penalty *p, const pare_task *task, pare_choic
         return status;
     }
     double controls = fmax(1, crossing_share * (double)p->trainer.steps / CONTROL_STEPS);
-    p->strength = strength_start;
+    p->strength = strength;
     p->growth = pow(10, strength_decades / controls);
     return PARE_OK;
 }
@@ -69,7 +68,7 @@ pare_status pare_penalty_step(pare_penalty *p, double wanted) {
         p->lambda[j] = p->open[j] ? (float)(p->strength * p->weight[j]) : 0;
     }
     status = objective->slots->shrink(objective->self, p->lambda);
-    if (status != PARE_OK || p->trainer.step % CONTROL_STEPS != 0) {
+    if (status != PARE_OK || wanted < 0 || p->trainer.step % CONTROL_STEPS != 0) {
         return status;
     }
     status = pare_penalty_measure(p);

@@ -1,7 +1,7 @@
 /*
- * Training under a group penalty that a controller steers: after each step the parameters of the
- * open candidates are shrunk (proximal step of strength * sqrt(size) * |W_j|), and the strength
- * rises while more of them are alive (norm above 0) than wanted, and falls while fewer are.
+ * Training under a group penalty: after each step the parameters of the open candidates are shrunk
+ * (proximal step of strength * sqrt(size) * |W_j|). The strength is fixed, or a controller raises
+ * it while more of them are alive (norm above 0) than wanted, and lowers it while fewer are.
  */
 #ifndef PARE_SELECT_PENALTY_H
 #define PARE_SELECT_PENALTY_H
@@ -28,11 +28,11 @@ static inline bool pare_can_shrink(const pare_objective *objective) {
 
 /* penalty: cleared. open: all that are neither barred nor forced. */
 pare_status pare_penalty_init(pare_penalty *penalty, const pare_task *task, pare_choice *choice,
-                              int64_t steps_least) PARE_MUST_CHECK;
+                              double strength, int64_t steps_least) PARE_MUST_CHECK;
 /* Accepts a cleared one. */
 void pare_penalty_clear(pare_penalty *penalty);
 
-/* One training step; wanted: open candidates that should be alive. */
+/* One training step; wanted: open candidates that should be alive; < 0: the strength stays. */
 pare_status pare_penalty_step(pare_penalty *penalty, double wanted) PARE_MUST_CHECK;
 
 /* Norms as they are now, and the count of the alive. */
