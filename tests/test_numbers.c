@@ -27,6 +27,13 @@ static void check(const char *text) {
         memcmp(&careful_double, &wanted_double, sizeof wanted_double) != 0) {
         fail_msg("%s: %.17g, expected %.17g", text, careful_double, wanted_double);
     }
+    static unsigned char padded[8192];
+    assert_true(end - begin + PARE_NUMBER_PAD < (int64_t)sizeof padded);
+    memset(padded, '7', sizeof padded);
+    memcpy(padded, text, (size_t)(end - begin));
+    padded[end - begin] = ',';
+    begin = padded;
+    end = padded + strlen(text);
     const unsigned char *stop = pare_number_quick(begin, &quick);
     if (stop != begin && (stop != end || float_bits(quick) != float_bits(wanted))) {
         fail_msg("%s: quick %.9g, expected %.9g", text, (double)quick, (double)wanted);
@@ -149,8 +156,14 @@ static void test_middles(void **state) {
         check(text);
         snprintf(text, sizeof text, "%.170e", nextafter(middle, 0));
         check(text);
-        snprintf(text, sizeof text, "%.17g", middle);
-        check(text);
+        double near = middle;
+        for (int step = 0; step < 7; step++) {
+            for (int digits = 16; digits <= 19; digits++) {
+                snprintf(text, sizeof text, "%.*g", digits, near);
+                check(text);
+            }
+            near = nextafter(near, i % 2 ? 0 : INFINITY);
+        }
         snprintf(text, sizeof text, "%.9g", (double)low);
         check(text);
         assert_int_equal(float_bits(strtof(text, NULL)), float_bits(low));

@@ -3,7 +3,7 @@
 
 #include <string.h>
 
-enum { SAMPLE = 64, SEPARATORS = 3 };
+enum { SAMPLE = 20, SEPARATORS = 3 };
 
 /* Records end with '\n', or with '\r' if the first block has that and no '\n' of its own. */
 static pare_status find_terminator(pare_csv *csv) {
@@ -65,7 +65,7 @@ static unsigned char find_separator(pare_csv *csv) {
         const unsigned char *p = csv->lines.bytes;
         int64_t first = 0;
         bool even = true;
-        for (int record = 0; p && p < limit && record < SAMPLE / 2;) {
+        for (int record = 0; p && p < limit && record < SAMPLE;) {
             int64_t lines = 0, fields = 0;
             bool blank = csv_blank_record(csv, p) != NULL;
             p = pare_csv_record(csv, p, limit, &lines, &fields);
@@ -111,7 +111,10 @@ static void look_below(const pare_csv *csv, const csv_field *first, const unsign
             p = field.stop + 1;
             if (c < csv->columns) {
                 float value;
-                pare_cell cell = pare_cell_parse(field.begin, field.end, &value);
+                pare_cell cell =
+                    pare_number_quick(field.begin, &value) == field.end && field.end > field.begin
+                        ? PARE_CELL_NUMBER
+                        : pare_cell_parse(field.begin, field.end, &value);
                 seen[c] |= (unsigned char)((cell == PARE_CELL_TEXT ? HAS_TEXT : 0) |
                                            (cell == PARE_CELL_NUMBER ? HAS_NUMBER : 0) |
                                            (field.quoted ? 0 : HAS_BARE) |

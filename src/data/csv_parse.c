@@ -45,6 +45,22 @@ static float careful_cell(pare_csv *csv, int64_t column, const csv_field *field,
     return value;
 }
 
+/* The case of indicators, genotypes and empty pixels: four cells of one digit each. */
+static inline bool four_digits(const unsigned char *p, unsigned char separator,
+                               const unsigned char *category, float *row) {
+    const uint64_t ones = UINT64_C(0x0001000100010001);
+    uint64_t bytes = pare_eight_bytes(p) ^ ones * (0x30 + ((uint64_t)separator << 8));
+    uint32_t kinds;
+    memcpy(&kinds, category, sizeof kinds);
+    if (((bytes | (bytes + ones * 0x76)) & ones * 0xff80) != 0 || kinds != 0) {
+        return false;
+    }
+    for (int i = 0; i < 4; i++) {
+        row[i] = (float)(int)(bytes >> 16 * i & 0xff);
+    }
+    return true;
+}
+
 /* Parses the record at p into row and returns the byte after it; NULL: the chunk has a fault. */
 static const unsigned char *parse_record(pare_csv *csv, const unsigned char *p,
                                          const unsigned char *limit, float *row, int64_t *line,
@@ -53,6 +69,11 @@ static const unsigned char *parse_record(pare_csv *csv, const unsigned char *p,
     const unsigned char *category = csv->category, *start = p;
     const int64_t columns = csv->columns, first_line = *line;
     for (int64_t c = 0; c < columns; c++) {
+        if (c + 4 < columns && four_digits(p, separator, category + c, row + c)) {
+            p += 8;
+            c += 3;
+            continue;
+        }
         if (!category[c]) {
             const unsigned char *q = pare_number_quick(p, &row[c]);
             if (q > p) {

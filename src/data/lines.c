@@ -1,7 +1,7 @@
 #include "data/reader.h"
 
-/* Room for the byte after the last one, and the line end added to the last line. */
-enum { PAD = 2 };
+/* Room for a line end added to the last line, and for reading eight bytes at a time. */
+enum { PAD = 2 * PARE_NUMBER_PAD };
 
 /* Bytes of a first block: no more than a small file has. */
 static int64_t block_bytes(const pare_input *input) {
@@ -17,7 +17,7 @@ static void seal(pare_lines *lines, bool ended) {
     if (lines->added) {
         lines->bytes[lines->length++] = lines->terminator;
     }
-    lines->bytes[lines->length] = lines->terminator;
+    memset(lines->bytes + lines->length, lines->terminator, PARE_NUMBER_PAD + 1);
 }
 
 void pare_lines_end_with(pare_lines *lines, unsigned char terminator) {

@@ -1,12 +1,16 @@
 #include "data/reader.h"
 
 #include <math.h>
-#include <stdio.h>
 #include <stdlib.h>
 
-const double pare_power_of_ten[23] = {1e0,  1e1,  1e2,  1e3,  1e4,  1e5,  1e6,  1e7,
-                                      1e8,  1e9,  1e10, 1e11, 1e12, 1e13, 1e14, 1e15,
-                                      1e16, 1e17, 1e18, 1e19, 1e20, 1e21, 1e22};
+const double pare_power_of_ten[PARE_POWER_MAX + 1] = {
+    1e0,  1e1,  1e2,  1e3,  1e4,  1e5,  1e6,  1e7,  1e8,  1e9,  1e10, 1e11, 1e12,
+    1e13, 1e14, 1e15, 1e16, 1e17, 1e18, 1e19, 1e20, 1e21, 1e22, 1e23, 1e24, 1e25,
+    1e26, 1e27, 1e28, 1e29, 1e30, 1e31, 1e32, 1e33, 1e34, 1e35, 1e36, 1e37, 1e38,
+    1e39, 1e40, 1e41, 1e42, 1e43, 1e44, 1e45, 1e46, 1e47, 1e48, 1e49, 1e50, 1e51,
+    1e52, 1e53, 1e54, 1e55, 1e56, 1e57, 1e58, 1e59, 1e60, 1e61, 1e62, 1e63, 1e64,
+};
+const uint64_t pare_power_small[8] = {1, 10, 100, 1000, 10000, 100000, 1000000, 10000000};
 
 static bool is_blank(unsigned char byte) {
     return byte == ' ' || byte == '\t' || byte == '\r' || byte == '\n';
@@ -42,7 +46,11 @@ bool pare_cell_missing(const unsigned char *begin, const unsigned char *end) {
     if (length == 0) {
         return true;
     }
-    for (size_t i = 0; length <= 4 && i < sizeof words / sizeof words[0]; i++) {
+    /* Nearly all texts are told by their length or their first byte. */
+    if (length > 4 || !strchr("?nN#<-", *begin)) {
+        return false;
+    }
+    for (size_t i = 0; i < sizeof words / sizeof words[0]; i++) {
         if (same_word(begin, length, words[i])) {
             return true;
         }
@@ -60,8 +68,26 @@ enum { DIGITS_MAX = 800 };
 
 typedef struct decimal {
     char text[DIGITS_MAX + 32];
-    int64_t length;
 } decimal;
+
+/* "e-123" and the final zero. */
+static void write_exponent(int64_t exponent, char *out) {
+    char digits[24];
+    int count = 0;
+    *out++ = 'e';
+    if (exponent < 0) {
+        *out++ = '-';
+        exponent = -exponent;
+    }
+    do {
+        digits[count++] = (char)('0' + exponent % 10);
+        exponent /= 10;
+    } while (exponent > 0);
+    while (count > 0) {
+        *out++ = digits[--count];
+    }
+    *out = '\0';
+}
 
 static bool read_decimal(const unsigned char *p, const unsigned char *end, decimal *out) {
     const int64_t far = INT64_C(100000000);
@@ -119,7 +145,7 @@ static bool read_decimal(const unsigned char *p, const unsigned char *end, decim
     if (kept == 0) {
         out->text[length++] = '0';
     }
-    out->length = length + snprintf(out->text + length, 24, "e%lld", (long long)exponent);
+    write_exponent(exponent, out->text + length);
     return true;
 }
 

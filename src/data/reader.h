@@ -116,66 +116,112 @@ pare_cell pare_cell_parse_double(const unsigned char *begin, const unsigned char
 /* Whether [begin, end) without blanks around it means "missing". */
 bool pare_cell_missing(const unsigned char *begin, const unsigned char *end);
 
-extern const double pare_power_of_ten[23]; /* 1e0 .. 1e22, all exact */
+enum { PARE_POWER_MAX = 64, PARE_NUMBER_PAD = 16 };
+extern const double pare_power_of_ten[PARE_POWER_MAX + 1]; /* nearest double; exact up to 1e22 */
+extern const uint64_t pare_power_small[8];                 /* 1 .. 10^7 */
+
+/* Eight bytes, the first one lowest. */
+static inline uint64_t pare_eight_bytes(const unsigned char *p) {
+    uint64_t bytes;
+    memcpy(&bytes, p, sizeof bytes);
+#if __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__
+    bytes = __builtin_bswap64(bytes);
+#endif
+    return bytes;
+}
+
+/* Appends the digits at p to *number (modulo 2^64) and returns the byte after them. Eight at a time
+ * without a branch on their count: bytes become 0..9, those that do not get their high bit set,
+ * and neighbours are joined to pairs, fours, eights. */
+static inline const unsigned char *pare_digits(const unsigned char *p, uint64_t *number) {
+    for (;;) {
+        uint64_t digit = pare_eight_bytes(p) ^ UINT64_C(0x3030303030303030);
+        /* A carry out of a byte that is no digit only reaches bytes behind it. */
+        uint64_t stop =
+            ((digit + UINT64_C(0x7676767676767676)) | digit) & UINT64_C(0x8080808080808080);
+        unsigned count = stop ? (unsigned)__builtin_ctzll(stop) >> 3 : 8;
+        if (count < 8) {
+            digit = digit << (56 - 8 * count) << 8;
+        }
+        digit = digit * 10 + (digit >> 8);
+        digit = ((digit & UINT64_C(0x000000ff000000ff)) * UINT64_C(0x000f424000000064) +
+                 (digit >> 16 & UINT64_C(0x000000ff000000ff)) * UINT64_C(0x0000271000000001)) >>
+                32;
+        if (count < 8) {
+            *number = *number * pare_power_small[count] + digit;
+            return p + count;
+        }
+        *number = *number * 100000000 + digit;
+        p += 8;
+    }
+}
 
 /*
  * The common case of pare_cell_parse: a number that starts at p without blanks. Returns the byte
- * after it, or p if this is not such a number or needs more care. p must be followed, somewhere,
- * by a byte that cannot belong to a number.
+ * after it, or p if this is not such a number or needs more care. p must be followed by a byte
+ * that cannot belong to a number, and PARE_NUMBER_PAD readable bytes after that.
  *
- * Clinger (1990): mantissa < 2^53 and a power of ten up to 22 are exact doubles, so one operation
- * gives the correctly rounded double. Rounding that once more to float is correct unless the
- * double is the exact middle between two floats, which is left to the careful way. The largest
- * and smallest results, 9e37 and 1e-22, are normal floats.
+ * The number is mantissa * 10^exponent with a mantissa of at most 19 digits. Converting the
+ * mantissa, the power and their product or quotient each cost at most half a unit in the last
+ * place of a double, as a share of the value; together less than 4 units. Unless the double is
+ * that close to the middle between two floats, rounding it to float gives the float nearest to the
+ * decimal (after Clinger, 1990, who stays with the powers that are exact). Close cases, results
+ * outside the normal floats and longer numbers are left to the careful way.
  */
 static inline const unsigned char *pare_number_quick(const unsigned char *p, float *out) {
-    const unsigned char *q = p + (*p == '-');
-    const unsigned char *start = q;
-    uint64_t mantissa = 0;
-    unsigned digit;
-    while ((digit = *q - (unsigned)'0') <= 9) {
-        mantissa = 10 * mantissa + digit;
-        q++;
+    const uint64_t negative = *p == '-';
+    const unsigned char *start = p + negative;
+    uint64_t mantissa = *start - (uint64_t)'0';
+    const unsigned char *q = start + 1;
+    /* One digit before the point is the rule: a branch that is foreseen beats arithmetic. */
+    if (mantissa > 9 || *q - (unsigned)'0' <= 9) {
+        mantissa = 0;
+        q = pare_digits(start, &mantissa);
     }
-    int64_t digits = q - start;
-    int64_t exponent = 0;
+    int64_t digits = q - start, exponent = 0;
     if (*q == '.') {
-        start = ++q;
-        while ((digit = *q - (unsigned)'0') <= 9) {
-            mantissa = 10 * mantissa + digit;
-            q++;
-        }
+        start = q + 1;
+        q = pare_digits(start, &mantissa);
         exponent = start - q;
         digits -= exponent;
     }
-    if (digits < 1 || digits > 18) {
+    if (digits < 1 || digits > 19) {
         return p;
     }
     if ((*q | 0x20) == 'e') {
         bool down = *++q == '-';
         q += down || *q == '+';
         int64_t power = 0;
+        unsigned digit;
         start = q;
         while ((digit = *q - (unsigned)'0') <= 9 && q - start < 4) {
             power = 10 * power + (int64_t)digit;
             q++;
         }
-        if (q == start || *q - (unsigned)'0' <= 9) {
+        if (q == start || digit <= 9) {
             return p;
         }
         exponent += down ? -power : power;
     }
-    if (mantissa >> 53 || exponent < -22 || exponent > 22) {
-        return p;
+    double value = (double)mantissa;
+    if (exponent != 0) {
+        if (exponent < -PARE_POWER_MAX || exponent > PARE_POWER_MAX) {
+            return p;
+        }
+        value = exponent < 0 ? value / pare_power_of_ten[-exponent]
+                             : value * pare_power_of_ten[exponent];
+        if (value != 0 && (value < 1.2e-38 || value > 3.4e38)) {
+            return p;
+        }
     }
-    double value = exponent < 0 ? (double)mantissa / pare_power_of_ten[-exponent]
-                                : (double)mantissa * pare_power_of_ten[exponent];
     uint64_t bits;
     memcpy(&bits, &value, sizeof bits);
-    if ((bits & 0x1fffffff) == 0x10000000) {
+    if ((bits & 0x1fffffff) - 0x0ffffffc <= 8) {
         return p;
     }
-    *out = (float)(*p == '-' ? -value : value);
+    bits |= negative << 63; /* signs are not foreseen */
+    memcpy(&value, &bits, sizeof value);
+    *out = (float)value;
     return q;
 }
 
