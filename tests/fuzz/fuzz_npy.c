@@ -1,0 +1,6 @@
+#include "fuzz.h"
+
+int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t length) {
+    fuzz_read(bytes, length, "npy", "auto", 0);
+    return 0;
+}
