@@ -67,11 +67,11 @@ typedef struct attention {
     int64_t step;       /* objective steps so far */
     int64_t warm_steps; /* planned */
     int64_t warm_steps_most;
-    int64_t window_steps;            /* between looks at the validation score */
-    double best_lead;                /* of the validation score over the constant answer */
-    int64_t stale;                   /* looks since it last gained */
-    int64_t select_steps;            /* of all phases */
-    int64_t select_start;            /* step at which they began */
+    int64_t window_steps; /* between looks at the validation score */
+    double best_lead;     /* of the validation score over the constant answer */
+    int64_t stale;        /* looks since it last gained */
+    int64_t select_steps; /* of all phases */
+    int64_t select_start; /* step at which they began */
     int64_t phases, phase;
     int64_t phase_step; /* steps inside the phase */
     int64_t settle_step, settle_steps;
