@@ -74,6 +74,12 @@ void lm_attention_back(const pare_lm_run *run, const pare_lm_layer *layer);
 /* Rotates (rows, heads * head_dim) in place; back: the inverse rotation. */
 void lm_rotate(const pare_lm_run *run, int64_t heads, bool back, float *x);
 
+/* The halves of a layer: middle = x + attention, out = middle + feed-forward. A half the layer
+ * lacks is a copy. */
+void lm_attention_half(pare_lm_run *run, int64_t index, const lm_weights *w,
+                       const pare_lm_gates *gates, const float *x, float *middle);
+void lm_ffn_half(pare_lm_run *run, int64_t index, const lm_weights *w, const pare_lm_gates *gates,
+                 const float *middle, float *out);
 /* Forward of layer `index`: x -> out (both (rows, hidden)); keeps what backward needs. */
 void lm_layer_forward(pare_lm_run *run, int64_t index, const lm_weights *w,
                       const pare_lm_gates *gates, const float *x, float *out);

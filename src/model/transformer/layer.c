@@ -144,11 +144,11 @@ static void attention_forward(pare_lm_run *run, int64_t index, const lm_weights 
 }
 
 static void ffn_forward(pare_lm_run *run, int64_t index, const lm_weights *w,
-                        const pare_lm_gates *gates, double size) {
+                        const pare_lm_gates *gates, double size, const float *middle) {
     const pare_lm_shape *s = &run->lm->shape;
     int64_t ffn = s->layer[index].ffn;
-    lm_rms_norm(run, run->rows, s->hidden, size, run->middle, w->slot[PARE_LM_FFN_NORM],
-                run->inverse[1], run->normed[1]);
+    lm_rms_norm(run, run->rows, s->hidden, size, middle, w->slot[PARE_LM_FFN_NORM], run->inverse[1],
+                run->normed[1]);
     project(run, w, PARE_LM_GATE, PARE_LM_GATE_BIAS, ffn, s->hidden, run->normed[1], run->gate);
     project(run, w, PARE_LM_UP, PARE_LM_UP_BIAS, ffn, s->hidden, run->normed[1], run->up);
     over_rows((rows_work){
@@ -180,18 +180,28 @@ static void add_branch(const pare_lm_run *run, const pare_lm_gates *gates, const
                           .row = add_gated_row});
 }
 
+void lm_attention_half(pare_lm_run *run, int64_t index, const lm_weights *w,
+                       const pare_lm_gates *gates, const float *x, float *middle) {
+    bool present = run->lm->shape.layer[index].heads > 0;
+    if (present) {
+        attention_forward(run, index, w, gates, lm_norm_size(run, gates), x);
+    }
+    add_branch(run, gates, x, present ? run->branch[0] : NULL, middle);
+}
+
+void lm_ffn_half(pare_lm_run *run, int64_t index, const lm_weights *w, const pare_lm_gates *gates,
+                 const float *middle, float *out) {
+    bool present = run->lm->shape.layer[index].ffn > 0;
+    if (present) {
+        ffn_forward(run, index, w, gates, lm_norm_size(run, gates), middle);
+    }
+    add_branch(run, gates, middle, present ? run->branch[1] : NULL, out);
+}
+
 void lm_layer_forward(pare_lm_run *run, int64_t index, const lm_weights *w,
                       const pare_lm_gates *gates, const float *x, float *out) {
-    const pare_lm_layer *layer = &run->lm->shape.layer[index];
-    double size = lm_norm_size(run, gates);
-    if (layer->heads > 0) {
-        attention_forward(run, index, w, gates, size, x);
-    }
-    add_branch(run, gates, x, layer->heads > 0 ? run->branch[0] : NULL, run->middle);
-    if (layer->ffn > 0) {
-        ffn_forward(run, index, w, gates, size);
-    }
-    add_branch(run, gates, run->middle, layer->ffn > 0 ? run->branch[1] : NULL, out);
+    lm_attention_half(run, index, w, gates, x, run->middle);
+    lm_ffn_half(run, index, w, gates, run->middle, out);
 }
 
 /* Sums over the rows of a[row][j] * b[row][j], b NULL: 1, into double or float columns. */

@@ -127,14 +127,14 @@ static pare_status reserve(pare_lm_run *r) {
 }
 
 /* Embedding, output and final norm as float32: in place or converted once. */
-static pare_status load_outer(pare_lm_run *r) {
+pare_status pare_lm_run_rebind(pare_lm_run *r) {
     const pare_lm_tensor *const tensors[] = {&r->lm->embedding, &r->lm->head, &r->lm->norm};
     const float **const places[] = {&r->embedding, &r->head, &r->norm};
     for (int i = 0; i < 3; i++) {
         const pare_lm_tensor *t = tensors[i];
         int64_t values = t->rows * (t->columns > 0 ? t->columns : 1);
         bool direct = !t->stored || t->own || t->stored->dtype == PARE_DTYPE_F32;
-        if (!direct) {
+        if (!direct && !r->outer[i]) {
             pare_status status = pare_alloc(r->ctx, values, sizeof(float), &r->outer[i]);
             if (status != PARE_OK) {
                 return status;
@@ -170,7 +170,7 @@ pare_status pare_lm_run_create(const pare_lm *lm, int64_t sequences, int64_t len
                        .training = training};
     status = reserve(r);
     if (status == PARE_OK) {
-        status = load_outer(r);
+        status = pare_lm_run_rebind(r);
     }
     if (status != PARE_OK) {
         pare_lm_run_destroy(r);
@@ -225,15 +225,36 @@ const float *pare_lm_layer_input(const pare_lm_run *run, int64_t index) {
     return run->training ? stream_at(run, index) : NULL;
 }
 
-const float *pare_lm_forward(pare_lm_run *r, const int32_t *token, const pare_lm_gates *gates) {
-    const pare_lm_shape *s = &r->lm->shape;
-    float *x = stream_at(r, 0);
+void pare_lm_embed(const pare_lm_run *r, const int32_t *token, const pare_lm_gates *gates,
+                   float *out) {
+    const float *gate = gates ? gates->hidden : NULL;
+    int64_t hidden = r->lm->shape.hidden;
     for (int64_t row = 0; row < r->rows; row++) {
-        const float *from = r->embedding + (int64_t)token[row] * s->hidden;
-        for (int64_t j = 0; j < s->hidden; j++) {
-            x[row * s->hidden + j] = gates && gates->hidden ? from[j] * gates->hidden[j] : from[j];
+        const float *from = r->embedding + (int64_t)token[row] * hidden;
+        for (int64_t j = 0; j < hidden; j++) {
+            out[row * hidden + j] = gate ? from[j] * gate[j] : from[j];
         }
     }
+}
+
+void pare_lm_half_forward(pare_lm_run *r, int64_t index, pare_lm_half half,
+                          const pare_lm_gates *gates, const float *x, float *out) {
+    lm_weights w;
+    lm_layer_load(r, index, &w);
+    if (half == PARE_LM_ATTENTION) {
+        lm_attention_half(r, index, &w, gates, x, out);
+    } else {
+        lm_ffn_half(r, index, &w, gates, x, out);
+    }
+}
+
+const float *pare_lm_inner(const pare_lm_run *run, pare_lm_half half) {
+    return half == PARE_LM_ATTENTION ? run->attended : run->activation;
+}
+
+const float *pare_lm_forward(pare_lm_run *r, const int32_t *token, const pare_lm_gates *gates) {
+    const pare_lm_shape *s = &r->lm->shape;
+    pare_lm_embed(r, token, gates, stream_at(r, 0));
     r->token = token;
     for (int64_t i = 0; i < s->layers; i++) {
         lm_weights w;

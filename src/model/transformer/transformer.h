@@ -82,6 +82,34 @@ const float *pare_lm_forward(pare_lm_run *run, const int32_t *token, const pare_
  */
 const float *pare_lm_layer_input(const pare_lm_run *run, int64_t index);
 
+/*
+ * One half of a layer alone, on a residual stream of the caller: attention (x -> middle) or the
+ * feed-forward part (middle -> out); both (rows, hidden). Afterwards pare_lm_inner gives what its
+ * last matrix was multiplied by: (rows, heads * head_dim) or (rows, ffn).
+ */
+typedef enum pare_lm_half { PARE_LM_ATTENTION, PARE_LM_FFN } pare_lm_half;
+void pare_lm_half_forward(pare_lm_run *run, int64_t index, pare_lm_half half,
+                          const pare_lm_gates *gates, const float *x, float *out);
+const float *pare_lm_inner(const pare_lm_run *run, pare_lm_half half);
+/* Embeddings of a batch into a residual stream of the caller. */
+void pare_lm_embed(const pare_lm_run *run, const int32_t *token, const pare_lm_gates *gates,
+                   float *out);
+/* The workspace reads its weights from the model at each call; after the embedding, the output or
+ * the final norm of the model were replaced, this binds them again. */
+pare_status pare_lm_run_rebind(pare_lm_run *run) PARE_MUST_CHECK;
+
+/*
+ * Removes parts of an owned model in place. keep arrays hold 0 or 1, NULL: keep all. group: (sum of
+ * kv_heads), a key/value head with its query heads; channel: (sum of ffn); hidden: (hidden). A
+ * layer left with no group loses its attention, one left with no channel its feed-forward part; a
+ * layer left with neither disappears if `drop_empty`.
+ */
+typedef struct pare_lm_keep {
+    const uint8_t *group, *channel, *hidden;
+    bool drop_empty;
+} pare_lm_keep;
+pare_status pare_lm_cut(pare_lm *lm, const pare_lm_keep *keep) PARE_MUST_CHECK;
+
 /* Logits of chosen rows of the last forward pass: out (count, vocabulary). */
 void pare_lm_logits(pare_lm_run *run, const pare_lm_gates *gates, int64_t count, const int64_t *row,
                     float *out);
