@@ -3,11 +3,12 @@
  * the square root of its number of features.
  *
  * Exact models: down the regularisation path from the penalty at which nothing is chosen, until k
- * candidates are in; the order is that of entry, the score the penalty at entry. The next penalty
- * is laid between the two candidates that press hardest, and a step that lets in more than one is
- * halved, so that the order is exact except where entries lie closer than 1e-6. Candidates that
- * leave the path are not in the answer. Below 1e-4 of the first penalty the path ends, and those
- * that press hardest fill the places (glmnet's limit: Friedman, Hastie, Tibshirani 2010).
+ * candidates are in; the order is that of entry, the score the largest penalty at which the
+ * candidate was seen in (at most 40 % below its entry). The next penalty is laid between the two
+ * candidates that press hardest, and a step that lets in more than one is halved, so that the
+ * order is exact except where entries lie closer than 1e-6. Candidates that leave the path are not
+ * in the answer. Below 1e-4 of the first penalty the path ends, and those that press hardest fill
+ * the places (glmnet's limit: Friedman, Hastie, Tibshirani 2010).
  *
  * Networks: one training run under a proximal penalty on the rows of the first weight matrix,
  * whose strength is steered so that the rows alive fall in a straight line to `alive_share` of
