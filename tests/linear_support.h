@@ -16,6 +16,13 @@ static inline double normal(uint64_t seed, int64_t index) {
     return pare_random_normal(seed, PARE_STREAM_TEST, (uint64_t)index);
 }
 
+static inline void *zeroed(int64_t count, size_t size) {
+    assert_in_range(count, 0, INT32_MAX);
+    void *out = calloc((size_t)(uint32_t)count, size);
+    assert_non_null(out);
+    return out;
+}
+
 /* One problem: the caller's arrays and what is made of them. */
 typedef struct world {
     pare_context *ctx;
@@ -47,8 +54,8 @@ static inline world *open_world(uint64_t seed, int64_t n, int64_t d, double corr
     w->n = n;
     w->d = d;
     w->outputs = outputs;
-    w->x = calloc((size_t)(n * d), sizeof *w->x);
-    w->y = calloc((size_t)(n * outputs), sizeof *w->y);
+    w->x = zeroed(n * d, sizeof *w->x);
+    w->y = zeroed(n * outputs, sizeof *w->y);
     for (int64_t i = 0; i < n; i++) {
         double last = 0;
         for (int64_t j = 0; j < d; j++) {
@@ -106,7 +113,7 @@ static inline chosen run_method(pare_context *ctx, const pare_method *method,
                                 pare_objective *objective, int64_t k, int64_t picks, bool replace,
                                 const uint8_t *forced, const uint8_t *barred) {
     static double epoch[PARE_TRACE_MAX], loss[PARE_TRACE_MAX];
-    uint8_t *none = calloc((size_t)objective->count + 1, 1);
+    uint8_t *none = zeroed(objective->count + 1, 1);
     chosen out = {0};
     pare_choice choice = {
         .item = out.item, .score = out.score, .trace_epoch = epoch, .trace_loss = loss};
@@ -152,8 +159,8 @@ static inline chosen run_omp(world *w, int64_t k, int64_t picks, bool replace) {
 /* Standardised columns of the training rows, (features, rows) in double, centred by weight. */
 static inline double *plain_columns(const pare_dataset *data) {
     int64_t rows = data->train_count, d = data->features;
-    float *block = calloc((size_t)(rows * d), sizeof *block);
-    double *x = calloc((size_t)(rows * d), sizeof *x);
+    float *block = zeroed(rows * d, sizeof *block);
+    double *x = zeroed(rows * d, sizeof *x);
     pare_dataset_gather(data, rows, data->train, block);
     for (int64_t j = 0; j < d; j++) {
         double sum = 0, total = 0;
@@ -176,9 +183,9 @@ static inline double *plain_columns(const pare_dataset *data) {
 static inline void plain_omp(const pare_dataset *data, const double *columns, int64_t outputs,
                              double *r, int64_t k, int64_t *item) {
     int64_t rows = data->train_count, d = data->features;
-    double *q = calloc((size_t)(k * rows), sizeof *q);
-    double *root = calloc((size_t)rows, sizeof *root);
-    uint8_t *taken = calloc((size_t)d, 1);
+    double *q = zeroed(k * rows, sizeof *q);
+    double *root = zeroed(rows, sizeof *root);
+    uint8_t *taken = zeroed(d, 1);
     for (int64_t i = 0; i < rows; i++) {
         root[i] = sqrt(data->weight ? (double)data->weight[data->train[i]] : 1);
         for (int64_t o = 0; o < outputs; o++) {
@@ -246,7 +253,7 @@ static inline void plain_omp(const pare_dataset *data, const double *columns, in
 /* (outputs, rows) standardised responses of the training rows, centred by weight. */
 static inline double *plain_responses(const pare_dataset *data) {
     int64_t rows = data->train_count, outputs = data->outputs;
-    double *y = calloc((size_t)(rows * outputs), sizeof *y);
+    double *y = zeroed(rows * outputs, sizeof *y);
     for (int64_t o = 0; o < outputs; o++) {
         double sum = 0, total = 0;
         for (int64_t i = 0; i < rows; i++) {

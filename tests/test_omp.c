@@ -39,7 +39,7 @@ static void test_same_picks_as_textbook(void **state) {
             }
         }
         if (seed % 7 == 0) {
-            w->weight = calloc((size_t)n, sizeof *w->weight);
+            w->weight = zeroed(n, sizeof *w->weight);
             for (int64_t i = 0; i < n; i++) {
                 w->weight[i] = (float)(i % 11 == 0 ? 0 : 0.2 + fabs(normal(seed, i)));
             }

@@ -202,7 +202,9 @@ pare_status pare_support_set(pare_linear *l, int64_t count, const int64_t *selec
         return status;
     }
     memset(l->b + at * l->outputs, 0, (size_t)(added * l->outputs) * sizeof *l->b);
-    memcpy(s->candidate + stayed, selected + stayed, (size_t)(count - stayed) * sizeof *selected);
+    for (int64_t c = stayed; c < count; c++) {
+        s->candidate[c] = selected[c];
+    }
     s->candidates = count;
     s->count = features;
     return PARE_OK;
