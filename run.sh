@@ -11,7 +11,7 @@ install_missing
 if ! [ -e build/build.ninja ]; then
     quietly cmake --preset release -DPARE_TESTS=OFF -DPARE_BENCH=OFF -DPARE_WERROR=OFF
 fi
-echo "building"
+echo "building" >&2
 quietly ninja -C build pare_cli
 
 build/bin/pare select examples/data/mice_protein.csv.gz --target class -k 10 \
