@@ -72,7 +72,7 @@ static void draw_target(const setting *s, const float *x, double *y) {
     for (int64_t i = 0; i < s->rows; i++) {
         double e = pare_random_normal(8, PARE_STREAM_TEST, (uint64_t)i);
         double u = pare_random_uniform(9, PARE_STREAM_TEST, (uint64_t)i);
-        y[i] = s->logistic ? (u < 1 / (1 + exp(-2 * z[i] / sqrt(signal)))) : z[i] + noise * e;
+        y[i] = s->logistic ? (u < 1 / (1 + exp(-z[i]))) : z[i] + noise * e;
     }
 }
 

@@ -31,6 +31,8 @@ static const int64_t working_floats = INT64_C(1) << 26;
 static const double default_gap = 1e-6;
 /* The relaxation is solved to this share of the gap that is left. */
 static const double inner_share = 0.01;
+/* At the end once more, to this share of that. */
+static const double polish_share = 0.1;
 /* Candidates whose gain reaches this share of the price join the working set. */
 static const double near_price = 0.7;
 
@@ -62,7 +64,7 @@ struct pare_certificate {
     stage stage;
     double start, tolerance;
     int64_t rounds, round_iterations, narrowings;
-    bool out_of_time;
+    bool polished, out_of_time;
     pare_certificate_result result;
 };
 
@@ -328,7 +330,11 @@ static pare_status glance(pare_certificate *s) {
     int64_t count = settled ? 0 : rank_outside(s, near_price * s->bound.price);
     bool news = count > 0 && s->rank[0].ratio > s->bound.price;
     if (settled || !news || s->rounds >= ROUNDS_MOST || close_enough(s, s->best_value)) {
-        s->stage = ROUND;
+        /* Nothing new shows up: what is left to win is on the working set. */
+        s->stage = s->polished ? ROUND : SOLVE;
+        s->polished = true;
+        s->tolerance *= polish_share;
+        s->round_iterations = 0;
         return PARE_OK;
     }
     int64_t most = r->members > FIRST_MEMBERS ? r->members : FIRST_MEMBERS;

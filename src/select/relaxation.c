@@ -14,6 +14,8 @@ enum {
 };
 /* Power iteration gives the largest eigenvalue from below. */
 static const double lipschitz_margin = 1.05;
+/* Budgets are met to this relative error; the bound does not depend on it. */
+static const double theta_tolerance = 1e-12;
 
 pare_status pare_relaxation_init(const pare_certified_problem *problem, pare_dual *dual,
                                  const int8_t *fixed, int64_t capacity, pare_relaxation *out) {
@@ -260,24 +262,23 @@ static double set_shares(pare_relaxation *r, double theta, double kappa) {
     high = INFINITY;
     for (int n = 0; n < THETA_STEPS; n++) {
         double slope, value = spent(r, theta, kappa, &slope);
+        if (fabs(value - budget) <= theta_tolerance * budget) {
+            break;
+        }
         if (value > budget) {
             high = theta;
         } else {
             low = theta;
-            if (value >= budget * (1 - 1e-13)) {
-                break;
-            }
         }
         double next = slope > 0 ? theta + (budget - value) / slope : NAN;
         if (!(next > low && next < high)) {
             next = isinf(high) ? 2 * theta : low > 0 ? 0.5 * (low + high) : 0.5 * high;
         }
-        if (next == theta || high - low <= 1e-15 * high) {
+        if (next == theta || (isfinite(high) && high - low <= 1e-15 * high)) {
             break;
         }
         theta = next;
     }
-    theta = low > 0 ? low : theta;
     for (int64_t i = 0; i < r->members; i++) {
         r->share[i] = share_at(r, i, theta, kappa);
     }
@@ -351,7 +352,8 @@ void pare_relaxation_prepare(pare_relaxation *r) {
     pare_relaxation_times(r, r->w, r->z);
     restart(r);
     r->bound = -INFINITY;
-    r->primal = INFINITY;
+    r->primal = r->last = INFINITY;
+    r->rose = false;
     r->iteration = 0;
 }
 
@@ -441,10 +443,15 @@ bool pare_relaxation_iterate(pare_relaxation *r, int64_t iterations, double tole
         if (r->iteration % CHECK_EVERY == 0 || n + 1 == iterations) {
             /* alpha is free until the next step: the prediction at w goes there. */
             double primal = pare_dual_predict(r->dual, r->z, r->alpha) + penalty(r, r->w);
-            if (primal > r->primal * (1 + 1e-9)) {
-                r->lipschitz *= 1.5; /* the eigenvalue was underestimated */
+            if (primal > r->last * (1 + 1e-9)) {
+                /* Momentum overshot; twice in a row, the eigenvalue was underestimated. */
+                r->lipschitz *= r->rose ? 1.5 : 1;
+                r->rose = true;
                 restart(r);
+            } else {
+                r->rose = false;
             }
+            r->last = primal;
             r->primal = fmin(r->primal, primal);
             if (r->primal - r->bound <= tolerance) {
                 return true;

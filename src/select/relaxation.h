@@ -40,7 +40,9 @@ typedef struct pare_relaxation {
     int64_t *wanted;             /* (capacity) scratch: columns to fetch */
     double lipschitz, momentum, theta;
     double bound;  /* best dual value on the members; not safely rounded */
-    double primal; /* value of the relaxation at the last check: an upper bound of its minimum */
+    double primal; /* least value of the relaxation at a check: an upper bound of its minimum */
+    double last;   /* value of the relaxation at the last check */
+    bool rose;     /* it had risen since the check before */
     int64_t iteration;
 } pare_relaxation;
 
