@@ -98,7 +98,7 @@ static void forward_chunk(void *argument, int64_t chunk) {
     }
 }
 
-void lm_attention(const pare_lm_run *run, const pare_lm_layer *layer) {
+void pare_lm_attention(const pare_lm_run *run, const pare_lm_layer *layer) {
     attention a = {run, layer->heads, layer->kv_heads};
     pare_pool_run(run->ctx->pool, run->sequences * layer->kv_heads, forward_chunk, &a);
 }
@@ -162,7 +162,7 @@ static void backward_chunk(void *argument, int64_t chunk) {
     }
 }
 
-void lm_attention_back(const pare_lm_run *run, const pare_lm_layer *layer) {
+void pare_lm_attention_back(const pare_lm_run *run, const pare_lm_layer *layer) {
     attention a = {run, layer->heads, layer->kv_heads};
     pare_pool_run(run->ctx->pool, run->sequences * layer->kv_heads, backward_chunk, &a);
 }
@@ -197,7 +197,7 @@ static void rotate_chunk(void *argument, int64_t chunk) {
     }
 }
 
-void lm_rotate(const pare_lm_run *run, int64_t heads, bool back, float *x) {
+void pare_lm_rotate(const pare_lm_run *run, int64_t heads, bool back, float *x) {
     rotation r = {run, heads, back, x};
     pare_pool_run(run->ctx->pool, (run->rows + ROW_CHUNK - 1) / ROW_CHUNK, rotate_chunk, &r);
 }

@@ -48,49 +48,49 @@ struct pare_lm_run {
 enum { LOGIT_ROWS = 128, ROW_CHUNK = 64, COLUMN_CHUNK = 64 };
 
 /* y = x W' (+ y if add): x (rows, inputs), W (outputs, inputs), y (rows, outputs). */
-void lm_times(pare_pool *pool, int64_t rows, int64_t outputs, int64_t inputs, const float *x,
-              const float *w, bool add, float *y);
+void pare_lm_times(pare_pool *pool, int64_t rows, int64_t outputs, int64_t inputs, const float *x,
+                   const float *w, bool add, float *y);
 /* dx = dy W (+ dx if add). */
-void lm_times_back(pare_pool *pool, int64_t rows, int64_t outputs, int64_t inputs, const float *dy,
-                   const float *w, bool add, float *dx);
+void pare_lm_times_back(pare_pool *pool, int64_t rows, int64_t outputs, int64_t inputs,
+                        const float *dy, const float *w, bool add, float *dx);
 /* dw = dy' x. */
-void lm_times_weight(pare_pool *pool, int64_t rows, int64_t outputs, int64_t inputs,
-                     const float *dy, const float *x, float *dw);
+void pare_lm_times_weight(pare_pool *pool, int64_t rows, int64_t outputs, int64_t inputs,
+                          const float *dy, const float *x, float *dw);
 
 /* y = gain * x / rms(x) over `rows` rows of `width`; the mean square is the sum over `size`.
  * inverse: (rows) 1 / rms. x = y allowed. */
-void lm_rms_norm(const pare_lm_run *run, int64_t rows, int64_t width, double size, const float *x,
-                 const float *gain, float *inverse, float *y);
+void pare_lm_rms_norm(const pare_lm_run *run, int64_t rows, int64_t width, double size,
+                      const float *x, const float *gain, float *inverse, float *y);
 /* dx (+)= gradient through it (dx = dy allowed when not adding); d_gain: (width) overwritten, NULL:
  * not wanted; d_size: derivative of the loss by `size`, added, NULL: not wanted. */
-void lm_rms_norm_back(const pare_lm_run *run, int64_t rows, int64_t width, double size,
-                      const float *x, const float *gain, const float *inverse, const float *dy,
-                      bool add, float *dx, float *d_gain, double *d_size);
+void pare_lm_rms_norm_back(const pare_lm_run *run, int64_t rows, int64_t width, double size,
+                           const float *x, const float *gain, const float *inverse, const float *dy,
+                           bool add, float *dx, float *d_gain, double *d_size);
 
 /* Causal attention of all sequences: rotated q, k and v -> open, log_sum; and back: d_attended ->
  * d_q, d_k, d_v. */
-void lm_attention(const pare_lm_run *run, const pare_lm_layer *layer);
-void lm_attention_back(const pare_lm_run *run, const pare_lm_layer *layer);
+void pare_lm_attention(const pare_lm_run *run, const pare_lm_layer *layer);
+void pare_lm_attention_back(const pare_lm_run *run, const pare_lm_layer *layer);
 /* Rotates (rows, heads * head_dim) in place; back: the inverse rotation. */
-void lm_rotate(const pare_lm_run *run, int64_t heads, bool back, float *x);
+void pare_lm_rotate(const pare_lm_run *run, int64_t heads, bool back, float *x);
 
 /* The halves of a layer: middle = x + attention, out = middle + feed-forward. A half the layer
  * lacks is a copy. */
-void lm_attention_half(pare_lm_run *run, int64_t index, const lm_weights *w,
-                       const pare_lm_gates *gates, const float *x, float *middle);
-void lm_ffn_half(pare_lm_run *run, int64_t index, const lm_weights *w, const pare_lm_gates *gates,
-                 const float *middle, float *out);
+void pare_lm_attention_half(pare_lm_run *run, int64_t index, const lm_weights *w,
+                            const pare_lm_gates *gates, const float *x, float *middle);
+void pare_lm_ffn_half(pare_lm_run *run, int64_t index, const lm_weights *w,
+                      const pare_lm_gates *gates, const float *middle, float *out);
 /* Forward of layer `index`: x -> out (both (rows, hidden)); keeps what backward needs. */
-void lm_layer_forward(pare_lm_run *run, int64_t index, const lm_weights *w,
-                      const pare_lm_gates *gates, const float *x, float *out);
-/* Backward after lm_layer_forward of the same layer and x: d_stream holds the gradient of the
+void pare_lm_layer_forward(pare_lm_run *run, int64_t index, const lm_weights *w,
+                           const pare_lm_gates *gates, const float *x, float *out);
+/* Backward after pare_lm_layer_forward of the same layer and x: d_stream holds the gradient of the
  * output, then that of the input. Gate gradients are added to d_gates (hidden: to run->column_sum
  * first); weight: the flat array of all weight gradients, or NULL. */
-void lm_layer_backward(pare_lm_run *run, int64_t index, const lm_weights *w,
-                       const pare_lm_gates *gates, const float *x, const pare_lm_gates *d_gates,
-                       double *d_size, float *weight);
-void lm_layer_load(const pare_lm_run *run, int64_t index, lm_weights *out);
+void pare_lm_layer_backward(pare_lm_run *run, int64_t index, const lm_weights *w,
+                            const pare_lm_gates *gates, const float *x,
+                            const pare_lm_gates *d_gates, double *d_size, float *weight);
+void pare_lm_layer_load(const pare_lm_run *run, int64_t index, lm_weights *out);
 /* What the norms divide by. */
-double lm_norm_size(const pare_lm_run *run, const pare_lm_gates *gates);
+double pare_lm_norm_size(const pare_lm_run *run, const pare_lm_gates *gates);
 
 #endif

@@ -5,7 +5,7 @@
 #include <math.h>
 #include <string.h>
 
-double lm_norm_size(const pare_lm_run *run, const pare_lm_gates *gates) {
+double pare_lm_norm_size(const pare_lm_run *run, const pare_lm_gates *gates) {
     if (!gates || !gates->hidden) {
         return (double)run->lm->shape.hidden;
     }
@@ -16,7 +16,7 @@ double lm_norm_size(const pare_lm_run *run, const pare_lm_gates *gates) {
     return size > 0 ? size : 1;
 }
 
-void lm_layer_load(const pare_lm_run *run, int64_t index, lm_weights *out) {
+void pare_lm_layer_load(const pare_lm_run *run, int64_t index, lm_weights *out) {
     float *scratch = run->weights;
     for (int slot = 0; slot < PARE_LM_SLOTS; slot++) {
         const pare_lm_tensor *tensor = &run->lm->layer[index][slot];
@@ -100,7 +100,7 @@ static void activate_row(const rows_work *w, int64_t row) {
 
 static void project(const pare_lm_run *run, const lm_weights *w, pare_lm_slot matrix,
                     pare_lm_slot bias, int64_t outputs, int64_t inputs, const float *x, float *y) {
-    lm_times(run->ctx->pool, run->rows, outputs, inputs, x, w->slot[matrix], false, y);
+    pare_lm_times(run->ctx->pool, run->rows, outputs, inputs, x, w->slot[matrix], false, y);
     if (w->slot[bias]) {
         over_rows((rows_work){
             .run = run, .width = outputs, .a = w->slot[bias], .out = y, .row = add_bias_row});
@@ -111,7 +111,7 @@ static void norm_heads(pare_lm_run *run, int64_t heads, const float *gain, float
                        float *inverse, float *x) {
     int64_t d = run->lm->shape.head_dim;
     memcpy(raw, x, (size_t)(run->rows * heads * d) * sizeof *x);
-    lm_rms_norm(run, run->rows * heads, d, (double)d, raw, gain, inverse, x);
+    pare_lm_rms_norm(run, run->rows * heads, d, (double)d, raw, gain, inverse, x);
 }
 
 static void attention_forward(pare_lm_run *run, int64_t index, const lm_weights *w,
@@ -119,8 +119,8 @@ static void attention_forward(pare_lm_run *run, int64_t index, const lm_weights 
     const pare_lm_shape *s = &run->lm->shape;
     const pare_lm_layer *layer = &s->layer[index];
     int64_t queries = layer->heads * s->head_dim, keys = layer->kv_heads * s->head_dim;
-    lm_rms_norm(run, run->rows, s->hidden, size, x, w->slot[PARE_LM_ATTENTION_NORM],
-                run->inverse[0], run->normed[0]);
+    pare_lm_rms_norm(run, run->rows, s->hidden, size, x, w->slot[PARE_LM_ATTENTION_NORM],
+                     run->inverse[0], run->normed[0]);
     project(run, w, PARE_LM_Q, PARE_LM_Q_BIAS, queries, s->hidden, run->normed[0], run->q);
     project(run, w, PARE_LM_K, PARE_LM_K_BIAS, keys, s->hidden, run->normed[0], run->k);
     project(run, w, PARE_LM_V, PARE_LM_V_BIAS, keys, s->hidden, run->normed[0], run->v);
@@ -129,9 +129,9 @@ static void attention_forward(pare_lm_run *run, int64_t index, const lm_weights 
         norm_heads(run, layer->kv_heads, w->slot[PARE_LM_K_NORM], run->raw_k, run->inverse_k,
                    run->k);
     }
-    lm_rotate(run, layer->heads, false, run->q);
-    lm_rotate(run, layer->kv_heads, false, run->k);
-    lm_attention(run, layer);
+    pare_lm_rotate(run, layer->heads, false, run->q);
+    pare_lm_rotate(run, layer->kv_heads, false, run->k);
+    pare_lm_attention(run, layer);
     over_rows(
         (rows_work){.run = run,
                     .width = queries,
@@ -147,8 +147,8 @@ static void ffn_forward(pare_lm_run *run, int64_t index, const lm_weights *w,
                         const pare_lm_gates *gates, double size, const float *middle) {
     const pare_lm_shape *s = &run->lm->shape;
     int64_t ffn = s->layer[index].ffn;
-    lm_rms_norm(run, run->rows, s->hidden, size, middle, w->slot[PARE_LM_FFN_NORM], run->inverse[1],
-                run->normed[1]);
+    pare_lm_rms_norm(run, run->rows, s->hidden, size, middle, w->slot[PARE_LM_FFN_NORM],
+                     run->inverse[1], run->normed[1]);
     project(run, w, PARE_LM_GATE, PARE_LM_GATE_BIAS, ffn, s->hidden, run->normed[1], run->gate);
     project(run, w, PARE_LM_UP, PARE_LM_UP_BIAS, ffn, s->hidden, run->normed[1], run->up);
     over_rows((rows_work){
@@ -180,28 +180,28 @@ static void add_branch(const pare_lm_run *run, const pare_lm_gates *gates, const
                           .row = add_gated_row});
 }
 
-void lm_attention_half(pare_lm_run *run, int64_t index, const lm_weights *w,
-                       const pare_lm_gates *gates, const float *x, float *middle) {
+void pare_lm_attention_half(pare_lm_run *run, int64_t index, const lm_weights *w,
+                            const pare_lm_gates *gates, const float *x, float *middle) {
     bool present = run->lm->shape.layer[index].heads > 0;
     if (present) {
-        attention_forward(run, index, w, gates, lm_norm_size(run, gates), x);
+        attention_forward(run, index, w, gates, pare_lm_norm_size(run, gates), x);
     }
     add_branch(run, gates, x, present ? run->branch[0] : NULL, middle);
 }
 
-void lm_ffn_half(pare_lm_run *run, int64_t index, const lm_weights *w, const pare_lm_gates *gates,
-                 const float *middle, float *out) {
+void pare_lm_ffn_half(pare_lm_run *run, int64_t index, const lm_weights *w,
+                      const pare_lm_gates *gates, const float *middle, float *out) {
     bool present = run->lm->shape.layer[index].ffn > 0;
     if (present) {
-        ffn_forward(run, index, w, gates, lm_norm_size(run, gates), middle);
+        ffn_forward(run, index, w, gates, pare_lm_norm_size(run, gates), middle);
     }
     add_branch(run, gates, middle, present ? run->branch[1] : NULL, out);
 }
 
-void lm_layer_forward(pare_lm_run *run, int64_t index, const lm_weights *w,
-                      const pare_lm_gates *gates, const float *x, float *out) {
-    lm_attention_half(run, index, w, gates, x, run->middle);
-    lm_ffn_half(run, index, w, gates, run->middle, out);
+void pare_lm_layer_forward(pare_lm_run *run, int64_t index, const lm_weights *w,
+                           const pare_lm_gates *gates, const float *x, float *out) {
+    pare_lm_attention_half(run, index, w, gates, x, run->middle);
+    pare_lm_ffn_half(run, index, w, gates, run->middle, out);
 }
 
 /* Sums over the rows of a[row][j] * b[row][j], b NULL: 1, into double or float columns. */
@@ -247,7 +247,8 @@ static void weight_gradient(const pare_lm_run *run, int64_t index, pare_lm_slot 
     const int64_t *offset = run->offset + index * PARE_LM_SLOTS;
     int64_t rows = 0, columns = 0;
     if (pare_lm_slot_size(&run->lm->shape, index, matrix, &rows, &columns)) {
-        lm_times_weight(run->ctx->pool, run->rows, rows, columns, dy, x, weight + offset[matrix]);
+        pare_lm_times_weight(run->ctx->pool, run->rows, rows, columns, dy, x,
+                             weight + offset[matrix]);
     }
     if (pare_lm_slot_size(&run->lm->shape, index, bias, &rows, &columns)) {
         over_columns(
@@ -315,21 +316,21 @@ static void ffn_backward(pare_lm_run *run, int64_t index, const lm_weights *w,
     branch_backward(run, gates, d_gates, run->branch[1]);
     weight_gradient(run, index, PARE_LM_DOWN, PARE_LM_DOWN_BIAS, run->d_branch, run->activation,
                     weight);
-    lm_times_back(pool, run->rows, s->hidden, ffn, run->d_branch, w->slot[PARE_LM_DOWN], false,
-                  run->d_gate);
+    pare_lm_times_back(pool, run->rows, s->hidden, ffn, run->d_branch, w->slot[PARE_LM_DOWN], false,
+                       run->d_gate);
     silu_work silu = {run, ffn, gates && gates->channel ? gates->channel + start : NULL,
                       d_gates && d_gates->channel ? d_gates->channel + start : NULL};
     pare_pool_run(pool, (ffn + COLUMN_CHUNK - 1) / COLUMN_CHUNK, silu_columns, &silu);
     weight_gradient(run, index, PARE_LM_GATE, PARE_LM_GATE_BIAS, run->d_gate, run->normed[1],
                     weight);
     weight_gradient(run, index, PARE_LM_UP, PARE_LM_UP_BIAS, run->d_up, run->normed[1], weight);
-    lm_times_back(pool, run->rows, ffn, s->hidden, run->d_gate, w->slot[PARE_LM_GATE], false,
-                  run->d_normed);
-    lm_times_back(pool, run->rows, ffn, s->hidden, run->d_up, w->slot[PARE_LM_UP], true,
-                  run->d_normed);
+    pare_lm_times_back(pool, run->rows, ffn, s->hidden, run->d_gate, w->slot[PARE_LM_GATE], false,
+                       run->d_normed);
+    pare_lm_times_back(pool, run->rows, ffn, s->hidden, run->d_up, w->slot[PARE_LM_UP], true,
+                       run->d_normed);
     float *d_gain = weight ? weight + run->offset[index * PARE_LM_SLOTS + PARE_LM_FFN_NORM] : NULL;
-    lm_rms_norm_back(run, run->rows, s->hidden, size, run->middle, w->slot[PARE_LM_FFN_NORM],
-                     run->inverse[1], run->d_normed, true, run->d_stream, d_gain, d_size);
+    pare_lm_rms_norm_back(run, run->rows, s->hidden, size, run->middle, w->slot[PARE_LM_FFN_NORM],
+                          run->inverse[1], run->d_normed, true, run->d_stream, d_gain, d_size);
 }
 
 static void head_gate_gradient(const pare_lm_run *run, int64_t heads, float *d_head) {
@@ -355,8 +356,8 @@ static void attention_backward(pare_lm_run *run, int64_t index, const lm_weights
     int64_t d = s->head_dim, queries = layer->heads * d, keys = layer->kv_heads * d;
     branch_backward(run, gates, d_gates, run->branch[0]);
     weight_gradient(run, index, PARE_LM_O, PARE_LM_O_BIAS, run->d_branch, run->attended, weight);
-    lm_times_back(pool, run->rows, s->hidden, queries, run->d_branch, w->slot[PARE_LM_O], false,
-                  run->d_attended);
+    pare_lm_times_back(pool, run->rows, s->hidden, queries, run->d_branch, w->slot[PARE_LM_O],
+                       false, run->d_attended);
     int64_t start = run->head_start[index];
     if (d_gates && d_gates->head) {
         head_gate_gradient(run, layer->heads, d_gates->head + start);
@@ -368,16 +369,16 @@ static void attention_backward(pare_lm_run *run, int64_t index, const lm_weights
                           .gate = gates && gates->head ? gates->head + start : NULL,
                           .out = run->d_attended,
                           .row = scale_heads_row});
-    lm_attention_back(run, layer);
-    lm_rotate(run, layer->heads, true, run->d_q);
-    lm_rotate(run, layer->kv_heads, true, run->d_k);
+    pare_lm_attention_back(run, layer);
+    pare_lm_rotate(run, layer->heads, true, run->d_q);
+    pare_lm_rotate(run, layer->kv_heads, true, run->d_k);
     if (s->qk_norm) {
-        lm_rms_norm_back(run, run->rows * layer->heads, d, (double)d, run->raw_q,
-                         w->slot[PARE_LM_Q_NORM], run->inverse_q, run->d_q, false, run->d_q,
-                         weight ? weight + offset[PARE_LM_Q_NORM] : NULL, NULL);
-        lm_rms_norm_back(run, run->rows * layer->kv_heads, d, (double)d, run->raw_k,
-                         w->slot[PARE_LM_K_NORM], run->inverse_k, run->d_k, false, run->d_k,
-                         weight ? weight + offset[PARE_LM_K_NORM] : NULL, NULL);
+        pare_lm_rms_norm_back(run, run->rows * layer->heads, d, (double)d, run->raw_q,
+                              w->slot[PARE_LM_Q_NORM], run->inverse_q, run->d_q, false, run->d_q,
+                              weight ? weight + offset[PARE_LM_Q_NORM] : NULL, NULL);
+        pare_lm_rms_norm_back(run, run->rows * layer->kv_heads, d, (double)d, run->raw_k,
+                              w->slot[PARE_LM_K_NORM], run->inverse_k, run->d_k, false, run->d_k,
+                              weight ? weight + offset[PARE_LM_K_NORM] : NULL, NULL);
     }
     const struct {
         pare_lm_slot matrix, bias;
@@ -389,19 +390,19 @@ static void attention_backward(pare_lm_run *run, int64_t index, const lm_weights
     for (int i = 0; i < 3; i++) {
         weight_gradient(run, index, parts[i].matrix, parts[i].bias, parts[i].dy, run->normed[0],
                         weight);
-        lm_times_back(pool, run->rows, parts[i].width, s->hidden, parts[i].dy,
-                      w->slot[parts[i].matrix], i > 0, run->d_normed);
+        pare_lm_times_back(pool, run->rows, parts[i].width, s->hidden, parts[i].dy,
+                           w->slot[parts[i].matrix], i > 0, run->d_normed);
     }
-    lm_rms_norm_back(run, run->rows, s->hidden, size, x, w->slot[PARE_LM_ATTENTION_NORM],
-                     run->inverse[0], run->d_normed, true, run->d_stream,
-                     weight ? weight + offset[PARE_LM_ATTENTION_NORM] : NULL, d_size);
+    pare_lm_rms_norm_back(run, run->rows, s->hidden, size, x, w->slot[PARE_LM_ATTENTION_NORM],
+                          run->inverse[0], run->d_normed, true, run->d_stream,
+                          weight ? weight + offset[PARE_LM_ATTENTION_NORM] : NULL, d_size);
 }
 
-void lm_layer_backward(pare_lm_run *run, int64_t index, const lm_weights *w,
-                       const pare_lm_gates *gates, const float *x, const pare_lm_gates *d_gates,
-                       double *d_size, float *weight) {
+void pare_lm_layer_backward(pare_lm_run *run, int64_t index, const lm_weights *w,
+                            const pare_lm_gates *gates, const float *x,
+                            const pare_lm_gates *d_gates, double *d_size, float *weight) {
     const pare_lm_layer *layer = &run->lm->shape.layer[index];
-    double size = lm_norm_size(run, gates);
+    double size = pare_lm_norm_size(run, gates);
     if (layer->ffn > 0) {
         ffn_backward(run, index, w, gates, d_gates, size, d_size, weight);
     }

@@ -35,8 +35,8 @@ static int64_t chunks(int64_t count, int64_t chunk) {
     return (count + chunk - 1) / chunk;
 }
 
-void lm_rms_norm(const pare_lm_run *run, int64_t rows, int64_t width, double size, const float *x,
-                 const float *gain, float *inverse, float *y) {
+void pare_lm_rms_norm(const pare_lm_run *run, int64_t rows, int64_t width, double size,
+                      const float *x, const float *gain, float *inverse, float *y) {
     norm n = {.run = run,
               .rows = rows,
               .width = width,
@@ -90,9 +90,9 @@ static void backward(void *argument, int64_t chunk) {
     }
 }
 
-void lm_rms_norm_back(const pare_lm_run *run, int64_t rows, int64_t width, double size,
-                      const float *x, const float *gain, const float *inverse, const float *dy,
-                      bool add, float *dx, float *d_gain, double *d_size) {
+void pare_lm_rms_norm_back(const pare_lm_run *run, int64_t rows, int64_t width, double size,
+                           const float *x, const float *gain, const float *inverse, const float *dy,
+                           bool add, float *dx, float *d_gain, double *d_size) {
     norm n = {.run = run,
               .rows = rows,
               .width = width,

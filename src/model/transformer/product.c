@@ -24,8 +24,8 @@ static void times(void *argument, int64_t chunk) {
               p->b, p->inputs, p->beta, p->c + from * p->outputs, p->outputs);
 }
 
-void lm_times(pare_pool *pool, int64_t rows, int64_t outputs, int64_t inputs, const float *x,
-              const float *w, bool add, float *y) {
+void pare_lm_times(pare_pool *pool, int64_t rows, int64_t outputs, int64_t inputs, const float *x,
+                   const float *w, bool add, float *y) {
     product p = {rows, outputs, inputs, x, w, y, add ? 1.0f : 0.0f};
     pare_pool_run(pool, chunks(rows, ROW_CHUNK), times, &p);
 }
@@ -37,8 +37,8 @@ static void times_back(void *argument, int64_t chunk) {
               p->b, p->inputs, p->beta, p->c + from * p->inputs, p->inputs);
 }
 
-void lm_times_back(pare_pool *pool, int64_t rows, int64_t outputs, int64_t inputs, const float *dy,
-                   const float *w, bool add, float *dx) {
+void pare_lm_times_back(pare_pool *pool, int64_t rows, int64_t outputs, int64_t inputs,
+                        const float *dy, const float *w, bool add, float *dx) {
     product p = {rows, outputs, inputs, dy, w, dx, add ? 1.0f : 0.0f};
     pare_pool_run(pool, chunks(rows, ROW_CHUNK), times_back, &p);
 }
@@ -50,8 +50,8 @@ static void times_weight(void *argument, int64_t chunk) {
               0, p->c + from * p->inputs, p->inputs);
 }
 
-void lm_times_weight(pare_pool *pool, int64_t rows, int64_t outputs, int64_t inputs,
-                     const float *dy, const float *x, float *dw) {
+void pare_lm_times_weight(pare_pool *pool, int64_t rows, int64_t outputs, int64_t inputs,
+                          const float *dy, const float *x, float *dw) {
     product p = {rows, outputs, inputs, dy, x, dw, 0};
     pare_pool_run(pool, chunks(outputs, COLUMN_CHUNK), times_weight, &p);
 }

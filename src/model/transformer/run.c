@@ -240,11 +240,11 @@ void pare_lm_embed(const pare_lm_run *r, const int32_t *token, const pare_lm_gat
 void pare_lm_half_forward(pare_lm_run *r, int64_t index, pare_lm_half half,
                           const pare_lm_gates *gates, const float *x, float *out) {
     lm_weights w;
-    lm_layer_load(r, index, &w);
+    pare_lm_layer_load(r, index, &w);
     if (half == PARE_LM_ATTENTION) {
-        lm_attention_half(r, index, &w, gates, x, out);
+        pare_lm_attention_half(r, index, &w, gates, x, out);
     } else {
-        lm_ffn_half(r, index, &w, gates, x, out);
+        pare_lm_ffn_half(r, index, &w, gates, x, out);
     }
 }
 
@@ -258,8 +258,8 @@ const float *pare_lm_forward(pare_lm_run *r, const int32_t *token, const pare_lm
     r->token = token;
     for (int64_t i = 0; i < s->layers; i++) {
         lm_weights w;
-        lm_layer_load(r, i, &w);
-        lm_layer_forward(r, i, &w, gates, stream_at(r, i), stream_at(r, i + 1));
+        pare_lm_layer_load(r, i, &w);
+        pare_lm_layer_forward(r, i, &w, gates, stream_at(r, i), stream_at(r, i + 1));
     }
     return stream_at(r, s->layers);
 }
@@ -306,8 +306,8 @@ static void times_head(const pare_lm_run *run, int64_t rows, const float *x, flo
 
 static void final_norm(pare_lm_run *r, const pare_lm_gates *gates) {
     const pare_lm_shape *s = &r->lm->shape;
-    lm_rms_norm(r, r->rows, s->hidden, lm_norm_size(r, gates), stream_at(r, s->layers), r->norm,
-                r->inverse_final, r->final);
+    pare_lm_rms_norm(r, r->rows, s->hidden, pare_lm_norm_size(r, gates), stream_at(r, s->layers),
+                     r->norm, r->inverse_final, r->final);
 }
 
 void pare_lm_logits(pare_lm_run *r, const pare_lm_gates *gates, int64_t count, const int64_t *row,
@@ -382,11 +382,11 @@ static void layers_backward(pare_lm_run *r, const pare_lm_gates *gates, const pa
     const pare_lm_shape *s = &r->lm->shape;
     for (int64_t i = s->layers - 1; i >= 0; i--) {
         lm_weights w;
-        lm_layer_load(r, i, &w);
+        pare_lm_layer_load(r, i, &w);
         /* The activations of the layer are made again, into the place of an output no longer
          * needed. */
-        lm_layer_forward(r, i, &w, gates, stream_at(r, i), stream_at(r, i + 1));
-        lm_layer_backward(r, i, &w, gates, stream_at(r, i), &g->gate, d_size, g->weight);
+        pare_lm_layer_forward(r, i, &w, gates, stream_at(r, i), stream_at(r, i + 1));
+        pare_lm_layer_backward(r, i, &w, gates, stream_at(r, i), &g->gate, d_size, g->weight);
     }
 }
 
@@ -395,9 +395,10 @@ static void backward(pare_lm_run *r, const pare_lm_gates *gates, const pare_lm_g
     double d_size = 0, *wanted = g->gate.hidden ? &d_size : NULL;
     memset(r->column_sum, 0, (size_t)s->hidden * sizeof *r->column_sum);
     /* d_normed holds the gradient after the final norm. */
-    lm_rms_norm_back(r, r->rows, s->hidden, lm_norm_size(r, gates), stream_at(r, s->layers),
-                     r->norm, r->inverse_final, r->d_normed, false, r->d_stream,
-                     g->weight ? g->weight + r->offset[s->layers * PARE_LM_SLOTS] : NULL, wanted);
+    pare_lm_rms_norm_back(
+        r, r->rows, s->hidden, pare_lm_norm_size(r, gates), stream_at(r, s->layers), r->norm,
+        r->inverse_final, r->d_normed, false, r->d_stream,
+        g->weight ? g->weight + r->offset[s->layers * PARE_LM_SLOTS] : NULL, wanted);
     layers_backward(r, gates, g, wanted);
     for (int64_t j = 0; g->gate.hidden && j < s->hidden; j++) {
         double sum = r->column_sum[j] + d_size;
