@@ -19,6 +19,8 @@ enum { CHUNK = 2048, ROWS_LEAST = 64 };
 
 /* Rows may take this share of the memory of the data. */
 static const int64_t data_share = 4;
+/* And the vectors of a pass this one. */
+static const int64_t vector_share = 12;
 /* Correlations are computed afresh when their error bound exceeds this share of the residual. */
 static const double drift_most = 1e-2;
 
@@ -204,25 +206,11 @@ static pare_status reserve(pare_gram *gram, int64_t wanted) {
     return PARE_OK;
 }
 
-/* Rows of the listed features: one pass. */
-static pare_status fetch_rows(pare_gram *gram, int64_t count, const int64_t *list) {
-    pare_linear *l = gram->l;
-    pare_context *ctx = l->ctx;
-    int64_t rows = l->design.rows, columns = l->design.columns, cells = 0, results = 0;
-    pare_status status = reserve(gram, gram->count + count);
-    if (status != PARE_OK) {
-        return status;
-    }
-    if (!pare_checked_multiply(count, rows, &cells) ||
-        !pare_checked_multiply(count, columns, &results)) {
-        return pare_fail(ctx, PARE_ERROR_MEMORY, "out of memory: %lld rows", (long long)rows);
-    }
+/* W (x - mean) of the listed features, out: (count, rows). */
+static pare_status centred(pare_linear *l, int64_t count, const int64_t *list, double *out) {
+    int64_t rows = l->design.rows;
     float *fetched = NULL;
-    double *v = NULL, *result = NULL;
-    status = pare_alloc(ctx, rows, sizeof *fetched, &fetched);
-    if (status == PARE_OK) {
-        status = pare_alloc(ctx, cells, sizeof *v, &v);
-    }
+    pare_status status = pare_alloc(l->ctx, rows, sizeof *fetched, &fetched);
     for (int64_t q = 0; status == PARE_OK && q < count; q++) {
         const float *x = pare_support_find(l, list[q]);
         if (!x) {
@@ -232,27 +220,51 @@ static pare_status fetch_rows(pare_gram *gram, int64_t count, const int64_t *lis
         const double mean = l->mean[list[q]];
         for (int64_t i = 0; status == PARE_OK && i < rows; i++) {
             double w = l->design.weight ? l->design.weight[i] : 1;
-            v[q * rows + i] = w * ((double)x[i] - mean);
+            out[q * rows + i] = w * ((double)x[i] - mean);
         }
     }
-    pare_free(ctx, fetched);
-    if (status == PARE_OK) {
-        status = pare_alloc(ctx, results, sizeof *result, &result);
+    pare_free(l->ctx, fetched);
+    return status;
+}
+
+/* Rows of the listed features: one pass, or a few where vectors are large beside the data. */
+static pare_status fetch_rows(pare_gram *gram, int64_t count, const int64_t *list) {
+    pare_linear *l = gram->l;
+    int64_t rows = l->design.rows, columns = l->design.columns, cells = 0, results = 0;
+    pare_status status = reserve(gram, gram->count + count);
+    if (status != PARE_OK) {
+        return status;
     }
-    if (status == PARE_OK) {
-        status = l->design.slots->correlate(l->design.self, PARE_PRECISION_FLOAT, count, v, result);
+    int64_t most =
+        pare_data_bytes(l->train) / vector_share / ((rows + columns) * (int64_t)sizeof(double));
+    most = most < count ? most : count;
+    most = most > 1 ? most : 1;
+    if (!pare_checked_multiply(most, rows, &cells) ||
+        !pare_checked_multiply(most, columns, &results)) {
+        return pare_fail(l->ctx, PARE_ERROR_MEMORY, "out of memory: %lld rows", (long long)rows);
     }
-    pare_free(ctx, v);
+    double *v = NULL, *result = NULL;
+    status = pare_alloc(l->ctx, cells, sizeof *v, &v);
     if (status == PARE_OK) {
-        for (int64_t i = 0; i < results; i++) {
+        status = pare_alloc(l->ctx, results, sizeof *result, &result);
+    }
+    for (int64_t from = 0; status == PARE_OK && from < count; from += most) {
+        int64_t group = count - from < most ? count - from : most;
+        status = centred(l, group, list + from, v);
+        if (status == PARE_OK) {
+            status =
+                l->design.slots->correlate(l->design.self, PARE_PRECISION_FLOAT, group, v, result);
+        }
+        for (int64_t i = 0; status == PARE_OK && i < group * columns; i++) {
             gram->row[gram->count * columns + i] = (float)result[i];
         }
-        for (int64_t q = 0; q < count; q++) {
-            gram->feature[gram->count] = list[q];
-            gram->row_of[list[q]] = (int32_t)gram->count++;
+        for (int64_t q = 0; status == PARE_OK && q < group; q++) {
+            gram->feature[gram->count] = list[from + q];
+            gram->row_of[list[from + q]] = (int32_t)gram->count++;
         }
     }
-    pare_free(ctx, result);
+    pare_free(l->ctx, v);
+    pare_free(l->ctx, result);
     return status;
 }
 

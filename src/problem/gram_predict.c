@@ -15,8 +15,9 @@
 
 enum { POOL_LEAST = 16, POOL_MOST = 256, POOL_FACTOR = 4, ROWS_MOST = 16384, AHEAD_LEAST = 8 };
 
-/* The pool may take this share of the memory of the data. */
-static const int64_t data_share = 20;
+/* The pool may take this share of the memory of the data; sparse columns are
+ * fetched by reading all cells, so the more at a time the better. */
+static const int64_t sparse_share = 8, dense_share = 20;
 /* A feature is spent when so little of its square is left outside those taken. */
 static const double spent = 1e-4;
 
@@ -279,7 +280,9 @@ pare_status pare_gram_predict(pare_linear *l, const int32_t *row_of, const float
     int64_t ahead = l->wanted - l->support.candidates - 1;
     ahead = ahead < 0 && l->wanted > 1 ? AHEAD_LEAST : ahead;
     int64_t room = PARE_GRAM_BATCH - missing_count;
-    int64_t most = pare_data_bytes(l->train) / data_share / (4 * l->design.rows);
+    bool sparse = l->train->table.storage == PARE_STORAGE_CSR;
+    int64_t most = pare_data_bytes(l->train) / (sparse ? sparse_share : dense_share) /
+                   (l->design.rows * (int64_t)sizeof(float));
     most = most < POOL_MOST ? most : POOL_MOST;
     int64_t size = POOL_FACTOR * (ahead < room ? ahead : room);
     size = size < most ? size : most;

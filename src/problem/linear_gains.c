@@ -68,26 +68,27 @@ static double error_of(const pare_linear *l, int64_t candidate) {
     return l->blocks.amplify[candidate] * l->error;
 }
 
-/* The wanted-th largest root of the open candidates: all below it by more than their errors are
- * out of the question. least: (wanted) scratch, kept sorted, largest first. */
+/* A root that `wanted` of the open candidates surely reach: all below it by more than their errors
+ * are out of the question. most: (wanted) scratch, the best of them, largest gain first. */
 static double threshold(const pare_linear *l, const uint8_t *open, const uint8_t *exact,
-                        int64_t wanted, const double *gain, double *least) {
+                        int64_t wanted, const double *gain, int64_t *most) {
     int64_t count = 0;
     for (int64_t c = 0; c < l->design.candidates; c++) {
-        if (!open[c]) {
-            continue;
-        }
-        double sure = root_of(l, gain[c]) - (exact[c] ? 0 : error_of(l, c));
-        if (count == wanted && sure <= least[count - 1]) {
+        if (!open[c] || (count == wanted && gain[c] <= gain[most[count - 1]])) {
             continue;
         }
         int64_t at = count < wanted ? count++ : count - 1;
-        for (; at > 0 && least[at - 1] < sure; at--) {
-            least[at] = least[at - 1];
+        for (; at > 0 && gain[most[at - 1]] < gain[c]; at--) {
+            most[at] = most[at - 1];
         }
-        least[at] = sure;
+        most[at] = c;
     }
-    return count == wanted ? least[wanted - 1] : -INFINITY;
+    double least = count == wanted ? INFINITY : -INFINITY;
+    for (int64_t i = 0; i < count; i++) {
+        double error = exact[most[i]] ? 0 : error_of(l, most[i]);
+        least = fmin(least, root_of(l, gain[most[i]]) - error);
+    }
+    return least;
 }
 
 /* Gains of the listed candidates in double. */
@@ -157,19 +158,22 @@ static pare_status all_exact(pare_linear *l, double *gain) {
 pare_status pare_linear_resolve(pare_linear *l, const uint8_t *open, int64_t wanted, double *gain) {
     int64_t candidates = l->design.candidates, list[RESOLVE_MOST];
     uint8_t *exact = NULL;
-    double *least = NULL;
-    if (!l->logistic) {
-        pare_least_squares_residual(l);
-    }
+    int64_t *most = NULL;
     pare_status status = pare_alloc_zero(l->ctx, candidates, 1, &exact);
     if (status == PARE_OK) {
-        status = pare_alloc(l->ctx, wanted, sizeof *least, &least);
+        status = pare_alloc(l->ctx, wanted, sizeof *most, &most);
     }
     for (bool all = false; status == PARE_OK && !all;) {
-        double sure = threshold(l, open, exact, wanted, gain, least);
+        double sure = threshold(l, open, exact, wanted, gain, most);
         int64_t near = 0, count = 0, total = 0;
+        /* What one feature can lack at most, as a gain: most candidates need no root. */
+        double lack = fmax(sure - l->error, 0);
+        double low = l->curvature * lack * lack / (2 * l->total) * (1 - 1e-12);
         for (int64_t c = 0; c < candidates; c++) {
             total += open[c] != 0;
+            if (gain[c] < low && l->blocks.amplify[c] <= 1) {
+                continue;
+            }
             if (open[c] && root_of(l, gain[c]) + (exact[c] ? 0 : error_of(l, c)) >= sure) {
                 near++;
                 if (!exact[c] && count++ < RESOLVE_MOST) {
@@ -179,6 +183,9 @@ pare_status pare_linear_resolve(pare_linear *l, const uint8_t *open, int64_t wan
         }
         if (count == 0 || (near == 1 && wanted == 1) || total <= 1) {
             break;
+        }
+        if (!l->logistic) {
+            pare_least_squares_residual(l);
         }
         if (count > RESOLVE_MOST) {
             status = all_exact(l, gain);
@@ -191,6 +198,6 @@ pare_status pare_linear_resolve(pare_linear *l, const uint8_t *open, int64_t wan
         }
     }
     pare_free(l->ctx, exact);
-    pare_free(l->ctx, least);
+    pare_free(l->ctx, most);
     return status;
 }
