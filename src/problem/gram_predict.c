@@ -59,13 +59,14 @@ static void sift_down(entry *heap, int64_t count, int64_t at) {
     }
 }
 
-/* The best candidates that need rows, into the heap, best first. */
+/* The best candidates outside the support (row_of: and that need rows), into the heap, best
+ * first. */
 static void choose(pool *p, const int32_t *row_of, int64_t size) {
     const pare_linear *l = p->l;
     const int64_t *start = l->design.start;
     for (int64_t c = 0; c < l->design.candidates; c++) {
-        bool needs = false;
-        for (int64_t j = start[c]; j < start[c + 1]; j++) {
+        bool needs = !row_of;
+        for (int64_t j = start[c]; row_of && j < start[c + 1]; j++) {
             needs = needs || row_of[j] < 0;
         }
         /* The support's new features have no rows yet either. */
@@ -271,6 +272,28 @@ static pare_status reserve(pool *p, int64_t size) {
     return PARE_OK;
 }
 
+/* Columns the pool may hold, at most `wanted`. */
+static int64_t pool_size(const pare_linear *l, int64_t wanted) {
+    bool sparse = l->train->table.storage == PARE_STORAGE_CSR;
+    int64_t most = pare_data_bytes(l->train) / (sparse ? sparse_share : dense_share) /
+                   (l->design.rows * (int64_t)sizeof(float));
+    most = most < POOL_MOST ? most : POOL_MOST;
+    most = wanted < most ? wanted : most;
+    return most > POOL_LEAST ? most : POOL_LEAST;
+}
+
+pare_status pare_pool_fill(pare_linear *l, int64_t wanted) {
+    int64_t size = pool_size(l, wanted);
+    pool p = {.l = l};
+    pare_status status = reserve(&p, size);
+    if (status == PARE_OK) {
+        choose(&p, NULL, size);
+        status = fetch_pool(&p, size);
+    }
+    clear(&p);
+    return status;
+}
+
 pare_status pare_gram_predict(pare_linear *l, const int32_t *row_of, const float *rows,
                               int64_t missing_count, const int64_t *missing, int64_t *list,
                               int64_t *count) {
@@ -280,13 +303,7 @@ pare_status pare_gram_predict(pare_linear *l, const int32_t *row_of, const float
     int64_t ahead = l->wanted - l->support.candidates - 1;
     ahead = ahead < 0 && l->wanted > 1 ? AHEAD_LEAST : ahead;
     int64_t room = PARE_GRAM_BATCH - missing_count;
-    bool sparse = l->train->table.storage == PARE_STORAGE_CSR;
-    int64_t most = pare_data_bytes(l->train) / (sparse ? sparse_share : dense_share) /
-                   (l->design.rows * (int64_t)sizeof(float));
-    most = most < POOL_MOST ? most : POOL_MOST;
-    int64_t size = POOL_FACTOR * (ahead < room ? ahead : room);
-    size = size < most ? size : most;
-    size = size > POOL_LEAST ? size : POOL_LEAST;
+    int64_t size = pool_size(l, POOL_FACTOR * (ahead < room ? ahead : room));
     if (ahead <= 0 || room <= 0) {
         return PARE_OK;
     }

@@ -134,6 +134,9 @@ pare_status pare_gram_predict(pare_linear *l, const int32_t *row_of, const float
                               int64_t missing_count, const int64_t *missing, int64_t *list,
                               int64_t *count) PARE_MUST_CHECK;
 
+/* gram_predict.c: fetches up to `wanted` columns of the candidates that are best by l->product. */
+pare_status pare_pool_fill(pare_linear *l, int64_t wanted) PARE_MUST_CHECK;
+
 /* logistic.c */
 pare_status pare_logistic_create(pare_linear *l) PARE_MUST_CHECK;
 void pare_logistic_destroy(pare_linear *l);

@@ -50,11 +50,25 @@ static void all_gains(const pare_linear *l, double *gain) {
     }
 }
 
+/* The columns of a few of the best are fetched together when the best one's are not there: the
+ * rest will be wanted soon, and one column costs nearly what many do. */
+static pare_status keep_best(pare_linear *l, const double *gain) {
+    int64_t best = 0, ahead = l->wanted - l->support.candidates;
+    for (int64_t c = 1; c < l->design.candidates; c++) {
+        best = gain[c] > gain[best] ? c : best;
+    }
+    if (ahead <= 1 || pare_support_find(l, l->design.start[best])) {
+        return PARE_OK;
+    }
+    return pare_pool_fill(l, ahead);
+}
+
 pare_status pare_linear_gains(pare_linear *l, double *gain) {
     pare_status status =
         l->logistic ? correlate(l, PARE_PRECISION_FLOAT) : pare_least_squares_product(l);
     if (status == PARE_OK) {
         all_gains(l, gain);
+        status = l->logistic ? keep_best(l, gain) : PARE_OK;
     }
     return status;
 }

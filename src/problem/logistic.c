@@ -151,7 +151,14 @@ static void residuals(pare_linear *l, int64_t from, int64_t to) {
         }
         l->ctx->kernels->exponential(to - from, z + from, z + from);
     }
-    for (int64_t i = from; i < to; i++) {
+    for (int64_t i = from; outputs == 1 && i < to; i++) {
+        double w = weight_of(l, i), p = 1 / (1 + (double)s->z[i]);
+        double rest = (double)l->train->label[l->train->train[i]] - p;
+        l->residual[i] = rest;
+        s->z[i] = (float)(w * rest);
+        s->d[i] = (float)(w * p * (1 - p));
+    }
+    for (int64_t i = from; outputs > 1 && i < to; i++) {
         int64_t label = l->train->label[l->train->train[i]];
         double w = weight_of(l, i), sum = 0, spread = 0;
         for (int64_t o = 0; o < outputs; o++) {
@@ -159,8 +166,7 @@ static void residuals(pare_linear *l, int64_t from, int64_t to) {
         }
         for (int64_t o = 0; o < outputs; o++) {
             double share = (double)s->z[o * rows + i];
-            double p = outputs == 1 ? 1 / (1 + share) : share / sum;
-            double hit = outputs == 1 ? (double)label : label == o;
+            double p = share / sum, hit = label == o;
             l->residual[o * rows + i] = hit - p;
             s->z[o * rows + i] = (float)(w * (hit - p));
             spread += p * (1 - p);
