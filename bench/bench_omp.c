@@ -269,7 +269,7 @@ static double pass_once(pare_dataset *data) {
         r[i] = 1 + pare_random_uniform(6, STREAM, (uint64_t)i);
     }
     double least = INFINITY;
-    for (int r = 0; r < RUNS; r++) {
+    for (int turn = 0; turn < RUNS; turn++) {
         double start = pare_cpu_seconds();
         check(ctx, design.slots->correlate(design.self, PARE_PRECISION_FLOAT, 1, r, out));
         least = fmin(least, pare_cpu_seconds() - start);
