@@ -145,6 +145,24 @@ PARE_API PARE_MUST_CHECK pare_status pare_config_get(pare_config *config, const 
                                                      const char **out);
 PARE_API void pare_config_destroy(pare_config *config);
 
+/* ---- Progress ------------------------------------------------------------------------------ */
+
+/* Where a selection stands. */
+typedef struct pare_progress {
+    size_t size;         /* sizeof(pare_progress) as the library knows it */
+    const char *stage;   /* "warm-up", "select", "refit", "compare", ... */
+    double fraction;     /* of the whole work, 0..1 */
+    double seconds;      /* since the start */
+    double seconds_left; /* estimate, < 0 if unknown */
+    int64_t chosen;      /* candidates chosen so far */
+    int64_t wanted;      /* candidates to choose */
+    double loss;         /* latest training loss, NaN if none */
+    const char *last;    /* name of the latest chosen candidate, NULL if none */
+} pare_progress;
+
+/* Called about ten times a second; a nonzero return stops the work: the partial answer is kept. */
+typedef int (*pare_progress_fn)(void *user, const pare_progress *progress);
+
 /* ---- Data ---------------------------------------------------------------------------------- */
 
 typedef struct pare_dataset pare_dataset;
@@ -177,6 +195,18 @@ PARE_API PARE_MUST_CHECK pare_status pare_dataset_wrap(
     const float *weight, const char *const *names, const pare_config *config, pare_dataset **out);
 PARE_API void pare_dataset_close(pare_dataset *dataset);
 
+/*
+ * Writes the table `in` (any format that a dataset can be opened from) as the .pare file `out`,
+ * which is opened like any other table. CSV and TSV are read once, with memory that does not depend
+ * on their size. The file grows as `out`.partial and is renamed when complete; a call that finds
+ * such a beginning of the same source goes on with it. compress: chunks are packed with zstd.
+ * *complete: false if progress (NULL allowed) stopped the work; the beginning is then kept.
+ */
+PARE_API PARE_MUST_CHECK pare_status pare_convert(pare_context *ctx, const char *in,
+                                                  const char *out, const pare_config *config,
+                                                  bool compress, pare_progress_fn progress,
+                                                  void *user, bool *complete);
+
 PARE_API int64_t pare_dataset_rows(const pare_dataset *dataset);
 /* Number of candidates: what can be chosen. A categorical column or a group is one candidate. */
 PARE_API int64_t pare_dataset_candidates(const pare_dataset *dataset);
@@ -189,22 +219,6 @@ PARE_API const char *pare_dataset_summary(const pare_dataset *dataset);
 
 typedef struct pare_selector pare_selector;
 typedef struct pare_selection pare_selection;
-
-/* Where a selection stands. */
-typedef struct pare_progress {
-    size_t size;         /* sizeof(pare_progress) as the library knows it */
-    const char *stage;   /* "warm-up", "select", "refit", "compare", ... */
-    double fraction;     /* of the whole work, 0..1 */
-    double seconds;      /* since the start */
-    double seconds_left; /* estimate, < 0 if unknown */
-    int64_t chosen;      /* candidates chosen so far */
-    int64_t wanted;      /* candidates to choose */
-    double loss;         /* latest training loss, NaN if none */
-    const char *last;    /* name of the latest chosen candidate, NULL if none */
-} pare_progress;
-
-/* Called about ten times a second; a nonzero return stops the work: the partial answer is kept. */
-typedef int (*pare_progress_fn)(void *user, const pare_progress *progress);
 
 /*
  * Starts a selection on `train`. valid: rows for validation, or NULL to hold out the share given

@@ -56,3 +56,13 @@ const char *pare_dataset_candidate_name(const pare_dataset *dataset, int64_t ind
 const char *pare_dataset_summary(const pare_dataset *dataset) {
     return dataset->summary;
 }
+
+pare_status pare_convert(pare_context *ctx, const char *in, const char *out,
+                         const pare_config *config, bool compress, pare_progress_fn progress,
+                         void *user, bool *complete) {
+    if (!in || !out || !config || !complete) {
+        return pare_fail(ctx, PARE_ERROR_ARGUMENT,
+                         "a conversion needs two paths, a config and a place for `complete`");
+    }
+    return pare_table_convert(ctx, in, out, &config->options, compress, progress, user, complete);
+}

@@ -23,7 +23,7 @@ X(data, ignore, "ignore", TEXT, "", 0, 0, "", "columns to leave out, separated b
 X(data, categorical, "categorical", TEXT, "", 0, 0, "", "number columns to read as categories, separated by commas (text columns always are)") \
 X(data, weights, "weights", TEXT, "", 0, 0, "", "column with the weight of each row, >= 0") \
 X(data, groups, "groups", TEXT, "", 0, 0, "", "file of columns chosen together: one group a line, `name: column, column, ...`") \
-X(data, format, "format", CHOICE, "auto", 0, 0, "auto|csv|tsv|npy|idx|libsvm", "format of the input; auto looks at name and content") \
+X(data, format, "format", CHOICE, "auto", 0, 0, "auto|csv|tsv|npy|idx|libsvm|pare|mtx|npz", "format of the input; auto looks at name and content") \
 X(data, header, "header", CHOICE, "auto", 0, 0, "auto|yes|no", "whether the first line of a CSV or TSV file names the columns") \
 X(selection, k, "k", TEXT, "", 0, 0, "", "how many to choose: a number, or auto for the fewest within one standard error of the best validation score") \
 X(selection, method, "method", CHOICE, "sequential-attention", 0, 0, "sequential-attention|omp|group-lasso|sequential-lasso|lly|magnitude|rfe|mutual-information|anova-f|random", "how to choose") \
@@ -82,7 +82,10 @@ enum {
     PARE_FORMAT_TSV,
     PARE_FORMAT_NPY,
     PARE_FORMAT_IDX,
-    PARE_FORMAT_LIBSVM
+    PARE_FORMAT_LIBSVM,
+    PARE_FORMAT_PARE,
+    PARE_FORMAT_MTX,
+    PARE_FORMAT_NPZ
 };
 enum { PARE_HEADER_AUTO, PARE_HEADER_YES, PARE_HEADER_NO };
 enum {

@@ -36,7 +36,25 @@ static pare_status open_segment(pare_csv *csv, int64_t capacity) {
     return status;
 }
 
+/* For a sink one block is held at a time. */
+static pare_status place_block(pare_csv *csv, int64_t rows) {
+    int64_t cells = 0;
+    if (!pare_checked_multiply(rows, csv->columns, &cells)) {
+        return pare_fail(csv->ctx, PARE_ERROR_MEMORY, "%s: out of memory: too many rows",
+                         csv->input->name);
+    }
+    pare_status status =
+        pare_grow(csv->ctx, cells, sizeof(float), &csv->block_capacity, &csv->segment[0].cells);
+    csv->segments = 1;
+    csv->cells = csv->segment[0].cells;
+    csv->rows += status == PARE_OK ? rows : 0;
+    return status;
+}
+
 static pare_status place_rows(pare_csv *csv, int64_t rows) {
+    if (csv->sink) {
+        return place_block(csv, rows);
+    }
     csv_segment *segment = csv->segments ? &csv->segment[csv->segments - 1] : NULL;
     if (!segment || segment->capacity - segment->rows < rows) {
         double share = pare_input_share(csv->input);
@@ -66,7 +84,7 @@ static void drop_rows(pare_csv *csv) {
         pare_free(csv->ctx, csv->segment[s].cells);
         csv->segment[s] = (csv_segment){0};
     }
-    csv->segments = csv->rows = csv->kept = 0;
+    csv->segments = csv->rows = csv->kept = csv->block_capacity = 0;
 }
 
 static pare_status join_rows(pare_csv *csv) {
@@ -199,6 +217,9 @@ static pare_status take_block(pare_csv *csv, bool first, bool *again) {
     pare_csv_parse(csv);
     if (turn_columns(csv)) {
         *again = *again || !first;
+        if (csv->sink && *again) {
+            return PARE_OK;
+        }
         csv->fills = false;
         pare_csv_parse(csv);
     }
@@ -213,24 +234,34 @@ static pare_status take_block(pare_csv *csv, bool first, bool *again) {
         }
         csv->kept = chunk->last > 0 ? before + chunk->last : csv->kept;
     }
+    if (status == PARE_OK && csv->sink) {
+        status = refuse(csv, &csv->infinite);
+        if (status == PARE_OK) {
+            status = csv->sink->rows(csv->sink->user, csv, rows, &csv->stopped);
+        }
+    }
     return status;
 }
 
 /* Reads all rows. *again: text was met in a column whose earlier cells are stored as numbers. */
 static pare_status read_pass(pare_csv *csv, bool *again) {
-    int64_t begin = csv->data_begin, line = csv->data_line;
+    int64_t begin = csv->resumed ? 0 : csv->data_begin;
+    int64_t line = csv->resumed ? csv->line : csv->data_line;
     *again = false;
     csv->crooked = false;
     csv->infinite = (csv_fault){.kind = CSV_FINE};
     list_categories(csv);
     for (bool first = true;; first = false, begin = 0) {
         pare_status status = pare_csv_split(csv, begin, line);
+        csv->line = line;
+        csv->offset += begin;
         if (status == PARE_OK && csv->chunks > 0) {
-            status = take_block(csv, first, again);
+            status = take_block(csv, first && !csv->resumed, again);
         }
-        if (status != PARE_OK || csv->chunks == 0) {
+        if (status != PARE_OK || csv->chunks == 0 || csv->stopped || (csv->sink && *again)) {
             return status;
         }
+        csv->offset += csv->whole - begin;
         line = csv->chunk[csv->chunks - 1].line + csv->chunk[csv->chunks - 1].lines;
         status = pare_lines_turn(&csv->lines);
         if (status != PARE_OK) {
@@ -249,6 +280,8 @@ static pare_status start_again(pare_csv *csv) {
                          csv->input->name);
     }
     drop_rows(csv);
+    csv->offset = 0;
+    csv->resumed = false;
     for (int64_t c = 0; c < csv->columns; c++) {
         pare_levels_clear(csv->ctx, &csv->levels[c]);
     }
@@ -269,6 +302,36 @@ static pare_status start_again(pare_csv *csv) {
                            csv->input->name);
     }
     return status;
+}
+
+/* To a record that an earlier run had come to. */
+static pare_status jump(pare_csv *csv, int64_t offset, int64_t line) {
+    pare_lines_clear(&csv->lines);
+    pare_status status = pare_input_rewind(csv->input);
+    if (status == PARE_OK && pare_input_skip(csv->input, offset) < offset) {
+        status =
+            pare_fail(csv->ctx, PARE_ERROR_IO, "%s: shorter than it was before", csv->input->name);
+    }
+    if (status == PARE_OK) {
+        status = pare_lines_begin(csv->input, &csv->lines);
+    }
+    if (status == PARE_OK) {
+        pare_lines_end_with(&csv->lines, csv->terminator);
+        csv->offset = offset;
+        csv->line = line;
+        csv->resumed = true;
+    }
+    return status;
+}
+
+/* One pass to a sink, from where it wants to begin. */
+static pare_status stream_pass(pare_csv *csv, bool *again) {
+    int64_t offset = 0, line = 0;
+    pare_status status = csv->sink->begin(csv->sink->user, csv, &offset, &line);
+    if (status == PARE_OK && offset > 0) {
+        status = jump(csv, offset, line);
+    }
+    return status == PARE_OK ? read_pass(csv, again) : status;
 }
 
 static pare_status finish(pare_csv *csv) {
@@ -316,31 +379,44 @@ void pare_csv_clear(pare_csv *csv) {
     pare_free(csv->ctx, csv->text);
 }
 
-pare_status pare_csv_read(pare_input *input, const pare_options *options, bool tabs,
-                          pare_table *table) {
-    pare_csv csv = {.ctx = input->ctx, .input = input, .table = table};
+static pare_status read_all(pare_input *input, const pare_options *options, bool tabs,
+                            const pare_csv_sink *sink, pare_table *table) {
+    pare_status (*const pass)(pare_csv *, bool *) = sink ? stream_pass : read_pass;
+    pare_csv csv = {.ctx = input->ctx, .input = input, .table = table, .sink = sink};
     bool again = false;
     pare_status status = pare_lines_begin(input, &csv.lines);
     if (status == PARE_OK) {
         status = pare_csv_head(&csv, options, tabs);
     }
     if (status == PARE_OK) {
-        status = read_pass(&csv, &again);
+        status = pass(&csv, &again);
     }
-    /* A second pass knows all columns with text; a third would mean that the file changed. */
-    if (status == PARE_OK && again) {
-        status = start_again(&csv);
-        if (status == PARE_OK) {
-            status = read_pass(&csv, &again);
-        }
-        if (status == PARE_OK && again) {
+    /* A second pass knows all columns with text, so that a third would mean that the file changed;
+     * a sink has the pass end at the first one. */
+    for (int64_t passes = 1; status == PARE_OK && again; passes++) {
+        if (passes == (sink ? csv.columns + 1 : 2)) {
             status = pare_fail(input->ctx, PARE_ERROR_IO, "%s: the file changed while it was read",
                                input->name);
+            break;
+        }
+        status = start_again(&csv);
+        if (status == PARE_OK) {
+            status = pass(&csv, &again);
         }
     }
-    if (status == PARE_OK) {
+    if (status == PARE_OK && !sink) {
         status = finish(&csv);
     }
     pare_csv_clear(&csv);
     return status;
+}
+
+pare_status pare_csv_read(pare_input *input, const pare_options *options, bool tabs,
+                          pare_table *table) {
+    return read_all(input, options, tabs, NULL, table);
+}
+
+pare_status pare_csv_stream(pare_input *input, const pare_options *options, bool tabs,
+                            const pare_csv_sink *sink, pare_table *table) {
+    return read_all(input, options, tabs, sink, table);
 }

@@ -31,6 +31,18 @@ typedef struct csv_segment {
 
 enum { CSV_SEGMENTS_MAX = 64 };
 
+struct pare_csv;
+
+/* Takes the rows block by block instead of a table; the levels stay in csv->levels. */
+typedef struct pare_csv_sink {
+    /* Before the first row, and again when all is read anew because a column turned to text: then
+     * csv->category has the columns. May set *offset (byte) and *line of a record to begin with. */
+    pare_status (*begin)(void *user, struct pare_csv *csv, int64_t *offset, int64_t *line);
+    /* csv->cells: (rows, columns); they begin at csv->offset, csv->line. *stop: enough. */
+    pare_status (*rows)(void *user, struct pare_csv *csv, int64_t rows, bool *stop);
+    void *user;
+} pare_csv_sink;
+
 /*
  * The state of a reading. Records are separated by `terminator` ('\n', or '\r' in a file that has
  * no '\n'), fields by `separator`. A field is quoted if its first byte after blanks is '"'.
@@ -55,6 +67,12 @@ typedef struct pare_csv {
     int64_t whole; /* end of the last chunk */
     float *cells;  /* the block's rows */
     bool fills;    /* the next run also reads the next block */
+
+    const pare_csv_sink *sink; /* NULL: into the table */
+    int64_t offset, line;      /* of the first record of the block: byte of the data, line */
+    int64_t block_capacity;    /* sink: cells that segment[0] holds */
+    bool stopped;              /* by the sink */
+    bool resumed;              /* the first block began at `offset`, not at the header */
 
     csv_segment segment[CSV_SEGMENTS_MAX];
     int64_t segments;

@@ -45,6 +45,17 @@ void pare_table_clear(pare_table *table);
 pare_status pare_table_read(pare_context *ctx, const char *path, const pare_options *options,
                             pare_table *out) PARE_MUST_CHECK;
 
+/*
+ * Writes a table as a .pare file (docs/format.md): CSV and TSV in one pass with bounded memory, the
+ * other formats from memory. The file grows as `out`.partial and gets its name when it is complete;
+ * a call that finds such a beginning of the same source goes on with it. pack: chunks are packed
+ * with zstd. progress: may be NULL; nonzero stops, *complete stays false and the beginning is kept,
+ * as it is when writing fails.
+ */
+pare_status pare_table_convert(pare_context *ctx, const char *in, const char *out,
+                               const pare_options *options, bool pack, pare_progress_fn progress,
+                               void *user, bool *complete) PARE_MUST_CHECK;
+
 /* Who decides what pare_table_copy copies, and who takes it; a failure of either ends the copy. */
 typedef struct pare_copy {
     /* Called once, with the names and number of columns; sets keep[j], all false before. */

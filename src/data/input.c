@@ -12,7 +12,7 @@ typedef struct file_source {
     pare_source base;
     FILE *file; /* NULL: memory */
     const unsigned char *memory;
-    int64_t left;
+    int64_t left; /* bytes of memory; size of a file that can be sought in */
 } file_source;
 
 static int64_t file_read(pare_source *self, unsigned char *buffer, int64_t bytes) {
@@ -35,6 +35,19 @@ static int64_t file_read(pare_source *self, unsigned char *buffer, int64_t bytes
     }
     self->taken += (int64_t)count;
     return (int64_t)count;
+}
+
+static int64_t file_skip(pare_source *self, int64_t bytes) {
+    file_source *source = (file_source *)self;
+    long at = ftell(source->file);
+    int64_t count = bytes < source->left - at ? bytes : source->left - at;
+    count = count > 0 ? count : 0;
+    if (at < 0 || fseek(source->file, (long)(at + count), SEEK_SET) != 0) {
+        snprintf(self->reason, sizeof self->reason, "cannot be read: %s", strerror(errno));
+        return -1;
+    }
+    self->taken += count;
+    return count;
 }
 
 static void file_close(pare_source *self) {
@@ -74,6 +87,8 @@ static pare_status file_open(pare_input *input, pare_source **out) {
         if (fseek(source->file, 0, SEEK_END) == 0) {
             input->size = ftell(source->file);
             input->rewindable = fseek(source->file, 0, SEEK_SET) == 0;
+            source->left = input->size;
+            source->base.skip = input->rewindable ? file_skip : NULL;
         }
     }
     *out = &source->base;
@@ -214,6 +229,28 @@ int64_t pare_input_read(pare_input *input, void *buffer, int64_t bytes) {
     input->head_begin += done;
     while (done < bytes) {
         int64_t count = input->source->read(input->source, to + done, bytes - done);
+        if (count < 0) {
+            return -1;
+        }
+        if (count == 0) {
+            break;
+        }
+        done += count;
+    }
+    return done;
+}
+
+int64_t pare_input_skip(pare_input *input, int64_t bytes) {
+    unsigned char buffer[1 << 14];
+    int64_t done = input->head_end - input->head_begin;
+    done = done < bytes ? done : bytes;
+    input->head_begin += done;
+    pare_source *source = input->source;
+    while (done < bytes) {
+        int64_t left = bytes - done;
+        int64_t some = left < (int64_t)sizeof buffer ? left : (int64_t)sizeof buffer;
+        int64_t count =
+            source->skip ? source->skip(source, left) : source->read(source, buffer, some);
         if (count < 0) {
             return -1;
         }

@@ -20,6 +20,8 @@
 typedef struct pare_source pare_source;
 struct pare_source {
     int64_t (*read)(pare_source *self, unsigned char *buffer, int64_t bytes);
+    /* Passes over up to `bytes` bytes, as read does; NULL: only reading does that. */
+    int64_t (*skip)(pare_source *self, int64_t bytes);
     void (*close)(pare_source *self); /* frees self */
     pare_context *ctx;
     int64_t taken;   /* bytes of the stored file used up so far */
@@ -55,6 +57,8 @@ pare_status pare_input_rewind(pare_input *input) PARE_MUST_CHECK;
 /* Reads until `bytes` are there or the data end; -1: failed, pare_input_fail says how. Touches no
  * context and no allocator, except in the first call after open or rewind. */
 int64_t pare_input_read(pare_input *input, void *buffer, int64_t bytes);
+/* Passes over bytes, in a plain file without reading them; returns how many, as read does. */
+int64_t pare_input_skip(pare_input *input, int64_t bytes);
 /* Sets the sentence of a failed read and returns its status. */
 pare_status pare_input_fail(pare_input *input) PARE_MUST_CHECK;
 /* Makes up to PARE_INPUT_HEAD bytes visible at head[head_begin .. head_end) without reading
@@ -256,10 +260,18 @@ int64_t pare_table_find(const pare_table *table, const char *item, int64_t lengt
 /* Formats. table has ctx and source set; on failure the caller clears it. */
 pare_status pare_csv_read(pare_input *input, const pare_options *options, bool tabs,
                           pare_table *table) PARE_MUST_CHECK;
+/* The same, rows to a sink: the table gets names only. */
+struct pare_csv_sink;
+pare_status pare_csv_stream(pare_input *input, const pare_options *options, bool tabs,
+                            const struct pare_csv_sink *sink, pare_table *table) PARE_MUST_CHECK;
 pare_status pare_npy_read(pare_input *input, pare_table *table) PARE_MUST_CHECK;
 pare_status pare_idx_read(pare_input *input, pare_table *table) PARE_MUST_CHECK;
 pare_status pare_libsvm_read(pare_input *input, pare_table *table) PARE_MUST_CHECK;
+pare_status pare_file_read(pare_input *input, pare_table *table) PARE_MUST_CHECK;
 
+/* The format of an input by option, content and name; what pare_table_read_stream reads. */
+pare_status pare_table_format(pare_input *input, const pare_options *options,
+                              int64_t *out) PARE_MUST_CHECK;
 /* Everything after opening: finds the format and reads. */
 pare_status pare_table_read_stream(pare_input *input, const pare_options *options,
                                    pare_table *out) PARE_MUST_CHECK;

@@ -1,5 +1,5 @@
 #include "base/text.h"
-#include "data/reader.h"
+#include "data/pare_file.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -138,6 +138,12 @@ static int64_t find_format(const pare_input *input) {
         head[3] >= 1 && head[3] <= 4) {
         return PARE_FORMAT_IDX;
     }
+    if (length >= 8 && memcmp(head, PARE_FILE_MAGIC, 8) == 0) {
+        return PARE_FORMAT_PARE;
+    }
+    if (ends_in(input->path, ".pare")) {
+        return PARE_FORMAT_PARE;
+    }
     if (ends_in(input->path, ".npy")) {
         return PARE_FORMAT_NPY;
     }
@@ -154,25 +160,31 @@ static int64_t find_format(const pare_input *input) {
                                                                               : PARE_FORMAT_CSV;
 }
 
-pare_status pare_table_read_stream(pare_input *input, const pare_options *options,
-                                   pare_table *out) {
-    *out = (pare_table){0};
-    pare_table table = {.ctx = input->ctx};
-    int64_t format = options->format;
-    pare_status status =
-        pare_text_copy(input->ctx, input->name, (int64_t)strlen(input->name), &table.source);
-    if (status == PARE_OK) {
-        status = pare_input_look(input);
-    }
+pare_status pare_table_format(pare_input *input, const pare_options *options, int64_t *out) {
+    *out = options->format;
+    pare_status status = pare_input_look(input);
     if (status == PARE_OK && input->head_end == input->head_begin) {
         status = pare_fail(input->ctx, PARE_ERROR_INPUT, "%s: the file is empty; expected a table",
                            input->name);
     }
+    if (status == PARE_OK && *out == PARE_FORMAT_AUTO) {
+        *out = find_format(input);
+    }
+    return status;
+}
+
+pare_status pare_table_read_stream(pare_input *input, const pare_options *options,
+                                   pare_table *out) {
+    *out = (pare_table){0};
+    pare_table table = {.ctx = input->ctx};
+    int64_t format = 0;
+    pare_status status =
+        pare_text_copy(input->ctx, input->name, (int64_t)strlen(input->name), &table.source);
+    if (status == PARE_OK) {
+        status = pare_table_format(input, options, &format);
+    }
     if (status != PARE_OK) {
         goto fail;
-    }
-    if (format == PARE_FORMAT_AUTO) {
-        format = find_format(input);
     }
     switch (format) {
     case PARE_FORMAT_NPY:
@@ -183,6 +195,9 @@ pare_status pare_table_read_stream(pare_input *input, const pare_options *option
         break;
     case PARE_FORMAT_LIBSVM:
         status = pare_libsvm_read(input, &table);
+        break;
+    case PARE_FORMAT_PARE:
+        status = pare_file_read(input, &table);
         break;
     default:
         status = pare_csv_read(input, options, format == PARE_FORMAT_TSV, &table);

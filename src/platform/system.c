@@ -215,3 +215,72 @@ void pare_output_abandon(pare_output *out) {
     pare_free(out->ctx, out->path);
     *out = (pare_output){0};
 }
+
+pare_status pare_output_reopen(pare_context *ctx, const char *path, pare_output *out,
+                               int64_t *length) {
+    *out = (pare_output){.ctx = ctx};
+    *length = 0;
+    pare_status status = pare_text_copy(ctx, path, (int64_t)strlen(path), &out->path);
+    if (status != PARE_OK) {
+        return status;
+    }
+    pare_text name = {.ctx = ctx};
+    pare_text_append(&name, "%s.partial", path);
+    if (name.status != PARE_OK) {
+        pare_output_keep(out);
+        return name.status;
+    }
+    out->temporary = name.bytes;
+    struct stat about;
+    int reason = stat(path, &about) == 0 && !S_ISREG(about.st_mode) ? EEXIST : 0;
+    int file = reason ? -1 : open(out->temporary, O_RDWR | O_CREAT | O_CLOEXEC, 0666);
+    if (file >= 0 && (fstat(file, &about) != 0 || !S_ISREG(about.st_mode))) {
+        reason = EEXIST;
+    }
+    out->file = file >= 0 && !reason ? fdopen(file, "r+b") : NULL;
+    if (!out->file) {
+        reason = reason ? reason : errno;
+        if (file >= 0) {
+            close(file);
+        }
+        status =
+            pare_fail(ctx, PARE_ERROR_IO, "%s: cannot be written: %s", path,
+                      reason == EEXIST ? "it exists and is not a regular file" : strerror(reason));
+        pare_output_keep(out);
+        return status;
+    }
+    *length = (int64_t)about.st_size;
+    return PARE_OK;
+}
+
+pare_status pare_output_cut(pare_output *out, int64_t length) {
+    errno = 0;
+    if (fflush(out->file) != 0 || ftruncate(fileno(out->file), (off_t)length) != 0 ||
+        fseek(out->file, 0, SEEK_END) != 0) {
+        return pare_fail(out->ctx, PARE_ERROR_IO, "%s: cannot be written: %s", out->temporary,
+                         strerror(errno));
+    }
+    return PARE_OK;
+}
+
+void pare_output_keep(pare_output *out) {
+    if (!out->ctx) {
+        return;
+    }
+    if (out->file && out->file != stdout) {
+        (void)fclose(out->file);
+    }
+    pare_free(out->ctx, out->temporary);
+    pare_free(out->ctx, out->path);
+    *out = (pare_output){0};
+}
+
+bool pare_file_facts(const char *path, int64_t *size, int64_t *changed) {
+    struct stat about;
+    if (stat(path, &about) != 0 || !S_ISREG(about.st_mode)) {
+        return false;
+    }
+    *size = (int64_t)about.st_size;
+    *changed = (int64_t)about.st_mtime;
+    return true;
+}

@@ -58,4 +58,18 @@ pare_status pare_output_commit(pare_output *out) PARE_MUST_CHECK;
 /* Does nothing after a commit. */
 void pare_output_abandon(pare_output *out);
 
+/*
+ * The same for an output that outlives a crash: its temporary name is path.partial, and what an
+ * earlier run left there is kept. The file is open for reading and writing, at its start; *length:
+ * bytes it has. Only for regular files.
+ */
+pare_status pare_output_reopen(pare_context *ctx, const char *path, pare_output *out,
+                               int64_t *length) PARE_MUST_CHECK;
+/* Cuts such a file to `length` bytes and goes to its end. */
+pare_status pare_output_cut(pare_output *out, int64_t length) PARE_MUST_CHECK;
+/* Closes and leaves what was written under the temporary name. */
+void pare_output_keep(pare_output *out);
+/* Size of a regular file and the second it was changed last; false: not one. */
+bool pare_file_facts(const char *path, int64_t *size, int64_t *changed);
+
 #endif

@@ -1,0 +1,83 @@
+#include "cli.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+enum { OWN_COMPRESSION, OWN_THREADS, OWN_COUNT };
+
+static const pare_option own[OWN_COUNT] = {
+    [OWN_COMPRESSION] = {.size = sizeof(pare_option),
+                         .name = "compression",
+                         .section = "output",
+                         .type = PARE_OPTION_CHOICE,
+                         .initial = "none",
+                         .choices = "none|zstd",
+                         .help = "how the chunks are packed"},
+    [OWN_THREADS] = {.size = sizeof(pare_option),
+                     .name = "threads",
+                     .section = "output",
+                     .type = PARE_OPTION_INTEGER,
+                     .initial = "0",
+                     .low = 0,
+                     .high = 256,
+                     .choices = "",
+                     .help = "threads; 0: one per core. The file does not depend on it"},
+};
+
+static pare_exit run_convert(pare_cli *cli) {
+    const char *in = cli->positional[0], *out = cli->positional[1];
+    const char *packing = cli->own[OWN_COMPRESSION], *reason = NULL;
+    char *end = NULL;
+    long threads = strtol(cli->own[OWN_THREADS], &end, 10);
+    if (strcmp(packing, "none") != 0 && strcmp(packing, "zstd") != 0) {
+        return pare_cli_fail(cli, PARE_EXIT_INPUT,
+                             "option compression: '%s' is not one of none|zstd", packing);
+    }
+    if (end == cli->own[OWN_THREADS] || *end || threads < 0 || threads > 256) {
+        return pare_cli_fail(cli, PARE_EXIT_INPUT,
+                             "option threads: '%s' is not a whole number from 0 to 256",
+                             cli->own[OWN_THREADS]);
+    }
+    pare_exit code = pare_cli_readable(cli, in);
+    if (code != PARE_EXIT_OK) {
+        return code;
+    }
+    if (strcmp(out, "-") == 0) {
+        return pare_cli_fail(cli, PARE_EXIT_INPUT,
+                             "convert writes to a file, not to standard output");
+    }
+    if (!pare_system_writable(out, &reason)) {
+        return pare_cli_fail(cli, PARE_EXIT_OUTPUT, "%s: cannot be written: %s", out, reason);
+    }
+    pare_status status = pare_context_set_threads(cli->ctx, threads);
+    bool complete = false;
+    if (status == PARE_OK) {
+        pare_system_catch(true);
+        status = pare_convert(cli->ctx, in, out, cli->config, strcmp(packing, "zstd") == 0,
+                              pare_view_progress, &cli->view, &complete);
+        pare_system_catch(false);
+    }
+    pare_view_clear(&cli->view);
+    if (status != PARE_OK) {
+        code = pare_cli_failed(cli, status);
+        return status == PARE_ERROR_IO ? PARE_EXIT_OUTPUT : code;
+    }
+    if (!complete) {
+        return pare_cli_fail(cli, PARE_EXIT_INTERRUPTED,
+                             "%s: interrupted; the same command goes on from there", out);
+    }
+    return PARE_EXIT_OK;
+}
+
+const pare_command pare_command_convert = {
+    .name = "convert",
+    .summary = "write a table as a .pare file: columns in chunks, typed, with checksums",
+    .usage = "TABLE FILE.pare [options]",
+    .examples = "pare convert huge.csv huge.pare\n"
+                "pare convert huge.csv.gz huge.pare --compression zstd\n",
+    .sections = "data",
+    .own = own,
+    .own_count = OWN_COUNT,
+    .positionals = 2,
+    .run = run_convert,
+};
