@@ -38,7 +38,7 @@ READ_LOOP(read_avx512, 64, __attribute__((target("avx512f"))))
 static void (*read_at(pare_cpu_level level))(void *) {
 #if defined(__x86_64__)
     if (level != PARE_CPU_BASE) {
-        return level == PARE_CPU_AVX512 ? read_avx512 : read_avx2;
+        return level >= PARE_CPU_AVX512 ? read_avx512 : read_avx2;
     }
 #endif
     (void)level;

@@ -552,6 +552,7 @@ static void test_table(void **state) {
     assert_true(k->dense_times && k->dense_transposed_times && k->finish_gradient);
     assert_true(k->sparse_times && k->sparse_transposed_times);
     assert_true(k->relu && k->relu_backward && k->exponential && k->adam);
+    assert_true(k->packed_dot && k->packed_add);
 }
 
 int main(void) {
@@ -571,7 +572,7 @@ int main(void) {
                  {"columns_moments", test_columns_moments},
                  {"products", test_products},
                  {"finish_gradient", test_finish_gradient}};
-    enum { KINDS = sizeof kinds / sizeof kinds[0], LEVELS = PARE_CPU_AVX512 + 1 };
+    enum { KINDS = sizeof kinds / sizeof kinds[0], LEVELS = PARE_CPU_LEVELS };
     static pare_cpu_level levels[LEVELS];
     static char names[LEVELS * KINDS][64];
     struct CMUnitTest tests[LEVELS * KINDS] = {0};

@@ -36,7 +36,7 @@ pare_status pare_context_create(const pare_allocator *allocator, pare_context **
     }
     memset(ctx, 0, sizeof *ctx);
     ctx->allocator = chosen;
-    ctx->kernels = pare_kernels_at(PARE_CPU_AVX512);
+    ctx->kernels = pare_kernels_at(PARE_CPU_VNNI);
     pare_blas_prepare();
     pare_status status = pare_pool_create(ctx, 0, &ctx->pool);
     if (status != PARE_OK) {
@@ -90,7 +90,8 @@ pare_status pare_context_info(pare_context *ctx, const char **out) {
     pare_text text = {.ctx = ctx};
     pare_text_append(&text, "version: %d.%d.%d\n", PARE_VERSION_MAJOR, PARE_VERSION_MINOR,
                      PARE_VERSION_PATCH);
-    pare_text_append(&text, "cpu level: %s (of ref, avx2+fma, avx512)\n", ctx->kernels->level);
+    pare_text_append(&text, "cpu level: %s (of ref, avx2+fma, avx512, avx512+vnni)\n",
+                     ctx->kernels->level);
     pare_text_append(&text, "threads: %lld of %lld cores\n",
                      (long long)pare_pool_threads(ctx->pool), (long long)pare_core_count());
     pare_text_append(&text, "blas: %s\n", pare_blas_name());

@@ -35,6 +35,21 @@ typedef struct pare_rows_of {
     const float *value;
 } pare_rows_of;
 
+/*
+ * Columns of two-bit codes (genotypes as PLINK packs them): code of row i in bits 2 (i mod 4) of
+ * byte i / 4 of its column. Columns are `stride` bytes apart and `bytes` long.
+ */
+typedef struct pare_packed {
+    int64_t columns, bytes, stride;
+    const uint8_t *bits;
+} pare_packed;
+
+/* Rows in a block of planes, and their order in it: row 4 b + p of a block, b < 64, stands at
+ * PARE_PACKED_BYTES * p + b. */
+enum { PARE_PACKED_BYTES = 64, PARE_PACKED_ROWS = 4 * PARE_PACKED_BYTES };
+/* Blocks of one call, so that no sum of 8-bit products leaves an int32. */
+enum { PARE_PACKED_BLOCKS_MAX = 1 << 14 };
+
 typedef struct pare_kernels {
     const char *level;
 
@@ -101,6 +116,18 @@ typedef struct pare_kernels {
     /* g' = g + decay w;  m = beta1 m + (1 - beta1) g';  v = beta2 v + (1 - beta2) g'^2;
      * w = shrink w - rate m / (sqrt(v) + epsilon);  w, m, v in-out. */
     void (*adam)(int64_t n, const pare_adam *step, const float *g, float *w, float *m, float *v);
+
+    /*
+     * X'R in whole numbers: out[j * planes + q] += sum_i weight[code_ij] r_q[i], exact. weight: 4
+     * values 0 .. 2, one for each code; r: (blocks, planes, PARE_PACKED_ROWS),
+     * blocks = bytes / PARE_PACKED_BYTES rounded up, at most PARE_PACKED_BLOCKS_MAX; rows past the
+     * end are 0. Cost: decoding once for several planes, then 4 products of bytes a plane.
+     */
+    void (*packed_dot)(const pare_packed *x, const uint8_t weight[4], int64_t planes,
+                       const int8_t *r, int64_t *out);
+    /* Xb in whole numbers: out[i] += sum_j value[4 j + code_ij] for i < 4 bytes; int32 sums wrap
+     * around, so the caller scales value. */
+    void (*packed_add)(const pare_packed *x, const int32_t *value, int32_t *out);
 } pare_kernels;
 
 /* The table for a level; a level the build or CPU lacks gives the best below it. The tables are
@@ -111,5 +138,6 @@ const pare_kernels *pare_kernels_at(pare_cpu_level level);
 void pare_kernels_fill_ref(pare_kernels *table);
 void pare_kernels_fill_avx2(pare_kernels *table);
 void pare_kernels_fill_avx512(pare_kernels *table);
+void pare_kernels_fill_vnni(pare_kernels *table);
 
 #endif

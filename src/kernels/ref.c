@@ -191,6 +191,32 @@ static void adam(int64_t n, const pare_adam *step, const float *g, float *w, flo
     }
 }
 
+static void packed_dot(const pare_packed *x, const uint8_t weight[4], int64_t planes,
+                       const int8_t *r, int64_t *out) {
+    for (int64_t j = 0; j < x->columns; j++) {
+        const uint8_t *column = x->bits + j * x->stride;
+        for (int64_t b = 0; b < x->bytes; b++) {
+            const int8_t *block = r + b / PARE_PACKED_BYTES * planes * PARE_PACKED_ROWS;
+            for (int64_t q = 0; q < planes; q++) {
+                const int8_t *at = block + q * PARE_PACKED_ROWS + b % PARE_PACKED_BYTES;
+                for (int p = 0; p < 4; p++) {
+                    out[j * planes + q] +=
+                        weight[column[b] >> 2 * p & 3] * at[PARE_PACKED_BYTES * p];
+                }
+            }
+        }
+    }
+}
+
+static void packed_add(const pare_packed *x, const int32_t *value, int32_t *out) {
+    for (int64_t j = 0; j < x->columns; j++) {
+        for (int64_t i = 0; i < 4 * x->bytes; i++) {
+            int code = x->bits[j * x->stride + i / 4] >> 2 * (i % 4) & 3;
+            out[i] = (int32_t)((uint32_t)out[i] + (uint32_t)value[4 * j + code]);
+        }
+    }
+}
+
 void pare_kernels_fill_ref(pare_kernels *table) {
     *table = (pare_kernels){
         .level = "ref",
@@ -212,5 +238,7 @@ void pare_kernels_fill_ref(pare_kernels *table) {
         .relu_backward = relu_backward,
         .exponential = exponential,
         .adam = adam,
+        .packed_dot = packed_dot,
+        .packed_add = packed_add,
     };
 }

@@ -155,13 +155,71 @@ INLINE double dtotal(dvec a) {
     return _mm_cvtsd_f64(_mm_add_sd(two, _mm_unpackhi_pd(two, two)));
 }
 
+/* ---- Whole numbers, for x86_packed.h ---- */
+
+typedef __m256i bytes;
+enum { BYTES = 32, PACKED_RUN = 7 }; /* 7 blocks add 7 * 8 products of a pair, each <= 4 * 128 */
+
+INLINE bytes bload(const uint8_t *p) {
+    return _mm256_loadu_si256((const __m256i *)(const void *)p);
+}
+
+INLINE bytes bzero(void) {
+    return _mm256_setzero_si256();
+}
+
+INLINE bytes btable(const uint8_t entry[16]) {
+    return _mm256_broadcastsi128_si256(_mm_loadu_si128((const __m128i *)(const void *)entry));
+}
+
+/* table[low or high nibble]. */
+INLINE bytes blow(bytes table, bytes a) {
+    return _mm256_shuffle_epi8(table, _mm256_and_si256(a, _mm256_set1_epi8(15)));
+}
+
+INLINE bytes bshift(bytes a) {
+    return _mm256_srli_epi16(a, 4);
+}
+
+/* Sums of pairs of products of unsigned u and signed s, added to 16-bit sums. */
+INLINE bytes bproducts(bytes sum, bytes u, const int8_t *s) {
+    bytes signed_bytes = _mm256_loadu_si256((const __m256i *)(const void *)s);
+    return _mm256_add_epi16(sum, _mm256_maddubs_epi16(u, signed_bytes));
+}
+
+/* The sums of a run, added to 32-bit ones. */
+INLINE bytes bwiden(bytes sum, bytes run) {
+    return _mm256_add_epi32(sum, _mm256_madd_epi16(run, _mm256_set1_epi16(1)));
+}
+
+INLINE int64_t btotal(bytes sum) {
+    __m256i low = _mm256_cvtepi32_epi64(_mm256_castsi256_si128(sum));
+    __m256i high = _mm256_cvtepi32_epi64(_mm256_extracti128_si256(sum, 1));
+    __m256i four = _mm256_add_epi64(low, high);
+    __m128i two = _mm_add_epi64(_mm256_castsi256_si128(four), _mm256_extracti128_si256(four, 1));
+    return _mm_cvtsi128_si64(two) + _mm_extract_epi64(two, 1);
+}
+
+/* out[i] += value[code i] for LANES codes, the low bits of `codes`. */
+INLINE void add_coded(uint32_t codes, const int32_t value[4], int32_t *out) {
+    __m256i code = _mm256_srlv_epi32(_mm256_set1_epi32((int)codes),
+                                     _mm256_setr_epi32(0, 2, 4, 6, 8, 10, 12, 14));
+    __m128i four = _mm_loadu_si128((const __m128i *)(const void *)value);
+    __m256 chosen =
+        _mm256_permutevar_ps(_mm256_castsi256_ps(_mm256_broadcastsi128_si256(four)), code);
+    __m256i *at = (__m256i *)(void *)out;
+    _mm256_storeu_si256(at, _mm256_add_epi32(_mm256_loadu_si256(at), _mm256_castps_si256(chosen)));
+}
+
 #include "kernels/x86_vectors.h"
 #include "kernels/x86_columns.h"
 #include "kernels/x86_products.h"
 #include "kernels/x86_network.h"
+#include "kernels/x86_packed.h"
 
 void pare_kernels_fill_avx2(pare_kernels *table) {
-    *table = (pare_kernels){.level = pare_cpu_level_name(PARE_CPU_AVX2), PARE_X86_ENTRIES};
+    *table = (pare_kernels){
+        .level = pare_cpu_level_name(PARE_CPU_AVX2), PARE_X86_ENTRIES, PARE_X86_PACKED_ENTRIES};
 }
 
 #endif

@@ -142,13 +142,30 @@ INLINE double dtotal(dvec a) {
     return _mm512_reduce_add_pd(a);
 }
 
+/* ---- Whole numbers, for x86_packed.h ---- */
+
+enum { PACKED_RUN = 15 }; /* 15 blocks add 15 * 4 products of a pair, each <= 4 * 128 */
+#include "kernels/x86_bytes512.h"
+
+/* Sums of pairs of products of unsigned u and signed s, added to 16-bit sums. */
+INLINE bytes bproducts(bytes sum, bytes u, const int8_t *s) {
+    return _mm512_add_epi16(sum, _mm512_maddubs_epi16(u, _mm512_loadu_si512(s)));
+}
+
+/* The sums of a run, added to 32-bit ones. */
+INLINE bytes bwiden(bytes sum, bytes run) {
+    return _mm512_add_epi32(sum, _mm512_madd_epi16(run, _mm512_set1_epi16(1)));
+}
+
 #include "kernels/x86_vectors.h"
 #include "kernels/x86_columns.h"
 #include "kernels/x86_products.h"
 #include "kernels/x86_network.h"
+#include "kernels/x86_packed.h"
 
 void pare_kernels_fill_avx512(pare_kernels *table) {
-    *table = (pare_kernels){.level = pare_cpu_level_name(PARE_CPU_AVX512), PARE_X86_ENTRIES};
+    *table = (pare_kernels){
+        .level = pare_cpu_level_name(PARE_CPU_AVX512), PARE_X86_ENTRIES, PARE_X86_PACKED_ENTRIES};
 }
 
 #endif

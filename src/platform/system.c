@@ -67,7 +67,7 @@ pare_cpu_level pare_cpu_detect(void) {
     __builtin_cpu_init();
     if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
         __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl")) {
-        return PARE_CPU_AVX512;
+        return __builtin_cpu_supports("avx512vnni") ? PARE_CPU_VNNI : PARE_CPU_AVX512;
     }
     if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")) {
         return PARE_CPU_AVX2;
@@ -77,7 +77,8 @@ pare_cpu_level pare_cpu_detect(void) {
 }
 
 const char *pare_cpu_level_name(pare_cpu_level level) {
-    return level == PARE_CPU_AVX512 ? "avx512" : level == PARE_CPU_AVX2 ? "avx2+fma" : "ref";
+    static const char *const names[PARE_CPU_LEVELS] = {"ref", "avx2+fma", "avx512", "avx512+vnni"};
+    return level >= 0 && level < PARE_CPU_LEVELS ? names[level] : "ref";
 }
 
 pare_status pare_map_open(pare_context *ctx, const char *path, bool sequential, pare_map *out) {

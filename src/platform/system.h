@@ -16,8 +16,10 @@ int64_t pare_peak_memory(void);
 
 typedef enum pare_cpu_level {
     PARE_CPU_BASE,
-    PARE_CPU_AVX2,  /* AVX2 and FMA */
-    PARE_CPU_AVX512 /* F, BW, DQ, VL */
+    PARE_CPU_AVX2,   /* AVX2 and FMA */
+    PARE_CPU_AVX512, /* F, BW, DQ, VL */
+    PARE_CPU_VNNI,   /* AVX-512 as above and VNNI */
+    PARE_CPU_LEVELS
 } pare_cpu_level;
 
 /* Now in UTC, "2024-05-01T12:00:00Z". */
