@@ -130,6 +130,7 @@ bool pare_system_writable(const char *path, const char **reason);
 extern const pare_command pare_command_select;
 extern const pare_command pare_command_apply;
 extern const pare_command pare_command_convert;
+extern const pare_command pare_command_certify;
 extern const pare_command pare_command_info;
 extern const pare_command pare_command_options;
 

@@ -98,6 +98,12 @@ static pare_exit choose(pare_cli *cli, pare_dataset *train, pare_dataset *test,
             return pare_cli_failed(cli, status);
         }
     }
+    if (!pare_system_interrupted() && pare_cli_flag(cli, "certify")) {
+        status = pare_selection_certify(*out, train, cli->config, pare_view_progress, &cli->view);
+        if (status != PARE_OK) {
+            return pare_cli_failed(cli, status);
+        }
+    }
     return PARE_EXIT_OK;
 }
 
@@ -181,9 +187,9 @@ const pare_command pare_command_select = {
         "pare select data.csv --target class -k 50 --out selection.json --report report.html\n"
         "pare select data.csv --target price --ignore id -k auto --split-by customer\n"
         "pare select train-images-idx3-ubyte.gz --target-file train-labels-idx1-ubyte.gz -k 50\n"
-        "pare select data.svm.gz -k 20 --model linear --method omp\n"
+        "pare select data.svm.gz -k 20 --model linear --method omp --certify\n"
         "zcat data.csv.gz | pare select - --target class -k 10 --json\n",
-    .sections = "data|selection|training|output",
+    .sections = "data|selection|training|proof|output",
     .positionals = 1,
     .run = run_select,
 };

@@ -26,3 +26,4 @@ page docs/options.md options
 page tests/data/help.txt --help
 page tests/data/help_select.txt select --help
 page tests/data/help_apply.txt apply --help
+page tests/data/help_certify.txt certify --help

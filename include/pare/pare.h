@@ -123,7 +123,8 @@ typedef enum pare_option_type {
 typedef struct pare_option {
     size_t size;         /* set by the caller to sizeof(pare_option) */
     const char *name;    /* "mask-learning-rate" */
-    const char *section; /* heading in --help: "data", "selection", "training", "output" */
+    const char *section; /* heading in --help: "data", "selection", "training", "proof",
+                            "output" */
     pare_option_type type;
     const char *initial; /* the default, as text */
     double low, high;    /* inclusive bounds of INTEGER and REAL */
@@ -254,6 +255,29 @@ PARE_API PARE_MUST_CHECK pare_status pare_select(pare_dataset *train, pare_datas
 PARE_API PARE_MUST_CHECK pare_status pare_selection_evaluate(
     pare_selection *selection, pare_dataset *train, pare_dataset *valid, pare_dataset *test,
     const pare_config *config, pare_progress_fn progress, void *user);
+
+/*
+ * Proves how good the chosen are (option "certify" and its kin; docs/certificates.md): bounds the
+ * loss of a linear model on any so many candidates of `train`, and stores the bound and a verdict
+ * on each choice in the selection. Candidates are found by their names; a name that `train` lacks
+ * is refused. A nonzero return of progress ends the work; the bound reached so far is kept.
+ */
+PARE_API PARE_MUST_CHECK pare_status pare_selection_certify(pare_selection *selection,
+                                                            pare_dataset *train,
+                                                            const pare_config *config,
+                                                            pare_progress_fn progress, void *user);
+/* A selection of the candidates of `dataset` named in a text file, one name a line, in that
+ * order. */
+PARE_API PARE_MUST_CHECK pare_status pare_selection_from_names(pare_dataset *dataset,
+                                                               const char *path,
+                                                               const pare_config *config,
+                                                               pare_selection **out);
+/* A number that was proved, NaN if it was not: "certificate.fraction", "stability.bound",
+ * "knockoffs.threshold", "held_out.fewest", ... (docs/selection_json.md, `proof`). */
+PARE_API double pare_selection_proved(const pare_selection *selection, const char *what);
+/* The value an option had when the selection was made; NULL if unknown; valid until the next call
+ * on this selection. */
+PARE_API const char *pare_selection_option(pare_selection *selection, const char *name);
 
 PARE_API int64_t pare_selection_count(const pare_selection *selection);
 /* Candidate numbers in the order of choice; count entries, valid until destroy. */

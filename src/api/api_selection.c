@@ -1,4 +1,6 @@
+#include "api/config.h"
 #include "platform/system.h"
+#include "problem/certify.h"
 #include "report/report.h"
 
 #include <math.h>
@@ -108,4 +110,35 @@ pare_status pare_selection_apply(const pare_selection *selection, const char *in
 
 void pare_selection_destroy(pare_selection *selection) {
     pare_selection_free(selection);
+}
+
+pare_status pare_selection_certify(pare_selection *selection, pare_dataset *train,
+                                   const pare_config *config, pare_progress_fn progress,
+                                   void *user) {
+    if (!selection || !train || !config) {
+        return PARE_ERROR_ARGUMENT;
+    }
+    return pare_certify(selection, train, &config->options, progress, user);
+}
+
+pare_status pare_selection_from_names(pare_dataset *dataset, const char *path,
+                                      const pare_config *config, pare_selection **out) {
+    *out = NULL;
+    if (!dataset || !path || !config) {
+        return PARE_ERROR_ARGUMENT;
+    }
+    return pare_selection_read_names(dataset, path, &config->options, out);
+}
+
+double pare_selection_proved(const pare_selection *selection, const char *what) {
+    return selection && what ? pare_report_proved(selection, what) : (double)NAN;
+}
+
+const char *pare_selection_option(pare_selection *selection, const char *name) {
+    int64_t index = selection && name ? pare_option_index(name) : -1;
+    if (index < 0 || !selection->has_options) {
+        return NULL;
+    }
+    return pare_options_get(&selection->options, index, selection->option_text,
+                            sizeof selection->option_text);
 }

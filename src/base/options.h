@@ -52,6 +52,17 @@ X(training, schedule, "schedule", CHOICE, "constant", 0, 0, "constant|cosine|exp
 X(training, weight_decay, "weight-decay", REAL, "0", 0, 10, "", "l2 penalty of sgd and adam, decoupled decay of adamw") \
 X(training, refit_epochs, "refit-epochs", REAL, "0", 0, 1e6, "", "passes of the models that are compared at the end; 0: by the size of the data") \
 X(training, ridge, "ridge", REAL, "1e-6", 0, 1e6, "", "l2 penalty of the exact linear models, per row, on standardised columns") \
+X(proof, certify, "certify", BOOL, "false", 0, 0, "", "prove how much of the best loss reduction that any so many columns can reach the chosen ones reach, with a linear model and ridge certify-ridge") \
+X(proof, certify_ridge, "certify-ridge", REAL, "0.01", 0, 1e6, "", "ridge of the certified problem, per row, on standardised columns; part of what is certified") \
+X(proof, certify_seconds, "certify-seconds", REAL, "60", 0, 1e9, "", "stop improving the bound after so many seconds; 0: no limit") \
+X(proof, stability, "stability", INTEGER, "0", 0, 10000, "", "complementary-pairs stability selection with so many pairs of half samples, k chosen in each; 0: off") \
+X(proof, stability_threshold, "stability-threshold", REAL, "0.75", 0.5, 1, "", "share of the half samples that must choose a column") \
+X(proof, fdr, "fdr", REAL, "0", 0, 0.999, "", "knockoffs: choose as many as keep the expected share of false choices at this or below, in place of k; 0: off") \
+X(proof, knockoffs, "knockoffs", CHOICE, "auto", 0, 0, "auto|gaussian|fixed", "how knockoff copies are made: second-order Gaussian, or fixed-X (needs more than 2 rows a column); auto: gaussian") \
+X(proof, copies, "knockoff-copies", CHOICE, "mvr", 0, 0, "mvr|equicorrelated", "how unlike the originals the copies are made: minimum variance-based reconstructability, or all equally") \
+X(proof, importance, "importance", CHOICE, "lasso", 0, 0, "lasso|omp|network", "what tells originals from knockoffs: lasso coefficients, order of orthogonal matching pursuit, or norms of a network's first layer") \
+X(proof, tolerance, "tolerance", REAL, "0", 0, 1e6, "", "choose the fewest of k whose mean loss on rows held out for this exceeds that of all columns by at most this, with the given confidence; 0: off") \
+X(proof, confidence, "confidence", REAL, "0.95", 0.5, 0.9999, "", "confidence of the promises made on held-out rows") \
 X(output, out, "out", TEXT, "", 0, 0, "", "write the selection as JSON to this file; - is standard output") \
 X(output, report, "report", TEXT, "", 0, 0, "", "write a self-contained HTML report to this file") \
 X(output, compare, "compare", BOOL, "true", 0, 0, "", "train the model on the chosen, on all and on random columns and score them") \
@@ -106,6 +117,9 @@ enum { PARE_ACTIVATION_RELU, PARE_ACTIVATION_GELU };
 enum { PARE_NORMALISE_NONE, PARE_NORMALISE_BATCH, PARE_NORMALISE_LAYER };
 enum { PARE_LOSS_AUTO, PARE_LOSS_SQUARED, PARE_LOSS_HUBER };
 enum { PARE_OPTIMIZER_ADAM, PARE_OPTIMIZER_ADAMW, PARE_OPTIMIZER_SGD };
+enum { PARE_KNOCKOFFS_AUTO, PARE_KNOCKOFFS_GAUSSIAN, PARE_KNOCKOFFS_FIXED };
+enum { PARE_COPIES_MVR, PARE_COPIES_EQUICORRELATED };
+enum { PARE_IMPORTANCE_LASSO, PARE_IMPORTANCE_OMP, PARE_IMPORTANCE_NETWORK };
 enum { PARE_SCHEDULE_CONSTANT, PARE_SCHEDULE_COSINE, PARE_SCHEDULE_EXPONENTIAL };
 
 /* Fills in the defaults. Clear with pare_options_clear. */

@@ -43,5 +43,10 @@ pare_status pare_selector_read(pare_selector *selector, const char *path) PARE_M
 /* The record of the choice so far: selector_record.c. */
 pare_status pare_selector_record(const pare_selector *selector,
                                  pare_selection **out) PARE_MUST_CHECK;
+/* The record of a choice that was not made by a selector; seconds: wall and CPU it took. */
+pare_status pare_choice_record(pare_dataset *train, const pare_dataset *valid,
+                               const pare_options *options, const pare_choice *choice,
+                               double seconds, double cpu_seconds,
+                               pare_selection **out) PARE_MUST_CHECK;
 
 #endif

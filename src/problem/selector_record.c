@@ -3,6 +3,7 @@
 #include "kernels/kernels.h"
 #include "platform/system.h"
 #include "platform/threads.h"
+#include "problem/defaults.h"
 #include "problem/selector.h"
 
 #include <math.h>
@@ -270,4 +271,23 @@ pare_status pare_selector_record(const pare_selector *s, pare_selection **out) {
 fail:
     pare_selection_free(record);
     return status;
+}
+
+pare_status pare_choice_record(pare_dataset *train, const pare_dataset *valid,
+                               const pare_options *options, const pare_choice *choice,
+                               double seconds, double cpu_seconds, pare_selection **out) {
+    const pare_selector finished = {
+        .ctx = train->ctx,
+        .train = train,
+        .valid = valid,
+        .options = *options, /* borrowed: the record copies it */
+        .model = pare_default_model(options),
+        .task = {.k = choice->count},
+        .choice = *choice,
+        .chosen = true,
+        .done = true,
+        .seconds = seconds,
+        .cpu_seconds = cpu_seconds,
+    };
+    return pare_selector_record(&finished, out);
 }

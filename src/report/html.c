@@ -3,6 +3,7 @@
 #include "report/format.h"
 #include "report/names.h"
 #include "report/page.h"
+#include "report/proof.h"
 #include "report/report.h"
 
 #include <math.h>
@@ -156,6 +157,15 @@ static void put_notes(const pare_selection *s, pare_text *out) {
     }
 }
 
+static void put_proof(const pare_selection *s, pare_text *out) {
+    const pare_proof *p = &s->proof;
+    if (p->certified || p->stable || p->knockoff || p->held_out) {
+        pare_text_append(out, "<section id=\"proof\">\n<h2>What is proved</h2>\n");
+        pare_report_proof(s, "<p>", "</p>\n", out);
+        pare_text_append(out, "</section>\n");
+    }
+}
+
 /* One figure: heading, sentence, drawing, and its numbers as a table where it has one. */
 typedef struct figure {
     const char *id, *title, *sentence;
@@ -204,6 +214,7 @@ pare_status pare_report_html(const pare_selection *selection, pare_text *out) {
     put_header(selection, out);
     put_tiles(selection, out);
     put_notes(selection, out);
+    put_proof(selection, out);
     put_figures(selection, out);
     pare_page_items(selection, out);
     pare_page_comparison(selection, out);

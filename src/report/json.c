@@ -1,7 +1,9 @@
 /* Writes selection.json (docs/selection_json.md). Written by hand rather than through a tree of
  * values: one line an item, exact numbers, memory from the context only. */
 #include "report/names.h"
+#include "report/proof.h"
 #include "report/report.h"
+#include "select/certificate.h"
 
 #include <math.h>
 
@@ -97,6 +99,10 @@ static void put_items(const pare_selection *s, pare_text *out) {
         if (item->pixel_row >= 0) {
             pare_text_append(out, ", \"pixel\": [%lld, %lld]", (long long)item->pixel_row,
                              (long long)item->pixel_column);
+        }
+        if (item->verdict != PARE_VERDICT_UNDECIDED) {
+            pare_text_append(out, ", \"verdict\": \"%s\"",
+                             item->verdict == PARE_VERDICT_EVERY ? "every" : "none");
         }
         pare_text_append(out, "}");
     }
@@ -199,7 +205,9 @@ pare_status pare_report_json(const pare_selection *s, pare_text *out) {
     put_comparison(out, "chosen", &s->chosen, ",");
     put_comparison(out, "all", &s->all, ",");
     put_comparison(out, "random", &s->random, "");
-    pare_text_append(out, "  },\n  \"seconds\": {\"reading\": ");
+    pare_text_append(out, "  },\n");
+    pare_report_put_proof(s, put_text, out);
+    pare_text_append(out, "  \"seconds\": {\"reading\": ");
     put_real(out, s->seconds_reading);
     pare_text_append(out, ", \"selecting\": ");
     put_real(out, s->seconds_selecting);

@@ -2,7 +2,9 @@
  * range, and what depends on each other (counts, sizes) for agreement. */
 #include "platform/system.h"
 #include "report/names.h"
+#include "report/proof.h"
 #include "report/report.h"
+#include "select/certificate.h"
 
 #include <jansson.h>
 #include <math.h>
@@ -229,6 +231,15 @@ static pare_status read_item(const reader *r, node at, pare_item *item) {
     if (status == PARE_OK && item->columns == 0) {
         status = refuse(r, at, "columns", "at least one name");
     }
+    const json_t *verdict = json_object_get(at.value, "verdict");
+    if (status == PARE_OK && verdict) {
+        bool every = json_is_string(verdict) && strcmp(json_string_value(verdict), "every") == 0;
+        bool none = json_is_string(verdict) && strcmp(json_string_value(verdict), "none") == 0;
+        if (!every && !none) {
+            return refuse(r, at, "verdict", "\"every\" or \"none\"");
+        }
+        item->verdict = every ? PARE_VERDICT_EVERY : PARE_VERDICT_NONE;
+    }
     const json_t *pixel = json_object_get(at.value, "pixel");
     if (status != PARE_OK || !pixel) {
         return status;
@@ -411,6 +422,10 @@ static pare_status read_results(const reader *r, node top) {
     return status;
 }
 
+static pare_status read_proof(const reader *r, node top) {
+    return pare_report_read_proof(r->ctx, r->path, top.value, r->record);
+}
+
 /* One option by the rules of the options table, which explains what it refuses. */
 static pare_status read_option(const reader *r, node at, const char *key, const json_t *value) {
     char number[PARE_REAL_SIZE];
@@ -500,8 +515,8 @@ pare_status pare_report_parse_json(pare_context *ctx, const char *path, const ch
     }
     r.record->ctx = ctx;
     static pare_status (*const parts[])(const reader *, node) = {
-        read_head,  read_data,        read_items,   read_path,
-        read_trace, read_correlation, read_results, read_options,
+        read_head,        read_data,    read_items, read_path,    read_trace,
+        read_correlation, read_results, read_proof, read_options,
     };
     for (size_t i = 0; i < sizeof parts / sizeof parts[0]; i++) {
         status = parts[i](&r, (node){file, "", -1});

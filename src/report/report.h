@@ -29,4 +29,7 @@ pare_status pare_report_html(const pare_selection *selection, pare_text *out) PA
 pare_status pare_report_apply(const pare_selection *selection, const char *in,
                               const char *out) PARE_MUST_CHECK;
 
+/* pare_selection_proved of pare.h. */
+double pare_report_proved(const pare_selection *selection, const char *what);
+
 #endif

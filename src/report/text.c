@@ -1,6 +1,7 @@
 /* The selection as a table for the terminal. */
 #include "report/format.h"
 #include "report/names.h"
+#include "report/proof.h"
 #include "report/report.h"
 
 #include <math.h>
@@ -78,7 +79,8 @@ static void append_items(const pare_selection *s, pare_text *out) {
             append_right(out, pare_number_text(path_format, s->path_score[point], "-", number),
                          (int64_t)strlen(pare_report_word(s->score_name)));
         }
-        pare_text_append(out, "\n");
+        const char *verdict = pare_report_verdict(&s->item[i]);
+        pare_text_append(out, "%s%s\n", verdict[0] ? "  " : "", verdict);
     }
 }
 
@@ -113,6 +115,7 @@ void pare_report_text(const pare_selection *selection, pare_text *out) {
         append_items(selection, out);
     }
     append_comparison(selection, out);
+    pare_report_proof(selection, "\n", "\n", out);
     for (int64_t i = 0; i < selection->warnings; i++) {
         pare_text_append(out, i == 0 ? "\nwarning: " : "warning: ");
         pare_name_append_plain(out, selection->warning[i], SENTENCE_WIDTH);

@@ -78,11 +78,12 @@ pare_status pare_certified_check(const pare_certified_problem *problem) {
                          (long long)design->rows, (long long)design->candidates);
     }
     if (!(problem->ridge > 0) || !isfinite(problem->ridge)) {
-        return pare_fail(ctx, PARE_ERROR_ARGUMENT,
-                         "certificate: the ridge is %g; it must be positive, because the bound "
-                         "divides by it and without it says nothing: set option ridge, for "
-                         "example 0.01",
-                         problem->ridge);
+        return pare_fail(
+            ctx, PARE_ERROR_ARGUMENT,
+            "certificate: the ridge is %g; it must be positive, because the bound "
+            "divides by it and says nothing without it: give option certify-ridge, for "
+            "example 0.01",
+            problem->ridge);
     }
     bool softmax = problem->loss == PARE_CERTIFIED_SOFTMAX;
     bool logistic = problem->loss == PARE_CERTIFIED_LOGISTIC;

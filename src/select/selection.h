@@ -16,6 +16,68 @@ typedef struct pare_comparison {
     int64_t candidates; /* it was trained on */
 } pare_comparison;
 
+/*
+ * What was proved about the chosen, part by part: X(field, meaning). Every number is a double, NaN
+ * where unknown; the lists also make selection.json (docs/selection_json.md).
+ */
+#define PARE_CERTIFICATE_NUMBERS(X)                                                                \
+    X(fraction, "share of the best achievable loss reduction that is proved to be reached")        \
+    X(loss, "of the chosen, refitted, per row")                                                    \
+    X(best_loss, "of the best subset met on the way")                                              \
+    X(bound, "no subset of that size has a lower loss")                                            \
+    X(null_loss, "with no column")                                                                 \
+    X(ridge, "of the certified problem, per row")                                                  \
+    X(every, "candidates in every optimal subset")                                                 \
+    X(none, "candidates in no optimal subset")                                                     \
+    X(undecided, "the others")                                                                     \
+    X(seconds, "spent")                                                                            \
+    X(converged, "1: the bound could not be improved; 0: stopped by the time limit")
+#define PARE_STABILITY_NUMBERS(X)                                                                  \
+    X(pairs, "complementary pairs of half samples that were finished")                             \
+    X(each, "chosen in each half sample, on average")                                              \
+    X(threshold, "share of half samples that must choose a column")                                \
+    X(low, "columns chosen less often than this in a half sample count as false")                  \
+    X(bound, "expected number of such columns among the stable, r-concave bound")                  \
+    X(plain_bound, "the same without the assumption of r-concavity")
+#define PARE_KNOCKOFF_NUMBERS(X)                                                                   \
+    X(level, "false discovery rate asked for")                                                     \
+    X(threshold, "least importance difference chosen; NaN: nothing can be chosen at this level")   \
+    X(negative, "columns at or below minus the threshold: the estimate of the false ones")         \
+    X(rows, "used")                                                                                \
+    X(shrinkage, "weight of the diagonal in the covariance; 0: none needed")                       \
+    X(fixed, "1: fixed-X knockoffs, 0: second-order Gaussian")
+#define PARE_HELD_OUT_NUMBERS(X)                                                                   \
+    X(rows, "never used to choose, to train or to stop")                                           \
+    X(confidence, "of each promise")                                                               \
+    X(tolerance, "loss increase allowed; NaN: none was asked for")                                 \
+    X(fewest, "smallest number of columns with that promise; NaN: none")                           \
+    X(loss_increase, "mean loss with the chosen minus with all")                                   \
+    X(loss_increase_most, "upper confidence bound of its expectation")                             \
+    X(accuracy_drop, "share of rows right with all and wrong with the chosen, minus the reverse")  \
+    X(accuracy_drop_most, "upper confidence bound of its expectation; NaN for real targets")
+
+#define PARE_PROOF_FIELD(field, meaning) double field;
+typedef struct pare_proof {
+    bool certified, stable, knockoff, held_out; /* which parts are there */
+    struct {
+        PARE_CERTIFICATE_NUMBERS(PARE_PROOF_FIELD)
+    } certificate;
+    struct {
+        PARE_STABILITY_NUMBERS(PARE_PROOF_FIELD)
+    } stability;
+    struct {
+        PARE_KNOCKOFF_NUMBERS(PARE_PROOF_FIELD)
+    } knockoffs;
+    struct {
+        PARE_HELD_OUT_NUMBERS(PARE_PROOF_FIELD)
+    } promise;
+    /* Stability: the most frequent, chosen or not, by falling frequency. */
+    int64_t frequencies;
+    char **frequency_name;
+    double *frequency;
+} pare_proof;
+#undef PARE_PROOF_FIELD
+
 typedef struct pare_item {
     int64_t candidate; /* number in the dataset */
     char *name;
@@ -23,6 +85,7 @@ typedef struct pare_item {
     int64_t columns; /* columns of the table that belong to it (1, or the size of a group) */
     char **column;   /* (columns) their names: what `apply` copies */
     int64_t pixel_row, pixel_column; /* IDX images; else -1 */
+    int8_t verdict;                  /* pare_verdict of select/certificate.h */
 } pare_item;
 
 struct pare_selection {
@@ -47,6 +110,7 @@ struct pare_selection {
                             rows; NULL if not computed */
 
     pare_comparison chosen, all, random;
+    pare_proof proof;
 
     char *method, *model, *task; /* task: "binary", "multiclass", "regression" */
     char *score_name;            /* "accuracy", "R squared" */
@@ -66,6 +130,7 @@ struct pare_selection {
     bool has_options;
     pare_options options; /* as used */
     char *text;           /* cache of pare_selection_text */
+    char option_text[64]; /* of pare_selection_option */
 };
 
 /* Frees everything in it and itself; accepts NULL and half-filled ones. */
