@@ -18,6 +18,7 @@ esac
 
 need_build_packages
 need libcmocka-dev pkg-config --exists cmocka
+need libpcre2-dev pkg-config --exists libpcre2-8
 need clang-format command -v clang-format
 install_missing
 

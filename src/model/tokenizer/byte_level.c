@@ -158,10 +158,14 @@ pare_status pare_encode_bytes(const pare_tokenizer *t, const char *text, int64_t
 
 #else
 
-static pare_status compile(pare_tokenizer *t, const char *pattern) {
-    (void)pattern;
+static pare_status refuse(const pare_tokenizer *t) {
     return pare_fail(t->ctx, PARE_ERROR_UNSUPPORTED,
                      "%s: a byte-level tokenizer needs PCRE2, which this build lacks", t->path);
+}
+
+static pare_status compile(pare_tokenizer *t, const char *pattern) {
+    (void)pattern;
+    return refuse(t);
 }
 
 void pare_byte_level_release(pare_tokenizer *t) {
@@ -173,7 +177,7 @@ pare_status pare_encode_bytes(const pare_tokenizer *t, const char *text, int64_t
     (void)text;
     (void)length;
     (void)out;
-    return compile(t, "");
+    return refuse(t);
 }
 
 #endif
