@@ -95,18 +95,36 @@ static pare_status read_header(pare_input *input, char *header) {
     return count == length ? PARE_OK : refuse(input, "the data end within it");
 }
 
-static pare_status read_array(pare_input *input, const char *header, pare_table *table) {
-    pare_array array = {0};
-    if (!read_type(value_of(header, "descr"), &array)) {
+static pare_status parse_header(pare_input *input, const char *header, pare_array *array,
+                                int64_t *size, int *dimensions) {
+    if (!read_type(value_of(header, "descr"), array)) {
         return refuse(input, "the element type is not one of f4 f8 i1 i2 i4 i8 u1 u2 u4 u8 b1");
     }
     const char *order = value_of(header, "fortran_order");
     if (!order || (strncmp(order, "True", 4) != 0 && strncmp(order, "False", 5) != 0)) {
         return refuse(input, "fortran_order is not True or False");
     }
-    array.columns = *order == 'T';
-    int64_t size[NPY_DIMENSIONS_MAX] = {0};
-    int dimensions = read_shape(value_of(header, "shape"), size);
+    array->columns = *order == 'T';
+    *dimensions = read_shape(value_of(header, "shape"), size);
+    return PARE_OK;
+}
+
+pare_status pare_npy_head(pare_input *input, pare_array *array, int64_t size[3], int *dimensions) {
+    char *header = NULL;
+    pare_status status = pare_alloc(input->ctx, NPY_HEADER_MAX, 1, &header);
+    *array = (pare_array){0};
+    if (status == PARE_OK) {
+        status = read_header(input, header);
+    }
+    if (status == PARE_OK) {
+        status = parse_header(input, header, array, size, dimensions);
+    }
+    pare_free(input->ctx, header);
+    return status;
+}
+
+static pare_status read_array(pare_input *input, pare_array array, const int64_t *size,
+                              int dimensions, pare_table *table) {
     if (dimensions < 1 || (dimensions == 3 && array.columns)) {
         return refuse(input, "the shape is not that of a table: expected (rows,), (rows, columns) "
                              "or, in C order, (rows, height, width)");
@@ -125,14 +143,9 @@ static pare_status read_array(pare_input *input, const char *header, pare_table 
 }
 
 pare_status pare_npy_read(pare_input *input, pare_table *table) {
-    char *header = NULL;
-    pare_status status = pare_alloc(input->ctx, NPY_HEADER_MAX, 1, &header);
-    if (status == PARE_OK) {
-        status = read_header(input, header);
-    }
-    if (status == PARE_OK) {
-        status = read_array(input, header, table);
-    }
-    pare_free(input->ctx, header);
-    return status;
+    pare_array array;
+    int64_t size[NPY_DIMENSIONS_MAX] = {0};
+    int dimensions = 0;
+    pare_status status = pare_npy_head(input, &array, size, &dimensions);
+    return status == PARE_OK ? read_array(input, array, size, dimensions, table) : status;
 }

@@ -268,6 +268,8 @@ pare_status pare_npy_read(pare_input *input, pare_table *table) PARE_MUST_CHECK;
 pare_status pare_idx_read(pare_input *input, pare_table *table) PARE_MUST_CHECK;
 pare_status pare_libsvm_read(pare_input *input, pare_table *table) PARE_MUST_CHECK;
 pare_status pare_file_read(pare_input *input, pare_table *table) PARE_MUST_CHECK;
+pare_status pare_mtx_read(pare_input *input, pare_table *table) PARE_MUST_CHECK;
+pare_status pare_npz_read(pare_input *input, pare_table *table) PARE_MUST_CHECK;
 
 /* The format of an input by option, content and name; what pare_table_read_stream reads. */
 pare_status pare_table_format(pare_input *input, const pare_options *options,
@@ -286,6 +288,9 @@ typedef struct pare_array {
     int64_t rows, cols;
 } pare_array;
 
+/* Reads the header of an NPY file: type, order and, in size, *dimensions numbers (-1: none). */
+pare_status pare_npy_head(pare_input *input, pare_array *array, int64_t size[3],
+                          int *dimensions) PARE_MUST_CHECK;
 /* Reads rows * cols elements into the table: one-byte unsigned stays uint8, all else becomes
  * float32. Refuses infinite values, missing bytes and bytes left over. */
 pare_status pare_array_read(pare_input *input, const pare_array *array,

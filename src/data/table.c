@@ -141,6 +141,12 @@ static int64_t find_format(const pare_input *input) {
     if (length >= 8 && memcmp(head, PARE_FILE_MAGIC, 8) == 0) {
         return PARE_FORMAT_PARE;
     }
+    if ((length >= 14 && memcmp(head, "%%MatrixMarket", 14) == 0) || ends_in(input->path, ".mtx")) {
+        return PARE_FORMAT_MTX;
+    }
+    if ((length >= 4 && memcmp(head, "PK\3\4", 4) == 0) || ends_in(input->path, ".npz")) {
+        return PARE_FORMAT_NPZ;
+    }
     if (ends_in(input->path, ".pare")) {
         return PARE_FORMAT_PARE;
     }
@@ -198,6 +204,12 @@ pare_status pare_table_read_stream(pare_input *input, const pare_options *option
         break;
     case PARE_FORMAT_PARE:
         status = pare_file_read(input, &table);
+        break;
+    case PARE_FORMAT_MTX:
+        status = pare_mtx_read(input, &table);
+        break;
+    case PARE_FORMAT_NPZ:
+        status = pare_npz_read(input, &table);
         break;
     default:
         status = pare_csv_read(input, options, format == PARE_FORMAT_TSV, &table);
