@@ -162,9 +162,8 @@ static pare_status read_shape(npz *reader, int64_t *rows, int64_t *columns) {
     return status;
 }
 
-/* Which of the compressed axis each entry belongs to, out of indptr. */
-static pare_status expand(npz *reader, const vector *pointer, int64_t lines, int64_t entries,
-                          int32_t *out) {
+static pare_status check_pointer(npz *reader, const vector *pointer, int64_t lines,
+                                 int64_t entries) {
     if (pointer->count != lines + 1 || whole(pointer, 0) != 0 || whole(pointer, lines) != entries) {
         return refuse(reader, "indptr does not fit shape and data");
     }
@@ -173,11 +172,20 @@ static pare_status expand(npz *reader, const vector *pointer, int64_t lines, int
         if (from < 0 || to < from || to > entries) {
             return refuse(reader, "indptr does not ascend");
         }
-        for (int64_t p = from; p < to; p++) {
+    }
+    return PARE_OK;
+}
+
+/* Which of the compressed axis each entry belongs to, out of indptr. */
+static pare_status expand(npz *reader, const vector *pointer, int64_t lines, int64_t entries,
+                          int32_t *out) {
+    pare_status status = check_pointer(reader, pointer, lines, entries);
+    for (int64_t i = 0; status == PARE_OK && i < lines; i++) {
+        for (int64_t p = whole(pointer, i); p < whole(pointer, i + 1); p++) {
             out[p] = (int32_t)i;
         }
     }
-    return PARE_OK;
+    return status;
 }
 
 static pare_status take_indices(npz *reader, const vector *index, int64_t entries, int64_t most,
@@ -197,58 +205,98 @@ static pare_status take_indices(npz *reader, const vector *index, int64_t entrie
     return PARE_OK;
 }
 
+static pare_status take_values(npz *reader, const vector *data, float *out) {
+    for (int64_t p = 0; p < data->count; p++) {
+        out[p] = real(data, p);
+        if (isinf(out[p])) {
+            return pare_fail(reader->ctx, PARE_ERROR_INPUT,
+                             "%s: entry %lld: an infinite number; expected a finite one (up to "
+                             "3.4e38)",
+                             reader->input->name, (long long)p);
+        }
+    }
+    return PARE_OK;
+}
+
+/* The three arrays of a matrix. */
+typedef struct arrays {
+    vector data, first, second;
+} arrays;
+
+/* Rows as they are stored. */
+static pare_status read_rows(npz *reader, const arrays *of, int64_t rows, int64_t columns,
+                             pare_table *table) {
+    pare_context *ctx = reader->ctx;
+    int64_t entries = of->data.count;
+    table->storage = PARE_STORAGE_CSR;
+    pare_status status = check_pointer(reader, &of->first, rows, entries);
+    if (status == PARE_OK) {
+        status = pare_alloc(ctx, rows + 1, sizeof *table->start, &table->start);
+    }
+    if (status == PARE_OK) {
+        status = pare_alloc(ctx, entries, sizeof *table->index, &table->index);
+    }
+    if (status == PARE_OK) {
+        status = pare_alloc(ctx, entries, sizeof *table->value, &table->value);
+    }
+    if (status == PARE_OK) {
+        status = take_indices(reader, &of->second, entries, columns, "column", table->index);
+    }
+    if (status == PARE_OK) {
+        status = take_values(reader, &of->data, table->value);
+    }
+    for (int64_t i = 0; status == PARE_OK && i <= rows; i++) {
+        table->start[i] = whole(&of->first, i);
+    }
+    return status;
+}
+
+/* Columns, or single entries. */
+static pare_status read_entries(npz *reader, const arrays *of, bool pairs, int64_t rows,
+                                int64_t columns, pare_triplets *out) {
+    int64_t entries = of->data.count;
+    pare_status status = pare_triplets_reserve(reader->ctx, entries, out);
+    if (status != PARE_OK) {
+        return status;
+    }
+    out->count = entries;
+    status = pairs ? take_indices(reader, &of->first, entries, rows, "row", out->row)
+                   : expand(reader, &of->first, columns, entries, out->column);
+    if (status == PARE_OK) {
+        status = pairs ? take_indices(reader, &of->second, entries, columns, "column", out->column)
+                       : take_indices(reader, &of->second, entries, rows, "row", out->row);
+    }
+    return status == PARE_OK ? take_values(reader, &of->data, out->value) : status;
+}
+
 static pare_status read_matrix(npz *reader, const char *format, int64_t rows, int64_t columns,
                                pare_table *table) {
-    bool pairs = strcmp(format, "coo") == 0, by_column = strcmp(format, "csc") == 0;
-    vector data = {0}, first = {0}, second = {0};
+    bool pairs = strcmp(format, "coo") == 0, by_row = strcmp(format, "csr") == 0;
+    arrays of = {0};
     pare_triplets triplets = {0};
-    pare_status status = open_vector(reader, "data.npy", &data);
+    pare_status status = open_vector(reader, "data.npy", &of.data);
     if (status == PARE_OK) {
-        status = open_vector(reader, pairs ? "row.npy" : "indptr.npy", &first);
+        status = open_vector(reader, pairs ? "row.npy" : "indptr.npy", &of.first);
     }
     if (status == PARE_OK) {
-        status = open_vector(reader, pairs ? "col.npy" : "indices.npy", &second);
+        status = open_vector(reader, pairs ? "col.npy" : "indices.npy", &of.second);
     }
-    if (status == PARE_OK && (!data.at || !first.at || !second.at)) {
+    if (status == PARE_OK && (!of.data.at || !of.first.at || !of.second.at)) {
         status = refuse(reader, "not a sparse matrix of SciPy: data, indices or indptr is missing");
     }
     if (status == PARE_OK) {
-        status = pare_triplets_reserve(reader->ctx, data.count, &triplets);
+        status = by_row ? read_rows(reader, &of, rows, columns, table)
+                        : read_entries(reader, &of, pairs, rows, columns, &triplets);
     }
-    if (status != PARE_OK) {
-        goto fail;
-    }
-    triplets.count = data.count;
-    if (pairs) {
-        status = take_indices(reader, &first, data.count, rows, "row", triplets.row);
-    } else {
-        status = expand(reader, &first, by_column ? columns : rows, data.count,
-                        by_column ? triplets.column : triplets.row);
-    }
+    close_vector(reader, &of.data);
+    close_vector(reader, &of.first);
+    close_vector(reader, &of.second);
+    pare_free(reader->ctx, reader->bytes);
+    reader->bytes = NULL;
     if (status == PARE_OK) {
-        status =
-            take_indices(reader, &second, data.count, by_column ? rows : columns,
-                         by_column ? "row" : "column", by_column ? triplets.row : triplets.column);
+        status = by_row ? pare_rows_table(rows, columns, table)
+                        : pare_triplets_table(&triplets, rows, columns, table);
     }
-    for (int64_t p = 0; status == PARE_OK && p < data.count; p++) {
-        triplets.value[p] = real(&data, p);
-        if (isinf(triplets.value[p])) {
-            status = pare_fail(reader->ctx, PARE_ERROR_INPUT,
-                               "%s: entry %lld: an infinite number; expected a finite one (up to "
-                               "3.4e38)",
-                               reader->input->name, (long long)p);
-        }
-    }
-    close_vector(reader, &data);
-    close_vector(reader, &first);
-    close_vector(reader, &second);
-    if (status == PARE_OK) {
-        status = pare_triplets_table(&triplets, rows, columns, table);
-    }
-fail:
-    close_vector(reader, &data);
-    close_vector(reader, &first);
-    close_vector(reader, &second);
     pare_triplets_clear(&triplets);
     return status;
 }

@@ -55,6 +55,32 @@ static pare_status order_rows(pare_table *table) {
     return status;
 }
 
+/* Entries that are 0 are not stored. */
+static void drop_zeros(pare_table *table) {
+    int64_t at = 0, from = 0;
+    for (int64_t i = 0; i < table->rows; i++) {
+        int64_t to = table->start[i + 1];
+        for (int64_t p = from; p < to; p++) {
+            if (table->value[p] != 0) {
+                table->index[at] = table->index[p];
+                table->value[at++] = table->value[p];
+            }
+        }
+        from = to;
+        table->start[i + 1] = at;
+    }
+}
+
+pare_status pare_rows_table(int64_t rows, int64_t columns, pare_table *table) {
+    table->rows = rows;
+    pare_status status = order_rows(table);
+    if (status == PARE_OK) {
+        drop_zeros(table);
+        status = pare_table_name_columns(table, columns);
+    }
+    return status;
+}
+
 void pare_triplets_clear(pare_triplets *of) {
     if (of->ctx) {
         pare_free(of->ctx, of->row);

@@ -24,4 +24,8 @@ void pare_triplets_clear(pare_triplets *of);
 pare_status pare_triplets_table(pare_triplets *of, int64_t rows, int64_t columns,
                                 pare_table *table) PARE_MUST_CHECK;
 
+/* Completes a table whose start, index and value are filled: orders rows, drops zeros, names
+ * columns; refuses an entry that comes twice. */
+pare_status pare_rows_table(int64_t rows, int64_t columns, pare_table *table) PARE_MUST_CHECK;
+
 #endif
