@@ -10,7 +10,7 @@ static pare_exit check_options(pare_cli *cli) {
     static const char *const inputs[] = {"target-file", "test", "test-target-file", "groups"};
     static const char *const outputs[] = {"out", "report"};
     char seen[2][1024];
-    if (!pare_cli_text(cli, "k")[0]) {
+    if (!pare_cli_text(cli, "k")[0] && strtod(pare_cli_text(cli, "fdr"), NULL) <= 0) {
         return pare_cli_fail(cli, PARE_EXIT_INPUT,
                              "option k is missing: say how many to choose with -k COUNT, or -k "
                              "auto");
@@ -80,7 +80,8 @@ static pare_exit choose(pare_cli *cli, pare_dataset *train, pare_dataset *test,
         return pare_cli_failed(cli, status);
     }
     bool interrupted = pare_system_interrupted();
-    if (pare_selection_count(*out) == 0) {
+    /* A strategy may find that nothing can be chosen: that is an answer. */
+    if (pare_selection_count(*out) == 0 && (interrupted || pare_selection_stopped(*out))) {
         pare_selection_destroy(*out);
         *out = NULL;
         if (interrupted) {
@@ -98,7 +99,8 @@ static pare_exit choose(pare_cli *cli, pare_dataset *train, pare_dataset *test,
             return pare_cli_failed(cli, status);
         }
     }
-    if (!pare_system_interrupted() && pare_cli_flag(cli, "certify")) {
+    if (!pare_system_interrupted() && pare_cli_flag(cli, "certify") &&
+        pare_selection_count(*out) > 0) {
         status = pare_selection_certify(*out, train, cli->config, pare_view_progress, &cli->view);
         if (status != PARE_OK) {
             return pare_cli_failed(cli, status);

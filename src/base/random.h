@@ -17,7 +17,10 @@ typedef enum pare_stream {
     PARE_STREAM_METHOD,
     PARE_STREAM_COMPARE,
     PARE_STREAM_PREFIX,
-    PARE_STREAM_TEST
+    PARE_STREAM_TEST,
+    PARE_STREAM_HALVES,    /* stability selection */
+    PARE_STREAM_KNOCKOFFS, /* copies of columns */
+    PARE_STREAM_PROMISE    /* rows held out for promises */
 } pare_stream;
 
 /* The raw function: 4 words from counter[4] and key[2]. */

@@ -2,6 +2,7 @@
 #include "base/text.h"
 #include "platform/system.h"
 #include "problem/defaults.h"
+#include "problem/strategy.h"
 
 #include <math.h>
 #include <string.h>
@@ -149,6 +150,15 @@ static pare_status check_arguments(pare_selector *s) {
     return PARE_OK;
 }
 
+/* Room for as many choices as there are candidates: the strategy decides how many. */
+static pare_status start_strategy(pare_selector *s) {
+    int64_t k = s->task.k;
+    s->task.k = s->train->candidates;
+    pare_status status = create_choice(s);
+    s->task.k = k;
+    return status == PARE_OK ? s->strategy->create(s, &s->plan) : status;
+}
+
 pare_status pare_selector_start(pare_dataset *train, const pare_dataset *valid,
                                 const pare_options *options, pare_selector **out) {
     *out = NULL;
@@ -189,9 +199,23 @@ pare_status pare_selector_start(pare_dataset *train, const pare_dataset *valid,
     if (status != PARE_OK) {
         goto fail;
     }
-    status = read_k(s);
+    status = pare_strategy_of(ctx, &s->options, &s->strategy);
     if (status != PARE_OK) {
         goto fail;
+    }
+    if (!s->strategy || s->strategy->needs_k) {
+        status = read_k(s);
+        if (status != PARE_OK) {
+            goto fail;
+        }
+    }
+    if (s->strategy) {
+        status = start_strategy(s);
+        if (status != PARE_OK) {
+            goto fail;
+        }
+        *out = s;
+        return PARE_OK;
     }
     status = create_objective(s);
     if (status != PARE_OK) {
@@ -229,6 +253,9 @@ void pare_selector_destroy(pare_selector *s) {
         return;
     }
     pare_context *ctx = s->ctx;
+    if (s->strategy) {
+        s->strategy->destroy(s->plan);
+    }
     if (s->state) {
         s->method->destroy(s->state);
     }
@@ -280,7 +307,9 @@ static pare_status advance_path(pare_selector *s) {
 pare_status pare_selector_advance(pare_selector *s, bool *done) {
     double wall = pare_clock_seconds(), cpu = pare_cpu_seconds();
     pare_status status = PARE_OK;
-    if (!s->done && !s->chosen) {
+    if (!s->done && s->strategy) {
+        status = s->strategy->step(s->plan, &s->done);
+    } else if (!s->done && !s->chosen) {
         status = s->method->step(s->state, &s->chosen);
         s->done = s->chosen && !s->automatic;
     } else if (!s->done) {

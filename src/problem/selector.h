@@ -5,6 +5,8 @@
 #include "problem/compare.h"
 #include "select/method.h"
 
+struct pare_strategy; /* problem/strategy.h */
+
 struct pare_selector {
     pare_context *ctx;
     pare_dataset *train;
@@ -19,6 +21,9 @@ struct pare_selector {
     uint8_t *forced, *barred; /* (candidates) */
     pare_choice choice;
     void *state;
+
+    const struct pare_strategy *strategy; /* in place of one run of the method, or NULL */
+    void *plan;                           /* its state */
 
     bool chosen;                 /* the method is done */
     bool done;                   /* and so is -k auto's path */

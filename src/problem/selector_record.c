@@ -4,7 +4,7 @@
 #include "platform/system.h"
 #include "platform/threads.h"
 #include "problem/defaults.h"
-#include "problem/selector.h"
+#include "problem/strategy.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -221,7 +221,7 @@ pare_status pare_selector_record(const pare_selector *s, pare_selection **out) {
     record->ctx = ctx;
     record->chosen = record->all = record->random = unknown;
     record->stopped = !s->done || s->stopped;
-    record->wanted = s->automatic ? 0 : s->task.k;
+    record->wanted = s->automatic || s->strategy ? 0 : s->task.k;
     record->rows = data->train_count + data->validation_count;
     record->candidates = data->candidates;
     record->validation_rows = s->valid ? s->valid->validation_count : data->validation_count;
@@ -266,6 +266,12 @@ pare_status pare_selector_record(const pare_selector *s, pare_selection **out) {
         goto fail;
     }
     record->has_options = true;
+    if (s->strategy && s->plan) {
+        status = s->strategy->record(s->plan, record);
+        if (status != PARE_OK) {
+            goto fail;
+        }
+    }
     *out = record;
     return PARE_OK;
 fail:

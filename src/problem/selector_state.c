@@ -4,7 +4,7 @@
  */
 #include "base/text.h"
 #include "platform/system.h"
-#include "problem/selector.h"
+#include "problem/strategy.h"
 
 #include <string.h>
 
@@ -82,7 +82,16 @@ static pare_status visit_all(pare_selector *s, const pare_visitor *visitor) {
     return status;
 }
 
+static pare_status refuse_strategy(const pare_selector *s) {
+    return pare_fail(s->ctx, PARE_ERROR_UNSUPPORTED,
+                     "option %s: a selection of several runs cannot be saved half-way",
+                     s->strategy->name);
+}
+
 pare_status pare_selector_write(pare_selector *s, const char *path) {
+    if (s->strategy) {
+        return refuse_strategy(s);
+    }
     if (!s->method->visit && !s->done) {
         return pare_fail(s->ctx, PARE_ERROR_UNSUPPORTED,
                          "method %s cannot be saved half-way; it takes little time to repeat",
@@ -115,6 +124,9 @@ pare_status pare_selector_write(pare_selector *s, const char *path) {
 }
 
 pare_status pare_selector_read(pare_selector *s, const char *path) {
+    if (s->strategy) {
+        return refuse_strategy(s);
+    }
     source from = {.ctx = s->ctx, .path = path};
     pare_status status = pare_map_open(s->ctx, path, true, &from.map);
     if (status != PARE_OK) {
