@@ -194,6 +194,16 @@ PARE_API PARE_MUST_CHECK pare_status pare_dataset_open_like(pare_dataset *like, 
 PARE_API PARE_MUST_CHECK pare_status pare_dataset_wrap(
     pare_context *ctx, int64_t n, int64_t d, const float *x, int64_t outputs, const double *y,
     const float *weight, const char *const *names, const pare_config *config, pare_dataset **out);
+/*
+ * The same for rows that are mostly zeros, as CSR: row i holds value[p] in column index[p] for p
+ * from start[i] to start[i + 1] - 1, columns ascending; the rest is 0. start: (n + 1), start[0] =
+ * 0; index and value: (start[n]), not NULL even if it is 0; all borrowed until close. Everything
+ * else as in pare_dataset_wrap.
+ */
+PARE_API PARE_MUST_CHECK pare_status pare_dataset_wrap_sparse(
+    pare_context *ctx, int64_t n, int64_t d, const int64_t *start, const int32_t *index,
+    const float *value, int64_t outputs, const double *y, const float *weight,
+    const char *const *names, const pare_config *config, pare_dataset **out);
 PARE_API void pare_dataset_close(pare_dataset *dataset);
 
 /*

@@ -37,6 +37,19 @@ pare_status pare_dataset_wrap(pare_context *ctx, int64_t n, int64_t d, const flo
     return pare_dataset_from_arrays(ctx, n, d, x, outputs, y, weight, names, &config->options, out);
 }
 
+pare_status pare_dataset_wrap_sparse(pare_context *ctx, int64_t n, int64_t d, const int64_t *start,
+                                     const int32_t *index, const float *value, int64_t outputs,
+                                     const double *y, const float *weight, const char *const *names,
+                                     const pare_config *config, pare_dataset **out) {
+    *out = NULL;
+    if (!start || !index || !value || !y || !config) {
+        return pare_fail(ctx, PARE_ERROR_ARGUMENT,
+                         "a sparse dataset needs start, index, value, y and a config");
+    }
+    return pare_dataset_from_sparse(ctx, n, d, start, index, value, outputs, y, weight, names,
+                                    &config->options, out);
+}
+
 void pare_dataset_close(pare_dataset *dataset) {
     pare_dataset_free(dataset);
 }

@@ -117,8 +117,8 @@ pare_status pare_column_categorise(pare_table *table, int64_t column) {
     }
     if (table->storage == PARE_STORAGE_CSR) {
         return pare_fail(table->ctx, PARE_ERROR_UNSUPPORTED,
-                         "%.300s: column '%.100s' cannot be categorical: those of libsvm files are "
-                         "numbers",
+                         "%.300s: column '%.100s' cannot be categorical: those of sparse tables "
+                         "are numbers",
                          table->source, table->column[column].name);
     }
     pare_status status = own_table(table->ctx, table);

@@ -376,12 +376,28 @@ static pare_status name_columns(pare_context *ctx, const char *const *names, par
     return status;
 }
 
-pare_status pare_dataset_from_arrays(pare_context *ctx, int64_t n, int64_t d, const float *x,
-                                     int64_t outputs, const double *y, const float *weight,
-                                     const char *const *names, const pare_options *options,
-                                     pare_dataset **out) {
-    *out = NULL;
+/* What both kinds of arrays share: names, then the ordinary construction. table: storage filled in,
+ * taken over. */
+static pare_status wrap(pare_context *ctx, pare_table *table, int64_t d, int64_t outputs,
+                        const double *y, const float *weight, const char *const *names,
+                        const pare_options *options, pare_dataset **out) {
     static const char source[] = "arrays";
+    table->ctx = ctx;
+    table->named = names != NULL;
+    table->borrowed = true;
+    pare_status status = pare_text_copy(ctx, source, sizeof source - 1, &table->source);
+    if (status == PARE_OK) {
+        status = name_columns(ctx, names, table, d);
+    }
+    if (status != PARE_OK) {
+        pare_table_clear(table);
+        return status;
+    }
+    pare_build new = {.ctx = ctx, .options = options, .y = y, .y_columns = outputs, .w = weight};
+    return build(&new, NULL, table, NULL, out);
+}
+
+static pare_status check_shape(pare_context *ctx, int64_t n, int64_t d, int64_t outputs) {
     int64_t cells = 0;
     if (n < 1 || d < 1 || outputs < 1 || !pare_checked_multiply(n, d, &cells) ||
         cells > INT64_MAX / 8 || !pare_checked_multiply(n, outputs, &cells)) {
@@ -390,22 +406,63 @@ pare_status pare_dataset_from_arrays(pare_context *ctx, int64_t n, int64_t d, co
                          "expected",
                          (long long)n, (long long)d, (long long)outputs);
     }
-    pare_table table = {.ctx = ctx,
-                        .rows = n,
-                        .named = names != NULL,
-                        .storage = PARE_STORAGE_F32,
-                        .f32 = (float *)x,
-                        .borrowed = true};
-    pare_status status = pare_text_copy(ctx, source, sizeof source - 1, &table.source);
+    return PARE_OK;
+}
+
+pare_status pare_dataset_from_arrays(pare_context *ctx, int64_t n, int64_t d, const float *x,
+                                     int64_t outputs, const double *y, const float *weight,
+                                     const char *const *names, const pare_options *options,
+                                     pare_dataset **out) {
+    *out = NULL;
+    pare_table table = {.rows = n, .storage = PARE_STORAGE_F32, .f32 = (float *)x};
+    pare_status status = check_shape(ctx, n, d, outputs);
+    return status == PARE_OK ? wrap(ctx, &table, d, outputs, y, weight, names, options, out)
+                             : status;
+}
+
+/* Everything later trusts the numbers of a sparse table. */
+static pare_status check_sparse(pare_context *ctx, int64_t n, int64_t d, const int64_t *start,
+                                const int32_t *index) {
+    if (start[0] != 0) {
+        return pare_fail(ctx, PARE_ERROR_INPUT, "arrays: start[0] is %lld; 0 was expected",
+                         (long long)start[0]);
+    }
+    for (int64_t i = 0; i < n; i++) {
+        if (start[i + 1] < start[i]) {
+            return pare_fail(ctx, PARE_ERROR_INPUT,
+                             "arrays row %lld: ends at %lld, before its start %lld",
+                             (long long)i + 1, (long long)start[i + 1], (long long)start[i]);
+        }
+        int64_t last = -1;
+        for (int64_t p = start[i]; p < start[i + 1]; p++) {
+            if (index[p] <= last || index[p] >= d) {
+                return pare_fail(ctx, PARE_ERROR_INPUT,
+                                 "arrays row %lld: column %lld; ascending numbers from 0 to %lld "
+                                 "were expected",
+                                 (long long)i + 1, (long long)index[p], (long long)d - 1);
+            }
+            last = index[p];
+        }
+    }
+    return PARE_OK;
+}
+
+pare_status pare_dataset_from_sparse(pare_context *ctx, int64_t n, int64_t d, const int64_t *start,
+                                     const int32_t *index, const float *value, int64_t outputs,
+                                     const double *y, const float *weight, const char *const *names,
+                                     const pare_options *options, pare_dataset **out) {
+    *out = NULL;
+    pare_table table = {.rows = n,
+                        .storage = PARE_STORAGE_CSR,
+                        .start = (int64_t *)start,
+                        .index = (int32_t *)index,
+                        .value = (float *)value};
+    pare_status status = check_shape(ctx, n, d, outputs);
     if (status == PARE_OK) {
-        status = name_columns(ctx, names, &table, d);
+        status = check_sparse(ctx, n, d, start, index);
     }
-    if (status != PARE_OK) {
-        pare_table_clear(&table);
-        return status;
-    }
-    pare_build new = {.ctx = ctx, .options = options, .y = y, .y_columns = outputs, .w = weight};
-    return build(&new, NULL, &table, NULL, out);
+    return status == PARE_OK ? wrap(ctx, &table, d, outputs, y, weight, names, options, out)
+                             : status;
 }
 
 int64_t pare_dataset_find(const pare_dataset *data, const char *name, int64_t length) {

@@ -29,7 +29,7 @@ typedef struct pare_table {
     pare_column *column; /* (columns) */
     pare_storage storage;
     float *f32;            /* (rows, columns) when F32 */
-    bool borrowed;         /* f32 belongs to the caller (wrap) */
+    bool borrowed;         /* f32, or the CSR arrays, belong to the caller (wrap) */
     uint8_t *u8;           /* (rows, columns) when U8 */
     int64_t *start;        /* CSR: (rows + 1) */
     int32_t *index;        /* CSR: (start[rows]) ascending within a row */
@@ -198,6 +198,13 @@ pare_status pare_dataset_read_like(pare_dataset *like, const char *path, const c
 pare_status pare_dataset_from_arrays(pare_context *ctx, int64_t n, int64_t d, const float *x,
                                      int64_t outputs, const double *y, const float *weight,
                                      const char *const *names, const pare_options *options,
+                                     pare_dataset **out) PARE_MUST_CHECK;
+/* The same from CSR arrays; start, index and value are borrowed as x is. Option categorical is
+ * refused. */
+pare_status pare_dataset_from_sparse(pare_context *ctx, int64_t n, int64_t d, const int64_t *start,
+                                     const int32_t *index, const float *value, int64_t outputs,
+                                     const double *y, const float *weight, const char *const *names,
+                                     const pare_options *options,
                                      pare_dataset **out) PARE_MUST_CHECK;
 /* The same from tables already read; both are taken over (cleared on failure too). target: NULL if
  * it is in the table. */

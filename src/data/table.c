@@ -20,11 +20,11 @@ void pare_table_clear(pare_table *table) {
     pare_free(ctx, table->column);
     if (!table->borrowed) {
         pare_free(ctx, table->f32);
+        pare_free(ctx, table->start);
+        pare_free(ctx, table->index);
+        pare_free(ctx, table->value);
     }
     pare_free(ctx, table->u8);
-    pare_free(ctx, table->start);
-    pare_free(ctx, table->index);
-    pare_free(ctx, table->value);
     pare_free(ctx, table->label);
     pare_free(ctx, table->source);
     *table = (pare_table){0};
