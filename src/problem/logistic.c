@@ -17,14 +17,14 @@
 enum {
     CHUNKS = 8,  /* row chunks */
     BLOCK = 256, /* rows summed in float */
-    MEMORY = 8,  /* pairs of steps and changes of the gradient */
+    MEMORY = 24, /* pairs of steps and changes of the gradient */
     ITERATIONS = 100,
     RENEW = 10, /* the curvature is computed again after so many */
     SHORTENINGS = 20
 };
 
 /* Done when the step is expected to lower the mean loss by less. */
-static const double converged = 1e-12;
+static const double converged_binary = 1e-12, converged_softmax = 1e-10;
 /* Predictors are kept where exp is accurate; a probability there is 0 or 1 in float. */
 static const float steepest = 60;
 
@@ -128,50 +128,73 @@ static double weight_of(const pare_linear *l, int64_t i) {
     return l->design.weight ? l->design.weight[i] : 1;
 }
 
-/* z becomes W residual, and d the mean over the outputs of w p (1 - p); rows from .. to. */
-static void residuals(pare_linear *l, int64_t from, int64_t to) {
+static float kept(float value) {
+    return value > steepest ? steepest : value < -steepest ? -steepest : value;
+}
+
+/* Two classes: z becomes W residual and d the curvature w p (1 - p); rows from .. to. */
+static void binary_residuals(pare_linear *l, int64_t from, int64_t to) {
     const pare_logistic *s = l->logistic;
-    int64_t rows = l->design.rows, outputs = l->outputs;
-    for (int64_t o = 0; o < outputs; o++) {
-        float *z = s->z + o * rows;
-        for (int64_t i = from; i < to; i++) {
-            float top = 0;
-            if (outputs > 1) {
-                top = s->z[i];
-                for (int64_t q = 1; o == 0 && q < outputs; q++) {
-                    top = s->z[q * rows + i] > top ? s->z[q * rows + i] : top;
-                }
-                if (o == 0) {
-                    s->d[i] = top;
-                }
-                top = s->d[i];
-            }
-            float value = outputs > 1 ? z[i] - top : -z[i];
-            z[i] = value > steepest ? steepest : value < -steepest ? -steepest : value;
-        }
-        l->ctx->kernels->exponential(to - from, z + from, z + from);
+    for (int64_t i = from; i < to; i++) {
+        s->z[i] = kept(-s->z[i]);
     }
-    for (int64_t i = from; outputs == 1 && i < to; i++) {
+    l->ctx->kernels->exponential(to - from, s->z + from, s->z + from);
+    for (int64_t i = from; i < to; i++) {
         double w = weight_of(l, i), p = 1 / (1 + (double)s->z[i]);
         double rest = (double)l->train->label[l->train->train[i]] - p;
         l->residual[i] = rest;
         s->z[i] = (float)(w * rest);
         s->d[i] = (float)(w * p * (1 - p));
     }
-    for (int64_t i = from; outputs > 1 && i < to; i++) {
-        int64_t label = l->train->label[l->train->train[i]];
-        double w = weight_of(l, i), sum = 0, spread = 0;
-        for (int64_t o = 0; o < outputs; o++) {
-            sum += (double)s->z[o * rows + i];
+}
+
+/* More classes: the same, d the mean over the outputs. At most BLOCK rows; output by output, so
+ * that memory is read along the rows. */
+static void softmax_residuals(pare_linear *l, int64_t from, int64_t to) {
+    const pare_logistic *s = l->logistic;
+    int64_t rows = l->design.rows, outputs = l->outputs, count = to - from;
+    float top[BLOCK];
+    double share[BLOCK] = {0}, spread[BLOCK] = {0};
+    memcpy(top, s->z + from, (size_t)count * sizeof *top);
+    for (int64_t o = 1; o < outputs; o++) {
+        const float *z = s->z + o * rows + from;
+        for (int64_t q = 0; q < count; q++) {
+            top[q] = z[q] > top[q] ? z[q] : top[q];
         }
-        for (int64_t o = 0; o < outputs; o++) {
-            double share = (double)s->z[o * rows + i];
-            double p = share / sum, hit = label == o;
-            l->residual[o * rows + i] = hit - p;
-            s->z[o * rows + i] = (float)(w * (hit - p));
-            spread += p * (1 - p);
+    }
+    for (int64_t o = 0; o < outputs; o++) {
+        float *z = s->z + o * rows + from;
+        for (int64_t q = 0; q < count; q++) {
+            z[q] = kept(z[q] - top[q]);
         }
-        s->d[i] = (float)(w * spread / (double)outputs);
+        l->ctx->kernels->exponential(count, z, z);
+        for (int64_t q = 0; q < count; q++) {
+            share[q] += (double)z[q];
+        }
+    }
+    for (int64_t q = 0; q < count; q++) {
+        share[q] = 1 / share[q];
+    }
+    for (int64_t o = 0; o < outputs; o++) {
+        float *z = s->z + o * rows + from;
+        double *residual = l->residual + o * rows + from;
+        for (int64_t q = 0; q < count; q++) {
+            double p = (double)z[q] * share[q];
+            residual[q] = -p;
+            spread[q] += p * (1 - p);
+        }
+    }
+    for (int64_t q = 0; q < count; q++) {
+        int64_t label = l->train->label[l->train->train[from + q]];
+        l->residual[label * rows + from + q] += 1;
+        s->d[from + q] = (float)(weight_of(l, from + q) * spread[q] / (double)outputs);
+    }
+    for (int64_t o = 0; o < outputs; o++) {
+        float *z = s->z + o * rows + from;
+        const double *residual = l->residual + o * rows + from;
+        for (int64_t q = 0; q < count; q++) {
+            z[q] = (float)(weight_of(l, from + q) * residual[q]);
+        }
     }
 }
 
@@ -202,7 +225,11 @@ static void gradient_chunk(void *argument, int64_t chunk) {
                                       l->support.x + f * rows + i, s->z + o * rows + i);
             }
         }
-        residuals(l, i, i + width);
+        if (outputs == 1) {
+            binary_residuals(l, i, i + width);
+        } else {
+            softmax_residuals(l, i, i + width);
+        }
         for (int64_t o = 0; o < outputs; o++) {
             for (int64_t q = 0; q < width; q++) {
                 part[o] += (double)s->z[o * rows + i + q];
@@ -424,14 +451,14 @@ pare_status pare_logistic_fit(pare_linear *l, int64_t skip) {
     memcpy(a->trial, a->theta, (size_t)n * sizeof *a->theta);
     gradient_at_trial(l);
     int64_t pairs = 0;
+    double least = 2 * l->total * (outputs == 1 ? converged_binary : converged_softmax);
     for (int iteration = 0; iteration < ITERATIONS; iteration++) {
         if (iteration % RENEW == 0) {
             curvature(l);
-            pairs = 0;
         }
         find_direction(l, pairs);
         double slope = -inner(n, a->gradient, a->direction); /* > 0 */
-        if (!(slope > 2 * converged * l->total)) {
+        if (!(slope > least)) {
             break;
         }
         memcpy(a->change, a->gradient, (size_t)n * sizeof *a->change);
