@@ -117,11 +117,11 @@ static void losses_are_those_of_smaller_masks(void **unused) {
         mask[selected[i]] = 1;
     }
     pare_metrics whole = {0}, without = {0};
-    assert_ok(r->ctx, r->objective.slots->evaluate(self, mask, PARE_ROWS_VALIDATION, &whole));
+    assert_ok(r->ctx, r->objective.slots->evaluate(self, mask, PARE_ROWS_TRAIN, &whole));
     assert_true(whole.rows > 0);
     for (int64_t i = 0; i < SELECTED; i++) {
         mask[selected[i]] = 0;
-        assert_ok(r->ctx, r->objective.slots->evaluate(self, mask, PARE_ROWS_VALIDATION, &without));
+        assert_ok(r->ctx, r->objective.slots->evaluate(self, mask, PARE_ROWS_TRAIN, &without));
         mask[selected[i]] = 1;
         assert_true(fabs(loss[i] - (without.loss - whole.loss)) < 1e-4);
     }

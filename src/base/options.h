@@ -46,10 +46,10 @@ X(training, batch, "batch", INTEGER, "0", 0, 1000000, "", "rows in a batch; 0: b
 X(training, learning_rate, "learning-rate", REAL, "0", 0, 10, "", "step size while selecting; 0: the measured default") \
 X(training, mask_learning_rate, "mask-learning-rate", REAL, "0", 0, 10, "", "step size of the mask logits; 0: the measured default") \
 X(training, warm_up, "warm-up", REAL, "-1", -1, 0.95, "", "share of the selection phase before the first choice; -1: 0.1, longer while the validation loss shows nothing learned yet") \
-X(training, optimizer, "optimizer", CHOICE, "adam", 0, 0, "adam|adamw|sgd", "optimiser of the weights") \
+X(training, optimizer, "optimizer", CHOICE, "adamw", 0, 0, "adam|adamw|sgd", "optimiser of the weights") \
 X(training, momentum, "momentum", REAL, "0.9", 0, 0.9999, "", "momentum of sgd") \
 X(training, schedule, "schedule", CHOICE, "constant", 0, 0, "constant|cosine|exponential", "learning rate over the selection phase") \
-X(training, weight_decay, "weight-decay", REAL, "0", 0, 10, "", "l2 penalty of sgd and adam, decoupled decay of adamw") \
+X(training, weight_decay, "weight-decay", REAL, "-1", -1, 10, "", "decoupled decay of adamw, l2 penalty of sgd and adam; -1: the measured default of adamw, 0 for the others") \
 X(training, refit_epochs, "refit-epochs", REAL, "0", 0, 1e6, "", "passes of the models that are compared at the end; 0: by the size of the data") \
 X(training, ridge, "ridge", REAL, "1e-6", 0, 1e6, "", "l2 penalty of the exact linear models, per row, on standardised columns") \
 X(proof, certify, "certify", BOOL, "false", 0, 0, "", "prove how much of the best loss reduction that any so many columns can reach the chosen ones reach, with a linear model and ridge certify-ridge") \

@@ -11,6 +11,9 @@ static const double epochs_most = 400;
 /* Step size of the refit for batches of 64; it grows with the root of the batch, as the noise of a
  * step shrinks with it. */
 static const double refit_rate = 4e-3;
+/* Decay of adamw. */
+static const double select_decay = 0.5;
+static const double refit_decay = 0.1;
 
 int64_t pare_default_model(const pare_options *options) {
     if (options->model != PARE_MODEL_AUTO) {
@@ -32,6 +35,13 @@ static double epochs_for(double rows, double batch, double steps, double least) 
     return fmin(epochs_most, fmax(least, ceil(steps / per_epoch)));
 }
 
+static double decay_for(const pare_options *options, double measured) {
+    if (options->weight_decay >= 0) {
+        return options->weight_decay;
+    }
+    return options->optimizer == PARE_OPTIMIZER_ADAMW ? measured : 0;
+}
+
 pare_network_options pare_select_settings(const pare_dataset *train, const pare_options *options,
                                           double *epochs) {
     double rows = (double)train->train_count;
@@ -44,6 +54,8 @@ pare_network_options pare_select_settings(const pare_dataset *train, const pare_
         .batch = batch,
         .rate = options->learning_rate > 0 ? options->learning_rate : 1e-3,
         .schedule = options->schedule,
+        .optimizer = options->optimizer,
+        .decay = decay_for(options, select_decay),
     };
 }
 
@@ -59,5 +71,7 @@ pare_network_options pare_refit_settings(const pare_dataset *train, const pare_o
         .batch = batch,
         .rate = refit_rate * sqrt((double)batch / 64),
         .schedule = PARE_SCHEDULE_COSINE,
+        .optimizer = options->optimizer,
+        .decay = decay_for(options, refit_decay),
     };
 }

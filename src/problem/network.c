@@ -7,7 +7,7 @@
 #include <string.h>
 
 /* Ablation looks at this many rows at most. */
-static const int64_t ablation_rows = 1024;
+static const int64_t ablation_rows = 2048;
 static void network_destroy(void *self) {
     pare_network *n = self;
     if (!n) {
@@ -140,16 +140,14 @@ static pare_status network_evaluate(void *self, const float *mask, pare_rows row
 }
 
 /*
- * Each of the selected left out in turn, parameters as they are, over at most ablation_rows rows
- * spread evenly over the part.
+ * Each of the selected left out in turn, parameters as they are, over at most ablation_rows
+ * training rows, spread evenly: validation rows would then flatter the choice.
  */
 static pare_status network_losses(void *self, int64_t selected_count, const int64_t *selected,
                                   double *loss) {
     pare_network *n = self;
-    pare_rows rows =
-        n->row_count[PARE_ROWS_VALIDATION] > 0 ? PARE_ROWS_VALIDATION : PARE_ROWS_TRAIN;
-    const pare_dataset *data = n->part[rows];
-    int64_t all = n->row_count[rows], total = all < ablation_rows ? all : ablation_rows;
+    const pare_dataset *data = n->train;
+    int64_t all = n->row_count[PARE_ROWS_TRAIN], total = all < ablation_rows ? all : ablation_rows;
     int64_t features = 0;
     double weight = 0;
     memset(n->ablation_mask, 0, (size_t)n->candidates * sizeof *n->ablation_mask);
@@ -166,7 +164,7 @@ static pare_status network_losses(void *self, int64_t selected_count, const int6
     for (int64_t from = 0; from < total; from += n->batch) {
         int64_t count = total - from < n->batch ? total - from : n->batch;
         for (int64_t i = 0; i < count; i++) {
-            n->batch_rows[i] = n->rows[rows][(from + i) * all / total];
+            n->batch_rows[i] = n->rows[PARE_ROWS_TRAIN][(from + i) * all / total];
         }
         pare_input input =
             pare_network_listed_rows(n, data, count, n->batch_rows, features, n->active);
@@ -345,9 +343,9 @@ pare_status pare_network_create(pare_dataset *train, const pare_dataset *valid,
     if (status != PARE_OK) {
         goto fail;
     }
-    status = pare_optimizer_init(ctx, (pare_optimizer_kind)options->optimizer,
+    status = pare_optimizer_init(ctx, (pare_optimizer_kind)settings->optimizer,
                                  pare_graph_parameters(n->graph), (float)options->momentum,
-                                 (float)options->weight_decay, &n->optimizer);
+                                 (float)settings->decay, &n->optimizer);
     if (status != PARE_OK) {
         goto fail;
     }

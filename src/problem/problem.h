@@ -12,7 +12,9 @@ typedef struct pare_network_options {
     int64_t batch;
     double rate;
     int64_t schedule;
-    bool prefix; /* nested dropout over the candidates, in the order given: for the path */
+    int64_t optimizer; /* PARE_OPTIMIZER_* */
+    double decay;      /* as option weight-decay */
+    bool prefix;       /* nested dropout over the candidates, in the order given: for the path */
 } pare_network_options;
 
 /*

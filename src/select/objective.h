@@ -71,8 +71,8 @@ typedef struct pare_objective_slots {
     pare_status (*penalise)(void *self, const double *lambda, double *norm, double *slope);
 
     /* loss: (selected_count), increase of the mean loss when that one of the selected candidates is
-     * removed and the others stay. Exact models refit without it (training rows); networks keep
-     * their parameters (validation rows if there are any, else training rows). */
+     * removed and the others stay, over training rows. Exact models refit without it; networks keep
+     * their parameters. */
     pare_status (*losses)(void *self, int64_t selected_count, const int64_t *selected,
                           double *loss);
 

@@ -19,7 +19,7 @@
 #include <math.h>
 #include <string.h>
 
-enum { STEPS_PER_CALL = 16, PHASE_STEPS_MIN = 4, REPLACE_ROUNDS = 3, DROP_ROUNDS = 4 };
+enum { STEPS_PER_CALL = 16, PHASE_STEPS_MIN = 16, REPLACE_ROUNDS = 3, DROP_ROUNDS = 4 };
 
 /* Measured: docs/method.md, "settings". */
 static const double default_mask_rate = 1e-2;
