@@ -1,0 +1,84 @@
+/*
+ * Typed field tables: rows of categorical and numeric fields with a 0/1 label, as recommenders and
+ * ad rankers log them. Every cell is first a level (a text seen in that field of that file), then,
+ * once the training rows are known, a row of the field's embedding table.
+ */
+#ifndef PARE_DATA_FIELDS_H
+#define PARE_DATA_FIELDS_H
+
+#include "data/reader.h"
+
+typedef enum pare_field_kind {
+    PARE_FIELD_CATEGORY, /* one embedding row a kept level, row 0 for all others */
+    PARE_FIELD_NUMBER,   /* one embedding row, times the standardised number */
+    PARE_FIELD_BUCKET    /* a category of the number x: floor(log(x)^2) if x > 2, else floor(x) */
+} pare_field_kind;
+
+typedef enum pare_fields_format {
+    PARE_FIELDS_AUTO, /* csv or tsv by name, else by the first line */
+    PARE_FIELDS_CSV,  /* one field a column */
+    PARE_FIELDS_TSV,
+    PARE_FIELDS_LIBFFM, /* label field:id:value ... */
+    PARE_FIELDS_LIBFM,  /* label id:value ..., the n-th entry of a line belonging to field n */
+    PARE_FIELDS_CRITEO, /* label, I1 .. I13, C1 .. C26 between tabs; empty: missing */
+    PARE_FIELDS_FORMATS
+} pare_fields_format;
+
+enum { PARE_FIELDS_MAX = 4096 };
+
+typedef struct pare_field {
+    char *name;
+    pare_field_kind kind;
+    bool bucketed;      /* was BUCKET; encoding made it a CATEGORY of buckets */
+    pare_levels level;  /* texts of this file */
+    int64_t first;      /* row of the joint table where this field's rows begin */
+    int64_t size;       /* rows of its embedding table, row 0 included */
+    int32_t *row;       /* (level.count) row of each level */
+    double mean, scale; /* NUMBER: x -> (x - mean) * scale, from training rows */
+    int64_t present;    /* training cells that are not missing */
+    int64_t rare;       /* training cells of row 0: below the minimum count */
+    int64_t unseen;     /* cells of held-out or other rows in row 0 */
+} pare_field;
+
+typedef struct pare_fields {
+    pare_context *ctx;
+    char *source;               /* for sentences */
+    int64_t rows, count, joint; /* rows, fields, rows of the joint table */
+    pare_field *field;
+    int32_t *cell; /* (rows, count): level, once encoded the row of the joint table; -1: absent */
+    float *value;  /* (rows, count) factor of the embedding row; NULL: all 1 */
+    float *label;  /* (rows) 0 or 1 */
+    uint8_t *held_out; /* (rows) 1: not for training; set by encode */
+    int64_t train_rows;
+} pare_fields;
+
+/*
+ * Reads a file (gz too). Labels are 0 and 1, or -1 and 1, both present. Ids of libffm and libfm
+ * are whole numbers from 0 below 2^64 and stay distinct; a second entry of a field in one row is
+ * refused. Options used: target, ignore, categorical, header (csv, tsv). In csv and tsv a column
+ * whose cells are all numbers or missing, with more than 50 different ones, is a NUMBER, any other
+ * a CATEGORY; criteo: I1 .. I13 BUCKET, C1 .. C26 CATEGORY. Empty cells of categories are a level
+ * like any other. Cost: one read, one hash look-up a cell.
+ */
+pare_status pare_fields_read(pare_context *ctx, const char *path, pare_fields_format format,
+                             const pare_options *options, pare_fields *out) PARE_MUST_CHECK;
+/* The same from an open input. */
+pare_status pare_fields_read_input(pare_input *input, pare_fields_format format,
+                                   const pare_options *options, pare_fields *out) PARE_MUST_CHECK;
+void pare_fields_clear(pare_fields *fields);
+/* Index of a field by name, -1 if there is none. */
+int64_t pare_fields_find(const pare_fields *fields, const char *name, int64_t length);
+
+/*
+ * Holds out the rows whose draw of `seed` is below `share` and turns levels into rows: levels of a
+ * category that occur in at least minimum_count (>= 1) training rows get rows 1, 2, ... by falling
+ * count (ties: first appearance); all others share row 0. Fails if a class is missing among the
+ * training rows, or no field varies.
+ */
+pare_status pare_fields_encode(pare_fields *fields, double share, uint64_t seed,
+                               int64_t minimum_count) PARE_MUST_CHECK;
+/* Encodes more rows with the rows of `like`, matched by field name; a field they lack is refused,
+ * one they have more is dropped. All rows are held out. */
+pare_status pare_fields_encode_like(pare_fields *fields, const pare_fields *like) PARE_MUST_CHECK;
+
+#endif
