@@ -7,7 +7,7 @@
 #include <string.h>
 
 /* Ablation looks at this many rows at most. */
-static const int64_t ablation_rows = 2048;
+static const int64_t ablation_rows = 1024;
 static void network_destroy(void *self) {
     pare_network *n = self;
     if (!n) {
