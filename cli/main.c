@@ -6,7 +6,7 @@
 #include <string.h>
 
 static const pare_command *const commands[] = {
-    &pare_command_select,  &pare_command_apply, &pare_command_certify,
+    &pare_command_select,  &pare_command_apply, &pare_command_certify, &pare_command_compare,
     &pare_command_convert, &pare_command_info,  &pare_command_options,
 };
 

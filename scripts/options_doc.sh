@@ -27,3 +27,4 @@ page tests/data/help.txt --help
 page tests/data/help_select.txt select --help
 page tests/data/help_apply.txt apply --help
 page tests/data/help_certify.txt certify --help
+page tests/data/help_compare.txt compare --help

@@ -74,10 +74,32 @@ static void certificate_refuses(void **state) {
             "constant");
 }
 
+static void methods_are_compared(void **state) {
+    (void)state;
+    cli_empty();
+    cli_write_table("t.csv", 200, 8);
+    int code = cli_run("compare t.csv --target class -k 3 --methods omp,anova-f,random --seeds 2 "
+                       "--refit-epochs 5 --out c.json --report c.html");
+    says(code, 0, "anova-f");
+    assert_non_null(strstr(cli_out, "all columns"));
+    static char json[CLI_TEXT_MAX], html[CLI_TEXT_MAX];
+    cli_read("c.json", json);
+    assert_non_null(strstr(json, "\"format\": \"pare comparison\""));
+    /* The first method finds the three columns in both splits. */
+    assert_true(number_after(json, "\"overlap\": ") == 1);
+    assert_true(number_after(json, "\"memory\": ") > 0);
+    cli_read("c.html", html);
+    assert_non_null(strstr(html, "</svg>"));
+    refuses("compare t.csv --target class -k 3 --methods omp,huhu", "no method 'huhu'");
+    refuses("compare t.csv --target class -k 3 --seeds 0", "option seeds");
+    refuses("compare t.csv --target class", "option k is missing");
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(certificate_travels_with_the_selection),
         cmocka_unit_test(certificate_refuses),
+        cmocka_unit_test(methods_are_compared),
     };
     return cmocka_run_group_tests(tests, cli_setup, cli_teardown);
 }
