@@ -30,6 +30,13 @@ typedef struct pare_raw_target {
     int64_t levels;
 } pare_raw_target;
 
+/* Sums over the training rows of one column. */
+typedef struct pare_moments {
+    double center;
+    double weight, sum, square; /* of the values that are there, about `center` */
+    int64_t zeros;              /* cells that are 0, in rows of weight > 0 */
+} pare_moments;
+
 /* A dataset under construction. */
 typedef struct pare_build {
     pare_context *ctx;
@@ -53,8 +60,9 @@ typedef struct pare_build {
     uint8_t *usable; /* (rows) 1: the target is there */
     int64_t *block;  /* (rows) number of the row's block in the split, or NULL: each its own */
     int64_t blocks;
-    uint8_t *gaps;      /* (columns) 1: some cell is missing; 2: also in the training rows */
-    float *part_weight; /* (rows) weight in the statistics: 0 outside the training rows */
+    uint8_t *gaps;         /* (columns) 1: some cell is missing; 2: also in the training rows */
+    float *part_weight;    /* (rows) weight in the statistics: 0 outside the training rows */
+    pare_moments *moments; /* FILE: (columns) */
 } pare_build;
 
 /* columns.c: look-up, and "file line 17" (or "file row 17") of a row, as text in `buffer`. */
@@ -113,5 +121,10 @@ pare_status pare_build_conform(pare_build *build) PARE_MUST_CHECK;
 pare_status pare_build_empty(pare_build *build) PARE_MUST_CHECK;
 pare_status pare_build_features(pare_build *build) PARE_MUST_CHECK;
 pare_status pare_build_statistics(pare_build *build) PARE_MUST_CHECK;
+
+/* store.c: columns without a cell to choose from into memory; one pass for moments, gaps and
+ * checksum. */
+pare_status pare_build_hold(pare_build *build) PARE_MUST_CHECK;
+pare_status pare_build_survey(pare_build *build) PARE_MUST_CHECK;
 
 #endif

@@ -118,6 +118,8 @@ double pare_table_cell(const pare_table *table, int64_t row, int64_t column) {
         int64_t place = pare_table_stored(table, row, column);
         return place < 0 ? 0 : (double)table->value[place];
     }
+    case PARE_STORAGE_FILE:
+        return table->held[column] ? (double)table->held[column][row] : NAN;
     }
     return NAN;
 }

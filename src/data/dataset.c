@@ -1,7 +1,6 @@
 /* Opening, wrapping and closing a dataset: the order in which its parts are built. */
 #include "base/text.h"
 #include "data/build.h"
-#include "platform/system.h"
 
 #include <math.h>
 #include <string.h>
@@ -58,6 +57,7 @@ static void clear_build(pare_build *build) {
     pare_free(ctx, build->block);
     pare_free(ctx, build->gaps);
     pare_free(ctx, build->part_weight);
+    pare_free(ctx, build->moments);
 }
 
 static const char *plural(int64_t count) {
@@ -134,8 +134,15 @@ static pare_status build_all(pare_build *build) {
         pare_build_target_scale, pare_build_known_levels, pare_build_empty,
         pare_build_squeeze,      pare_build_features,     pare_build_statistics,
     };
-    for (size_t i = 0; i < sizeof parts / sizeof parts[0]; i++) {
-        pare_status status = parts[i](build);
+    static pare_status (*const file_parts[])(pare_build *) = {
+        pare_build_roles,        pare_build_groups, pare_build_hold,     pare_build_target,
+        pare_build_weights,      pare_build_blocks, pare_build_split,    pare_build_scale_weights,
+        pare_build_target_scale, pare_build_survey, pare_build_features, pare_build_statistics,
+    };
+    bool file = table->storage == PARE_STORAGE_FILE;
+    size_t count = file ? sizeof file_parts / sizeof file_parts[0] : sizeof parts / sizeof parts[0];
+    for (size_t i = 0; i < count; i++) {
+        pare_status status = (file ? file_parts : parts)[i](build);
         if (status != PARE_OK) {
             return status;
         }
@@ -298,10 +305,9 @@ static pare_status read_target(pare_context *ctx, const char *path, const pare_o
 pare_status pare_dataset_read(pare_context *ctx, const char *path, const pare_options *options,
                               pare_dataset **out) {
     *out = NULL;
-    double start = pare_clock_seconds();
     pare_table table = {0}, target = {0};
     bool apart = options->target_file[0] != '\0';
-    pare_status status = pare_table_read(ctx, path, options, &table);
+    pare_status status = pare_table_open(ctx, path, options, &table);
     if (status == PARE_OK && apart) {
         status = read_target(ctx, options->target_file, options, "", &target);
         if (status != PARE_OK) {
@@ -311,11 +317,7 @@ pare_status pare_dataset_read(pare_context *ctx, const char *path, const pare_op
     if (status != PARE_OK) {
         return status;
     }
-    status = pare_dataset_from_table(ctx, &table, apart ? &target : NULL, options, out);
-    if (status == PARE_OK) {
-        (*out)->seconds = pare_clock_seconds() - start;
-    }
-    return status;
+    return pare_dataset_from_table(ctx, &table, apart ? &target : NULL, options, out);
 }
 
 /* Text columns of the training table, so that a test file whose cells happen to look like numbers

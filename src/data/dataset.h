@@ -12,7 +12,14 @@
 
 #include "base/options.h"
 
-typedef enum pare_storage { PARE_STORAGE_F32, PARE_STORAGE_U8, PARE_STORAGE_CSR } pare_storage;
+typedef enum pare_storage {
+    PARE_STORAGE_F32,
+    PARE_STORAGE_U8,
+    PARE_STORAGE_CSR,
+    PARE_STORAGE_FILE /* number columns that stay in a .pare file: data/store.h */
+} pare_storage;
+
+typedef struct pare_store pare_store;
 
 typedef struct pare_column {
     char *name;     /* never NULL */
@@ -37,12 +44,19 @@ typedef struct pare_table {
     double *label;         /* libsvm: (rows) the label in front of each row; else NULL */
     int64_t first_line;    /* line of row 0 in the file, 1-based; 0 if lines mean nothing */
     int64_t height, width; /* IDX images; 0 otherwise */
+    pare_store *stream;    /* FILE */
+    float **held;          /* FILE: (columns) cells of columns that are in memory, else NULL */
 } pare_table;
 
 void pare_table_clear(pare_table *table);
 
 /* Reads `path` ("-": standard input) by options format, header, categorical. */
 pare_status pare_table_read(pare_context *ctx, const char *path, const pare_options *options,
+                            pare_table *out) PARE_MUST_CHECK;
+
+/* The same within option memory: a .pare file that does not fit stays a file (storage FILE), any
+ * other that does not is refused. */
+pare_status pare_table_open(pare_context *ctx, const char *path, const pare_options *options,
                             pare_table *out) PARE_MUST_CHECK;
 
 /*
@@ -116,7 +130,6 @@ struct pare_dataset {
      * without a target stay in the table but are in neither part. */
     pare_table table;
     char *summary;
-    double seconds;    /* wall, that reading and encoding took; 0 for arrays */
     uint64_t checksum; /* of all cells, target and names: identifies the data in selection.json */
 
     pare_task_kind kind;

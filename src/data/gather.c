@@ -1,5 +1,6 @@
 /* Rows as the models see them: encoded and standardised. On the hot path of training. */
 #include "data/build.h"
+#include "data/store.h"
 #include "kernels/kernels.h"
 #include "platform/threads.h"
 
@@ -27,6 +28,11 @@ static float cell_of(const pare_table *table, int64_t row, int64_t column) {
     case PARE_STORAGE_CSR: {
         int64_t place = pare_table_stored(table, row, column);
         return place < 0 ? 0 : table->value[place];
+    }
+    case PARE_STORAGE_FILE: {
+        float cell = 0;
+        pare_store_rows(table->stream, 1, &row, 1, &column, &cell);
+        return cell;
     }
     }
     return 0;
@@ -174,20 +180,44 @@ static void gather_some_chunk(void *argument, int64_t chunk) {
     }
 }
 
+/* Rows of a file: all features are numbers of a column of their own. */
+static void gather_file(const task *job) {
+    const pare_dataset *data = job->data;
+    pare_store_features(data, job->count, job->rows, job->wanted, job->features, job->out);
+    for (int64_t i = 0; i < job->count; i++) {
+        float *out = job->out + i * job->wanted;
+        for (int64_t f = 0; f < job->wanted; f++) {
+            out[f] = standard(data, job->features ? job->features[f] : f, out[f]);
+        }
+    }
+}
+
 void pare_dataset_gather(const pare_dataset *data, int64_t count, const int64_t *rows, float *out) {
-    task job = {.data = data, .count = count, .rows = rows, .out = out};
+    task job = {.data = data, .count = count, .rows = rows, .wanted = data->features, .out = out};
+    if (data->table.storage == PARE_STORAGE_FILE) {
+        gather_file(&job);
+        return;
+    }
     pare_pool_run(data->ctx->pool, (count + CHUNK - 1) / CHUNK, gather_chunk, &job);
 }
 
 void pare_dataset_gather_features(const pare_dataset *data, int64_t count, const int64_t *rows,
                                   int64_t wanted, const int64_t *features, float *out) {
     task job = {data, count, rows, wanted, features, out};
+    if (data->table.storage == PARE_STORAGE_FILE) {
+        gather_file(&job);
+        return;
+    }
     pare_pool_run(data->ctx->pool, (count + CHUNK - 1) / CHUNK, gather_some_chunk, &job);
 }
 
 void pare_dataset_feature(const pare_dataset *data, int64_t feature, int64_t count,
                           const int64_t *rows, float *out) {
     int64_t column = data->feature[feature].column;
+    if (data->table.storage == PARE_STORAGE_FILE) {
+        pare_dataset_gather_features(data, count, rows, 1, &feature, out);
+        return;
+    }
     for (int64_t i = 0; i < count; i++) {
         out[i] = value_of(data, feature, cell_of(&data->table, rows[i], column));
     }

@@ -19,7 +19,7 @@ enum {
     PARE_FILE_PACK_MOST = 1024,      /* a payload is stored in at least this share of its bytes */
     PARE_FILE_GROUP_ROWS = 1 << 16,  /* rows of a group at most */
     PARE_FILE_GROUP_BYTES = 1 << 25, /* of cells as float32, aimed at */
-    PARE_FILE_CHUNK_BYTES = 1 << 20, /* the same of a chunk */
+    PARE_FILE_CHUNK_BYTES = 1 << 18, /* the same of a chunk */
     PARE_FILE_CHUNK_LEAST = 1 << 12  /* below it, columns of other kinds join a chunk */
 };
 
@@ -176,19 +176,19 @@ void pare_writer_destroy(pare_writer *writer, bool remove);
 /* ---- pare_pass.c ---- */
 
 /* One record of the current group. */
-typedef struct pare_item {
+typedef struct pare_file_item {
     pare_record record;
     int64_t at;                 /* of its payload in the group's bytes; -1: left out */
     int64_t room;               /* of its unpacked payload in the scratch memory */
     const unsigned char *cells; /* payload, unpacked, while it is worked on */
     bool damaged;               /* the checksum does not match, or zstd refuses */
     bool odd;                   /* set by who works on it: the content is not what it may be */
-} pare_item;
+} pare_file_item;
 
 typedef struct pare_group {
     unsigned char *bytes;
     int64_t used, capacity;
-    pare_item *item;
+    pare_file_item *item;
     int64_t items, item_capacity;
     int64_t rows;
     enum {
@@ -228,7 +228,7 @@ typedef struct pare_pass {
     uint64_t next;     /* place of the next record to be read */
     uint64_t line;     /* rows in the groups before the one being read */
     uint64_t identity; /* of the whole file, from the checksums of all records; set at the end */
-    void (*work)(void *user, pare_item *item);
+    void (*work)(void *user, pare_file_item *item);
     void *user;
 } pare_pass;
 
@@ -237,7 +237,7 @@ pare_status pare_pass_open(pare_input *input, pare_table *table, pare_pass *out)
 /* Makes the next group the current one; *more: false at the end of the file. */
 pare_status pare_pass_turn(pare_pass *pass, bool *more) PARE_MUST_CHECK;
 /* Calls work(user, item) for every DATA item of the current group, on any thread. */
-pare_status pare_pass_work(pare_pass *pass, void (*work)(void *user, pare_item *item),
+pare_status pare_pass_work(pare_pass *pass, void (*work)(void *user, pare_file_item *item),
                            void *user) PARE_MUST_CHECK;
 void pare_pass_close(pare_pass *pass);
 /* "columns 'a' to 'b', rows 1 to 500": of a record, for a sentence. */

@@ -183,7 +183,7 @@ static void fill(pare_pass *pass, pare_group *g) {
             g->state = count < 0 ? PARE_GROUP_UNREAD : PARE_GROUP_CUT;
             return;
         }
-        g->item[g->items++] = (pare_item){.record = g->head, .at = out ? -1 : g->used};
+        g->item[g->items++] = (pare_file_item){.record = g->head, .at = out ? -1 : g->used};
         g->used += out ? 0 : stored;
         g->headed = false;
         pass->next += sizeof g->head + (uint64_t)stored;
@@ -416,7 +416,7 @@ static pare_status arrange(pare_pass *pass, pare_group *g) {
     int64_t room = 0;
     bool label = false;
     for (int64_t i = 0; i < g->items; i++) {
-        pare_item *item = &g->item[i];
+        pare_file_item *item = &g->item[i];
         const pare_record *r = &item->record;
         if (r->type == PARE_RECORD_SCHEMA || (r->packed && r->type != PARE_RECORD_DATA)) {
             return damaged(pass, r, "it is out of place");
@@ -446,7 +446,7 @@ static pare_status arrange(pare_pass *pass, pare_group *g) {
 }
 
 static pare_status finish(pare_pass *pass, const pare_group *g) {
-    const pare_item *last = &g->item[g->items - 1];
+    const pare_file_item *last = &g->item[g->items - 1];
     const pare_record *r = &last->record;
     if (pass->line != pass->header.rows || r->offset != pass->header.directory ||
         pass->next != pass->header.length || g->items != 1) {
@@ -505,7 +505,7 @@ static void work_item(void *argument, int64_t chunk) {
         fill(pass, next);
         return;
     }
-    pare_item *item = &g->item[chunk - 1];
+    pare_file_item *item = &g->item[chunk - 1];
     const pare_record *r = &item->record;
     if (r->type != PARE_RECORD_DATA || item->at < 0) {
         return;
@@ -523,13 +523,14 @@ static void work_item(void *argument, int64_t chunk) {
     }
 }
 
-pare_status pare_pass_work(pare_pass *pass, void (*work)(void *user, pare_item *item), void *user) {
+pare_status pare_pass_work(pare_pass *pass, void (*work)(void *user, pare_file_item *item),
+                           void *user) {
     pare_group *g = &pass->group[pass->current];
     pass->work = work;
     pass->user = user;
     pare_pool_run(pass->ctx->pool, 1 + g->items, work_item, pass);
     for (int64_t i = 0; i < g->items; i++) {
-        const pare_item *item = &g->item[i];
+        const pare_file_item *item = &g->item[i];
         if (item->damaged || item->odd) {
             bool packed = item->damaged && item->record.packed && !pare_can_pack();
             return packed ? pare_fail(pass->ctx, PARE_ERROR_UNSUPPORTED,

@@ -18,7 +18,7 @@ static uint32_t word_at(const unsigned char *in, int64_t index) {
 }
 
 /* A chunk of columns into the rows of a float table; levels that do not exist are odd. */
-static void take_floats(pare_table *table, pare_item *item) {
+static void take_floats(pare_table *table, pare_file_item *item) {
     const pare_record *r = &item->record;
     pare_chunk_kind kind = (pare_chunk_kind)r->kind;
     int64_t stride = pare_chunk_stride(kind, r->rows), columns = table->columns;
@@ -47,7 +47,7 @@ static void take_floats(pare_table *table, pare_item *item) {
     }
 }
 
-static void take_bytes(pare_table *table, const pare_item *item) {
+static void take_bytes(pare_table *table, const pare_file_item *item) {
     const pare_record *r = &item->record;
     for (int64_t c = 0; c < r->columns; c++) {
         uint8_t *out = table->u8 + (int64_t)r->row * table->columns + r->column + c;
@@ -57,7 +57,7 @@ static void take_bytes(pare_table *table, const pare_item *item) {
     }
 }
 
-static void take_sparse(reading *of, pare_item *item) {
+static void take_sparse(reading *of, pare_file_item *item) {
     const pare_record *r = &item->record;
     pare_table *table = of->table;
     int64_t rows = r->rows, entries = word_at(item->cells, rows), before = of->entries;
@@ -89,7 +89,7 @@ static void take_sparse(reading *of, pare_item *item) {
     of->entries += entries; /* one chunk a group: nobody else is here */
 }
 
-static void take(void *user, pare_item *item) {
+static void take(void *user, pare_file_item *item) {
     reading *of = user;
     pare_table *table = of->table;
     const pare_record *r = &item->record;
@@ -113,6 +113,7 @@ static pare_status reserve(const pare_pass *pass, pare_table *table) {
     case PARE_STORAGE_U8:
         return pare_alloc(ctx, cells, 1, &table->u8);
     case PARE_STORAGE_CSR:
+    case PARE_STORAGE_FILE: /* no file says so */
         break;
     }
     pare_status status = pare_alloc_zero(ctx, table->rows + 1, sizeof *table->start, &table->start);

@@ -13,20 +13,13 @@
 
 enum { BLOCK = 256, ROWS = 64, SAMPLE = 32, WIDE = 16, FLUSH = 32768 };
 
-/* Sums over the training rows of one column. */
-typedef struct moments {
-    double center;
-    double weight, sum, square; /* of the values that are there, about `center` */
-    int64_t zeros;              /* cells that are 0, in rows of weight > 0 */
-} moments;
-
 typedef struct task {
     const pare_build *build;
-    moments *of; /* (columns) */
+    pare_moments *of; /* (columns) */
 } task;
 
 /* Mean of the first SAMPLE values of each column: exact for a constant column. */
-static void find_centers(const pare_build *build, int64_t from, int64_t width, moments *of) {
+static void find_centers(const pare_build *build, int64_t from, int64_t width, pare_moments *of) {
     const pare_dataset *data = build->data;
     const pare_table *table = &data->table;
     int64_t count[BLOCK] = {0}, open = width;
@@ -47,7 +40,7 @@ static void find_centers(const pare_build *build, int64_t from, int64_t width, m
 
 /* Zeros of a few rows of a block that lies in the cache. */
 static void count_zeros(const float *cell, int64_t rows, int64_t stride, int64_t width,
-                        const float *weight, moments *of) {
+                        const float *weight, pare_moments *of) {
     int32_t zeros[BLOCK] = {0};
     for (int64_t i = 0; i < rows; i++) {
         const float *row = cell + i * stride;
@@ -67,7 +60,7 @@ static void count_zeros(const float *cell, int64_t rows, int64_t stride, int64_t
 }
 
 static void add_with_gaps(const float *cell, int64_t rows, int64_t stride, int64_t width,
-                          const float *weight, moments *of) {
+                          const float *weight, pare_moments *of) {
     for (int64_t i = 0; i < rows; i++) {
         const float *row = cell + i * stride;
         double w = (double)weight[i];
@@ -82,7 +75,7 @@ static void add_with_gaps(const float *cell, int64_t rows, int64_t stride, int64
     }
 }
 
-static void float_block(const task *job, int64_t from, int64_t width, moments *of) {
+static void float_block(const task *job, int64_t from, int64_t width, pare_moments *of) {
     const pare_build *build = job->build;
     const pare_table *table = &build->data->table;
     const pare_kernels *kernels = build->ctx->kernels;
@@ -118,7 +111,7 @@ static void float_block(const task *job, int64_t from, int64_t width, moments *o
 }
 
 /* FLUSH rows of squares up to 255^2 fit in 32 bits. */
-static void byte_block(const task *job, int64_t from, int64_t width, moments *of) {
+static void byte_block(const task *job, int64_t from, int64_t width, pare_moments *of) {
     const pare_dataset *data = job->build->data;
     const pare_table *table = &data->table;
     uint32_t sum[BLOCK], square[BLOCK], zeros[BLOCK];
@@ -156,7 +149,7 @@ static void byte_block(const task *job, int64_t from, int64_t width, moments *of
     }
 }
 
-static void weighted_byte_block(const task *job, int64_t from, int64_t width, moments *of) {
+static void weighted_byte_block(const task *job, int64_t from, int64_t width, pare_moments *of) {
     const pare_dataset *data = job->build->data;
     const pare_table *table = &data->table;
     for (int64_t i = 0; i < data->train_count; i++) {
@@ -191,7 +184,7 @@ static void sparse_moments(const task *job, double total, int64_t rows) {
     const pare_build *build = job->build;
     const pare_dataset *data = build->data;
     const pare_table *table = &data->table;
-    moments *of = job->of;
+    pare_moments *of = job->of;
     for (int64_t j = 0; j < table->columns; j++) {
         of[j].weight = total;
         of[j].zeros = rows;
@@ -201,7 +194,7 @@ static void sparse_moments(const task *job, double total, int64_t rows) {
             int64_t row = data->train[i];
             double w = (double)build->part_weight[row];
             for (int64_t p = table->start[row]; p < table->start[row + 1] && w > 0; p++) {
-                moments *one = &of[table->index[p]];
+                pare_moments *one = &of[table->index[p]];
                 double cell = (double)table->value[p];
                 if (isnan(cell)) {
                     one->weight -= pass == 0 ? w : 0;
@@ -240,7 +233,7 @@ static double set_flag(pare_dataset *data, int64_t feature, double ones, double 
 }
 
 /* Number columns; returns the sum of their shares of zeros. A missing cell is the mean. */
-static double set_numbers(pare_build *build, const moments *of, double total, int64_t rows) {
+static double set_numbers(pare_build *build, const pare_moments *of, double total, int64_t rows) {
     pare_dataset *data = build->data;
     double zeros = 0;
     for (int64_t j = 0; j < data->table.columns; j++) {
@@ -318,6 +311,10 @@ pare_status pare_build_statistics(pare_build *build) {
     }
     for (int64_t j = 0; j < table->columns; j++) {
         levels = levels || (data->encoding[j].feature >= 0 && data->encoding[j].levels > 0);
+    }
+    if (table->storage == PARE_STORAGE_FILE) {
+        data->zero_share = set_numbers(build, build->moments, total, rows) / (double)data->features;
+        return PARE_OK;
     }
     pare_status status = pare_alloc_zero(build->ctx, table->columns, sizeof *job.of, &job.of);
     if (status != PARE_OK) {

@@ -1,5 +1,6 @@
 #include "base/text.h"
 #include "data/pare_file.h"
+#include "data/store.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -26,6 +27,11 @@ void pare_table_clear(pare_table *table) {
     }
     pare_free(ctx, table->u8);
     pare_free(ctx, table->label);
+    for (int64_t c = 0; table->held && c < table->columns; c++) {
+        pare_free(ctx, table->held[c]);
+    }
+    pare_free(ctx, table->held);
+    pare_store_close(table->stream);
     pare_free(ctx, table->source);
     *table = (pare_table){0};
 }
@@ -242,4 +248,82 @@ pare_status pare_table_read(pare_context *ctx, const char *path, const pare_opti
     }
     pare_free(ctx, input);
     return status;
+}
+
+/* Bytes that option memory allows, INT64_MAX if it does not say. */
+static pare_status memory_limit(pare_context *ctx, const char *text, int64_t *out) {
+    size_t length = strlen(text);
+    char digits[24] = "";
+    *out = INT64_MAX;
+    if (length == 0) {
+        return PARE_OK;
+    }
+    static const char suffixes[] = "KMGT";
+    const char *suffix = strchr(suffixes, text[length - 1]);
+    size_t kept = suffix ? length - 1 : length;
+    int64_t number = 0, unit = suffix ? INT64_C(1) << (10 * (suffix - suffixes + 1)) : 1;
+    if (kept > 0 && kept < sizeof digits) {
+        memcpy(digits, text, kept);
+    }
+    if (!pare_parse_integer(digits, &number) || number < 1 ||
+        !pare_checked_multiply(number, unit, out)) {
+        return pare_fail(ctx, PARE_ERROR_ARGUMENT,
+                         "option memory: '%s' is not a number of bytes such as 500M or 2G", text);
+    }
+    return PARE_OK;
+}
+
+/* Bytes of the cells of a .pare file in memory; -1: not such a file. */
+static pare_status file_cells(pare_context *ctx, const char *path, int64_t *out) {
+    pare_input *input = NULL;
+    pare_status status = pare_alloc(ctx, 1, sizeof *input, &input);
+    *out = -1;
+    if (status != PARE_OK) {
+        return status;
+    }
+    status = pare_input_open(ctx, path, input);
+    if (status == PARE_OK) {
+        status = pare_input_look(input);
+        pare_file_header header;
+        if (status == PARE_OK && input->head_end - input->head_begin >= 8 &&
+            memcmp(input->head + input->head_begin, PARE_FILE_MAGIC, 8) == 0) {
+            status = pare_file_head(input, &header);
+            if (status == PARE_OK) {
+                *out = header.storage == PARE_STORAGE_CSR
+                           ? (int64_t)(header.entries + header.rows) * 8
+                           : (int64_t)(header.rows * header.columns) *
+                                 (header.storage == PARE_STORAGE_U8 ? 1 : 4);
+            }
+        }
+        pare_input_close(input);
+    }
+    pare_free(ctx, input);
+    return status;
+}
+
+/* Cells may take this share of the memory, the rest is for the work on them. */
+enum { TABLE_SHARE = 2 };
+
+pare_status pare_table_open(pare_context *ctx, const char *path, const pare_options *options,
+                            pare_table *out) {
+    int64_t limit = 0, cells = 0, size = 0, changed = 0;
+    *out = (pare_table){0};
+    pare_status status = memory_limit(ctx, options->memory, &limit);
+    if (status != PARE_OK || limit == INT64_MAX || strcmp(path, "-") == 0) {
+        return status == PARE_OK ? pare_table_read(ctx, path, options, out) : status;
+    }
+    status = file_cells(ctx, path, &cells);
+    if (status != PARE_OK) {
+        return status;
+    }
+    if (cells > limit / TABLE_SHARE) {
+        return pare_store_open(ctx, path, limit, out);
+    }
+    if (cells < 0 && pare_file_facts(path, &size, &changed) && size > limit / TABLE_SHARE) {
+        return pare_fail(ctx, PARE_ERROR_INPUT,
+                         "%s: %lld bytes do not fit into option memory; pare convert makes a "
+                         ".pare file of it, which is read in pieces",
+                         path, (long long)size);
+    }
+    return pare_table_read(ctx, path, options, out);
 }

@@ -160,3 +160,19 @@ void pare_pool_run(pare_pool *pool, int64_t chunks, void (*work)(void *argument,
 void pare_once_run(pare_once *once, void (*fill)(void)) {
     (void)pthread_once(once, fill);
 }
+
+void pare_lock_init(pare_lock *lock) {
+    (void)pthread_mutex_init(lock, NULL);
+}
+
+void pare_lock_clear(pare_lock *lock) {
+    (void)pthread_mutex_destroy(lock);
+}
+
+void pare_lock_take(pare_lock *lock) {
+    (void)pthread_mutex_lock(lock);
+}
+
+void pare_lock_give(pare_lock *lock) {
+    (void)pthread_mutex_unlock(lock);
+}

@@ -23,6 +23,13 @@ int64_t pare_pool_threads(const pare_pool *pool);
 void pare_pool_run(pare_pool *pool, int64_t chunks, void (*work)(void *argument, int64_t chunk),
                    void *argument);
 
+/* Mutual exclusion of short pieces of work. */
+typedef pthread_mutex_t pare_lock;
+void pare_lock_init(pare_lock *lock);
+void pare_lock_clear(pare_lock *lock);
+void pare_lock_take(pare_lock *lock);
+void pare_lock_give(pare_lock *lock);
+
 /* Calls `fill` once in the life of the process, whoever comes first; the others wait for it.
  * once: static, initialised with PARE_ONCE_INIT. */
 typedef pthread_once_t pare_once;

@@ -545,9 +545,16 @@ pare_status pare_design_create(pare_dataset *train, pare_design *out) {
             weight[i] = (double)train->weight[train->train[i]];
         }
     }
-    status = train->table.storage == PARE_STORAGE_CSR
-                 ? pare_design_create_sparse(train, weight, &design)
-                 : dense_create(train, weight, &design);
+    switch (train->table.storage) {
+    case PARE_STORAGE_CSR:
+        status = pare_design_create_sparse(train, weight, &design);
+        break;
+    case PARE_STORAGE_FILE:
+        status = pare_design_create_stream(train, weight, &design);
+        break;
+    default:
+        status = dense_create(train, weight, &design);
+    }
     if (status != PARE_OK) {
         pare_free(ctx, weight);
         return status;

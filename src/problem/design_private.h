@@ -9,4 +9,8 @@
 pare_status pare_design_create_sparse(pare_dataset *train, double *weight,
                                       pare_design *out) PARE_MUST_CHECK;
 
+/* The same for a dataset that stays in its file. */
+pare_status pare_design_create_stream(pare_dataset *train, double *weight,
+                                      pare_design *out) PARE_MUST_CHECK;
+
 #endif

@@ -2,13 +2,15 @@
 #include "problem/linear.h"
 
 #include "base/text.h"
+#include "data/store.h"
 
 #include <math.h>
 #include <string.h>
 
 enum {
-    WANTED_UNKNOWN = 64,  /* candidates that will be selected, where options do not say */
-    SUPPORT_COLUMNS = 256 /* room made at the start at most */
+    WANTED_UNKNOWN = 64,   /* candidates that will be selected, where options do not say */
+    SUPPORT_COLUMNS = 256, /* room made at the start at most */
+    FILE_FACTOR = 3
 };
 
 int64_t pare_data_bytes(const pare_dataset *data) {
@@ -18,6 +20,8 @@ int64_t pare_data_bytes(const pare_dataset *data) {
         return table->rows * table->columns;
     case PARE_STORAGE_CSR:
         return table->start[table->rows] * (int64_t)(sizeof(float) + sizeof(int32_t));
+    case PARE_STORAGE_FILE: /* what its columns and products may take, times their shares */
+        return FILE_FACTOR * pare_store_memory(table->stream);
     case PARE_STORAGE_F32:
         break;
     }

@@ -1,6 +1,8 @@
 /* How well the fitted model predicts. */
 #include "problem/linear.h"
 
+#include "data/store.h"
+
 #include <math.h>
 #include <string.h>
 
@@ -126,6 +128,9 @@ pare_status pare_linear_evaluate(pare_linear *l, const float *mask, pare_rows ro
             }
             count_row(l, part->data, part->row[i + q], z, &t);
         }
+    }
+    if (status == PARE_OK) {
+        status = pare_dataset_trouble(part->data);
     }
     if (status == PARE_OK) {
         set_metrics(l, part->count, &t, out);

@@ -1,4 +1,5 @@
 /* A neural network as an objective: batches from the dataset, graph from model/, one optimiser. */
+#include "data/store.h"
 #include "kernels/kernels.h"
 #include "model/model.h"
 #include "problem/network.h"
@@ -22,6 +23,9 @@ static void network_destroy(void *self) {
     pare_free(ctx, n->sparse_start);
     pare_free(ctx, n->sparse_index);
     pare_free(ctx, n->sparse_value);
+    pare_free(ctx, n->group_rank);
+    pare_free(ctx, n->group_start);
+    pare_free(ctx, n->regrouped);
     pare_free(ctx, n->order);
     pare_free(ctx, n->active);
     pare_free(ctx, n->wanted);
@@ -47,10 +51,13 @@ static pare_status network_step(void *self, const float *mask, double *loss, flo
     pare_input input = pare_network_train_batch(n, count, positions, mask, d_mask != NULL);
     *loss = pare_graph_train(n->graph, &input, &target, mask, (uint64_t)n->step, d_mask);
     if (!isfinite(*loss)) {
-        return pare_fail(n->ctx, PARE_ERROR_NUMERIC,
-                         "training diverged at step %lld: the loss is not finite; a smaller "
-                         "learning-rate helps",
-                         (long long)n->step);
+        pare_status status = pare_dataset_trouble(n->train);
+        return status != PARE_OK
+                   ? status
+                   : pare_fail(n->ctx, PARE_ERROR_NUMERIC,
+                               "training diverged at step %lld: the loss is not finite; a smaller "
+                               "learning-rate helps",
+                               (long long)n->step);
     }
     double rate =
         pare_rate(n->schedule, n->rate, n->step < n->steps ? n->step : n->steps - 1, n->steps);
@@ -115,6 +122,10 @@ static pare_status network_evaluate(void *self, const float *mask, pare_rows row
         pare_graph_predict(n->graph, &input, mask, &output, &stride);
         pare_target target = pare_network_target(n, data, count, numbers);
         add_rows(n, output, stride, count, &target, &sum);
+    }
+    pare_status status = pare_dataset_trouble(data);
+    if (status != PARE_OK) {
+        return status;
     }
     out->rows = total;
     if (sum.weight <= 0) {

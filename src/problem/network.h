@@ -28,6 +28,9 @@ typedef struct pare_network {
     int32_t *sparse_index;
     float *sparse_value;
 
+    int64_t group_rows, groups; /* of a file that batches are read from; else 0 */
+    int64_t *group_rank, *group_start, *regrouped;
+
     int64_t *order;       /* (train rows) positions, shuffled each epoch */
     int64_t *active;      /* (width) features in use, by the mask */
     int64_t *wanted;      /* (width) the same as numbers of the dataset */

@@ -1,5 +1,6 @@
 /* Rows of a dataset as batches of a network: which rows and features, and in what form. */
 #include "base/random.h"
+#include "data/store.h"
 #include "problem/network.h"
 
 #include <string.h>
@@ -8,6 +9,8 @@
 static const int64_t ready_bytes = INT64_C(64) << 20;
 /* Below this share of nonzero values the sparse input path wins (bench_nn). */
 static const double sparse_share = 0.4;
+/* Of a file, chosen columns are kept ready up to this part of the memory allowed. */
+static const int64_t file_share = 4;
 
 static void gather(const pare_network *n, const pare_dataset *data, int64_t count,
                    const int64_t *rows, float *out) {
@@ -47,6 +50,30 @@ pare_target pare_network_target(pare_network *n, const pare_dataset *data, int64
     return target;
 }
 
+/* Rows of a file are read group by group: groups in the order in which the shuffled rows show them,
+ * the rows of each in shuffled order. Stable counting. */
+static void gather_groups(pare_network *n) {
+    const int64_t *row = n->rows[PARE_ROWS_TRAIN];
+    int64_t total = n->row_count[PARE_ROWS_TRAIN], groups = 0, at = 0;
+    memset(n->group_rank, 0xFF, (size_t)n->groups * sizeof *n->group_rank); /* -1 */
+    memset(n->group_start, 0, (size_t)(n->groups + 1) * sizeof *n->group_start);
+    for (int64_t i = 0; i < total; i++) {
+        int64_t *rank = &n->group_rank[row[n->order[i]] / n->group_rows];
+        *rank = *rank < 0 ? groups++ : *rank;
+        n->group_start[*rank]++;
+    }
+    for (int64_t g = 0; g <= groups && g <= n->groups; g++) {
+        int64_t count = n->group_start[g];
+        n->group_start[g] = at;
+        at += count;
+    }
+    for (int64_t i = 0; i < total; i++) {
+        int64_t rank = n->group_rank[row[n->order[i]] / n->group_rows];
+        n->regrouped[n->group_start[rank]++] = n->order[i];
+    }
+    memcpy(n->order, n->regrouped, (size_t)total * sizeof *n->order);
+}
+
 int64_t pare_network_next_batch(pare_network *n, const int64_t **positions) {
     int64_t total = n->row_count[PARE_ROWS_TRAIN];
     int64_t per_epoch = (total + n->batch - 1) / n->batch;
@@ -57,6 +84,9 @@ int64_t pare_network_next_batch(pare_network *n, const int64_t **positions) {
         }
         uint64_t first = (uint64_t)(n->step / per_epoch) * (uint64_t)total;
         pare_random_shuffle(n->seed, PARE_STREAM_SHUFFLE, first, total, n->order);
+        if (n->group_rows > 0) {
+            gather_groups(n);
+        }
     }
     *positions = n->order + at * n->batch;
     int64_t left = total - at * n->batch;
@@ -187,28 +217,47 @@ void pare_network_find_rows(pare_network *n, const pare_dataset *valid, const pa
     n->row_count[PARE_ROWS_TEST] = test ? test->validation_count : 0;
 }
 
+/* What gather_groups works in. */
+static pare_status prepare_groups(pare_network *n) {
+    const pare_table *table = &n->train->table;
+    n->group_rows = pare_store_group_rows(table->stream);
+    n->groups = (table->rows + n->group_rows - 1) / n->group_rows;
+    pare_status status = pare_alloc(n->ctx, n->groups, sizeof *n->group_rank, &n->group_rank);
+    if (status == PARE_OK) {
+        status = pare_alloc(n->ctx, n->groups + 1, sizeof *n->group_start, &n->group_start);
+    }
+    if (status == PARE_OK) {
+        status =
+            pare_alloc(n->ctx, n->row_count[PARE_ROWS_TRAIN], sizeof *n->regrouped, &n->regrouped);
+    }
+    return status;
+}
+
 /* Training rows in the form batches are cut from. */
 static pare_status prepare_rows(pare_network *n) {
     pare_context *ctx = n->ctx;
     const pare_dataset *train = n->train;
     int64_t total = n->row_count[PARE_ROWS_TRAIN];
     bool sparse =
-        !n->feature && !n->prefix &&
+        !n->feature && !n->prefix && train->table.storage != PARE_STORAGE_FILE &&
         (train->table.storage == PARE_STORAGE_CSR || 1 - train->zero_share < sparse_share);
     if (sparse) {
         return pare_dataset_sparse(train, total, train->train, &n->sparse_start, &n->sparse_index,
                                    &n->sparse_value);
     }
     int64_t cells = 0;
-    if (pare_checked_multiply(total, n->width, &cells) &&
-        cells < ready_bytes / (int64_t)sizeof(float)) {
+    bool file = train->table.storage == PARE_STORAGE_FILE;
+    int64_t room = file ? pare_store_memory(train->table.stream) / file_share : ready_bytes;
+    if ((n->feature || !file) && pare_checked_multiply(total, n->width, &cells) &&
+        cells < room / (int64_t)sizeof(float)) {
         pare_status status = pare_alloc(ctx, cells, sizeof *n->ready, &n->ready);
         if (status != PARE_OK) {
             return status;
         }
         gather(n, train, total, train->train, n->ready);
+        return file ? pare_store_trouble(train->table.stream) : PARE_OK;
     }
-    return PARE_OK;
+    return file ? prepare_groups(n) : PARE_OK;
 }
 
 static pare_status prepare_batch(pare_network *n) {

@@ -1,0 +1,59 @@
+/*
+ * Tables that stay in their .pare file (storage FILE): read in passes over all of it, or some rows
+ * at a time, within the memory that option memory allows.
+ */
+#ifndef PARE_DATA_STORE_H
+#define PARE_DATA_STORE_H
+
+#include "data/dataset.h"
+
+/* Opens path; the table's columns, rows and stream are set, no cells. Refuses a limit too small for
+ * two groups of rows, naming the least. */
+pare_status pare_store_open(pare_context *ctx, const char *path, int64_t memory,
+                            pare_table *table) PARE_MUST_CHECK;
+void pare_store_close(pare_store *stream);
+
+int64_t pare_store_memory(const pare_store *stream);
+/* Of everything in the file, from the checksums of all its records. */
+uint64_t pare_store_identity(const pare_store *stream);
+/* Rows that lie together in the file: groups begin at multiples of it. */
+int64_t pare_store_group_rows(const pare_store *stream);
+/* So far, of chunks. */
+int64_t pare_store_bytes_read(const pare_store *stream);
+
+/* Some columns of some neighbouring rows. */
+typedef struct pare_piece {
+    int64_t row, rows, column, columns;
+    int64_t kind, stride;
+    const unsigned char *cells;
+} pare_piece;
+
+/* Cells from .. from + count (from a multiple of 8) of a column of the piece, counted from its
+ * first: in place, or decoded into scratch. */
+const float *pare_piece_values(const pare_piece *piece, int64_t column, int64_t from, int64_t count,
+                               float *scratch);
+
+/*
+ * Calls work(user, piece) for all pieces, those of the same columns in the order of their rows, on
+ * any thread: two calls at a time never share a column. While it works, the next rows are read.
+ * wanted: (columns) pieces without any such column are not read; NULL: all.
+ */
+pare_status pare_store_pass(pare_store *stream, const uint8_t *wanted,
+                            void (*work)(void *user, const pare_piece *piece),
+                            void *user) PARE_MUST_CHECK;
+/* Whole columns: out[c] (rows), NULL: not wanted. */
+pare_status pare_store_columns(pare_store *stream, float **out) PARE_MUST_CHECK;
+
+/* Cells as stored of some rows and columns, out (count, wanted). Any thread; cheap when neighbours
+ * are asked for together. A failure gives NaN and is told by pare_store_trouble. */
+void pare_store_rows(pare_store *stream, int64_t count, const int64_t *rows, int64_t wanted,
+                     const int64_t *column, float *out);
+/* The same for features of a dataset over the stream (NULL: all). */
+void pare_store_features(const pare_dataset *data, int64_t count, const int64_t *rows,
+                         int64_t wanted, const int64_t *feature, float *out);
+pare_status pare_store_trouble(pare_store *stream) PARE_MUST_CHECK;
+static inline pare_status pare_dataset_trouble(const pare_dataset *data) {
+    return data->table.stream ? pare_store_trouble(data->table.stream) : PARE_OK;
+}
+
+#endif
