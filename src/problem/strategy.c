@@ -8,6 +8,7 @@ pare_status pare_strategy_of(pare_context *ctx, const pare_options *options,
     } all[] = {
         {options->stability > 0, &pare_strategy_stability},
         {options->fdr > 0, &pare_strategy_knockoffs},
+        {options->tolerance > 0, &pare_strategy_tolerance},
     };
     *out = NULL;
     for (size_t i = 0; i < sizeof all / sizeof all[0]; i++) {

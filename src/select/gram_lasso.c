@@ -6,8 +6,8 @@
 #include <string.h>
 
 enum { FOLDS = 5, LAMBDAS = 30, SWEEPS = 1000 };
-static const double path_end = 1.0 / 200;
-static const double tolerance = 1e-5;
+static const double path_end = 1.0 / 100;
+static const double tolerance = 1e-4; /* of lambda: the move at which a sweep ends it */
 
 typedef struct problem {
     int64_t columns, m;
