@@ -2,7 +2,7 @@
 #include "readers_support.h"
 
 #include "base/random.h"
-#include "data/fields.h"
+#include "data/fields_read.h"
 
 static pare_status read_text(reading *r, pare_fields_format format, const char *text,
                              pare_fields *out) {

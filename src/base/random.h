@@ -20,7 +20,8 @@ typedef enum pare_stream {
     PARE_STREAM_TEST,
     PARE_STREAM_HALVES,    /* stability selection */
     PARE_STREAM_KNOCKOFFS, /* copies of columns */
-    PARE_STREAM_PROMISE    /* rows held out for promises */
+    PARE_STREAM_PROMISE,   /* rows held out for promises */
+    PARE_STREAM_TABLE      /* embedding rows */
 } pare_stream;
 
 /* The raw function: 4 words from counter[4] and key[2]. */

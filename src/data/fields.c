@@ -2,6 +2,7 @@
 #include "data/fields.h"
 
 #include "base/random.h"
+#include "data/reader.h"
 
 #include <math.h>
 #include <stdio.h>

@@ -6,7 +6,10 @@
 #ifndef PARE_DATA_FIELDS_H
 #define PARE_DATA_FIELDS_H
 
-#include "data/reader.h"
+#include "base/options.h"
+#include "data/levels.h"
+
+#include <string.h>
 
 typedef enum pare_field_kind {
     PARE_FIELD_CATEGORY, /* one embedding row a kept level, row 0 for all others */
@@ -62,9 +65,6 @@ typedef struct pare_fields {
  */
 pare_status pare_fields_read(pare_context *ctx, const char *path, pare_fields_format format,
                              const pare_options *options, pare_fields *out) PARE_MUST_CHECK;
-/* The same from an open input. */
-pare_status pare_fields_read_input(pare_input *input, pare_fields_format format,
-                                   const pare_options *options, pare_fields *out) PARE_MUST_CHECK;
 void pare_fields_clear(pare_fields *fields);
 /* Index of a field by name, -1 if there is none. */
 int64_t pare_fields_find(const pare_fields *fields, const char *name, int64_t length);

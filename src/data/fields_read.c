@@ -1,5 +1,5 @@
 /* Files to field tables: each cell becomes a level of its field, in one pass. */
-#include "data/fields.h"
+#include "data/fields_read.h"
 
 #include "base/text.h"
 

@@ -50,6 +50,31 @@ enum { PARE_PACKED_BYTES = 64, PARE_PACKED_ROWS = 4 * PARE_PACKED_BYTES };
 /* Blocks of one call, so that no sum of 8-bit products leaves an int32. */
 enum { PARE_PACKED_BLOCKS_MAX = 1 << 14 };
 
+/*
+ * A factorisation machine over rows of one table. A row is `stride` floats, a multiple of
+ * PARE_FM_LINE and at most PARE_FM_STRIDE_MAX, at 64-byte alignment: its linear weight, the two
+ * sums of squares of AdaGrad (linear weight, vector), one unused, then the vector. Lanes of `mask`
+ * multiply a looked-up row; those of the places 1 to 3 are 0.
+ */
+enum { PARE_FM_LINE = 16, PARE_FM_HEAD = 4, PARE_FM_STRIDE_MAX = 256 };
+typedef struct pare_fm {
+    int64_t fields, stride;
+    const float *mask; /* (fields, stride) */
+    float *table;      /* (rows, stride) */
+} pare_fm;
+
+/* One row of data: which table row each field looks up (-1: none), and its factor. */
+typedef struct pare_fm_row {
+    const int32_t *index; /* (fields) */
+    const float *value;   /* (fields) or NULL: 1 */
+} pare_fm_row;
+
+typedef struct pare_adagrad {
+    float rate;
+    float decay;    /* l2 penalty of the rows looked up */
+    float per_lane; /* 1 / places of the vector in use: AdaGrad's mean of squares */
+} pare_adagrad;
+
 typedef struct pare_kernels {
     const char *level;
 
@@ -116,6 +141,23 @@ typedef struct pare_kernels {
     /* g' = g + decay w;  m = beta1 m + (1 - beta1) g';  v = beta2 v + (1 - beta2) g'^2;
      * w = shrink w - rate m / (sqrt(v) + epsilon);  w, m, v in-out. */
     void (*adam)(int64_t n, const pare_adam *step, const float *g, float *w, float *m, float *v);
+
+    /*
+     * e_f = value_f mask_f * table[index_f], sum = sum_f e_f: (stride). Returns sum[0] +
+     * (1/2) sum_l (sum[l]^2 - sum_f e_f[l]^2) over the places l of the vector (Rendle 2010,
+     * equation 5). Sums run over the fields in order, place by place.
+     */
+    float (*fm_forward)(const pare_fm *fm, const pare_fm_row *row, float *sum);
+    /* With `slope` = d loss / d fm_forward and extra (fields, stride; NULL: 0) other gradients by
+     * e_f, d_f = slope (1 at place 0, sum - e_f in the vector) + extra_f:
+     *   slopes:  gradient[index_f] += value_f mask_f d_f (NULL: not), d_mask_f += value_f
+     *            table[index_f] d_f (NULL: not);
+     *   update:  row-wise AdaGrad (Duchi, Hazan, Singer 2011; one sum a row) on the rows looked
+     *            up, one after the other; both sums must start positive. */
+    void (*fm_slopes)(const pare_fm *fm, const pare_fm_row *row, const float *sum, float slope,
+                      const float *extra, float *gradient, float *d_mask);
+    void (*fm_update)(const pare_fm *fm, const pare_fm_row *row, const float *sum, float slope,
+                      const float *extra, const pare_adagrad *step);
 
     /*
      * X'R in whole numbers: out[j * planes + q] += sum_i weight[code_ij] r_q[i], exact. weight: 4

@@ -217,6 +217,77 @@ static void packed_add(const pare_packed *x, const int32_t *value, int32_t *out)
     }
 }
 
+static float fm_forward(const pare_fm *fm, const pare_fm_row *row, float *sum) {
+    float pairs = 0;
+    for (int64_t l = 0; l < fm->stride; l++) {
+        float total = 0, squares = 0;
+        for (int64_t f = 0; f < fm->fields; f++) {
+            if (row->index[f] >= 0) {
+                float e = (row->value ? row->value[f] : 1) * fm->mask[f * fm->stride + l] *
+                          fm->table[row->index[f] * fm->stride + l];
+                total += e;
+                squares += e * e;
+            }
+        }
+        sum[l] = total;
+        pairs += l >= PARE_FM_HEAD ? total * total - squares : 0;
+    }
+    return sum[0] + 0.5f * pairs;
+}
+
+/* d_f at one place, without the factor of the field. */
+static float fm_slope(int64_t place, float sum, float e, float slope, const float *extra) {
+    float by = place == 0 ? 1 : place < PARE_FM_HEAD ? 0 : sum - e;
+    return slope * by + (extra ? extra[place] : 0);
+}
+
+static void fm_slopes(const pare_fm *fm, const pare_fm_row *row, const float *sum, float slope,
+                      const float *extra, float *gradient, float *d_mask) {
+    for (int64_t f = 0; f < fm->fields; f++) {
+        if (row->index[f] < 0) {
+            continue;
+        }
+        float x = row->value ? row->value[f] : 1;
+        const float *mask = fm->mask + f * fm->stride;
+        const float *v = fm->table + row->index[f] * fm->stride;
+        for (int64_t l = 0; l < fm->stride; l++) {
+            float d = x * fm_slope(l, sum[l], x * mask[l] * v[l], slope,
+                                   extra ? extra + f * fm->stride : NULL);
+            if (gradient) {
+                gradient[row->index[f] * fm->stride + l] += mask[l] * d;
+            }
+            if (d_mask) {
+                d_mask[f * fm->stride + l] += v[l] * d;
+            }
+        }
+    }
+}
+
+static void fm_update(const pare_fm *fm, const pare_fm_row *row, const float *sum, float slope,
+                      const float *extra, const pare_adagrad *step) {
+    for (int64_t f = 0; f < fm->fields; f++) {
+        if (row->index[f] < 0) {
+            continue;
+        }
+        float x = row->value ? row->value[f] : 1, gradient[PARE_FM_STRIDE_MAX], square = 0;
+        const float *mask = fm->mask + f * fm->stride;
+        float *v = fm->table + row->index[f] * fm->stride;
+        for (int64_t l = 0; l < fm->stride; l++) {
+            float d = fm_slope(l, sum[l], x * mask[l] * v[l], slope,
+                               extra ? extra + f * fm->stride : NULL);
+            gradient[l] = x * mask[l] * d + step->decay * v[l];
+            square += l >= PARE_FM_HEAD ? gradient[l] * gradient[l] : 0;
+        }
+        v[1] += gradient[0] * gradient[0];
+        v[2] += step->per_lane * square;
+        float rate = step->rate / sqrtf(v[2]);
+        v[0] -= step->rate / sqrtf(v[1]) * gradient[0];
+        for (int64_t l = PARE_FM_HEAD; l < fm->stride; l++) {
+            v[l] -= rate * gradient[l];
+        }
+    }
+}
+
 void pare_kernels_fill_ref(pare_kernels *table) {
     *table = (pare_kernels){
         .level = "ref",
@@ -238,6 +309,9 @@ void pare_kernels_fill_ref(pare_kernels *table) {
         .relu_backward = relu_backward,
         .exponential = exponential,
         .adam = adam,
+        .fm_forward = fm_forward,
+        .fm_slopes = fm_slopes,
+        .fm_update = fm_update,
         .packed_dot = packed_dot,
         .packed_add = packed_add,
     };

@@ -4,6 +4,7 @@
 #if defined(__x86_64__)
 
 #include <immintrin.h>
+#include <math.h>
 #include <string.h>
 
 #define KERNEL static __attribute__((target("avx512f,avx512bw,avx512dq,avx512vl,avx2,fma")))

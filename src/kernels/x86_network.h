@@ -79,6 +79,8 @@ KERNEL void adam(int64_t n, const pare_adam *step, const float *g, float *w, flo
     }
 }
 
+#include "kernels/x86_fm.h"
+
 #define PARE_X86_ENTRIES                                                                           \
     .dot = dot, .dot_double = dot_double, .axpy = axpy, .scale = scale,                            \
     .columns_dot = columns_dot, .columns_dot_u8 = columns_dot_u8,                                  \
@@ -86,6 +88,7 @@ KERNEL void adam(int64_t n, const pare_adam *step, const float *g, float *w, flo
     .standardise_u8 = standardise_u8, .sparse_times = sparse_times,                                \
     .sparse_transposed_times = sparse_transposed_times, .dense_times = dense_times,                \
     .dense_transposed_times = dense_transposed_times, .finish_gradient = finish_gradient,          \
-    .relu = relu, .relu_backward = relu_backward, .exponential = exponential, .adam = adam
+    .relu = relu, .relu_backward = relu_backward, .exponential = exponential, .adam = adam,        \
+    .fm_forward = fm_forward, .fm_slopes = fm_slopes, .fm_update = fm_update
 
 #endif

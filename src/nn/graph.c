@@ -1,3 +1,4 @@
+#include "kernels/blas.h"
 #include "nn/operator.h"
 
 #include <string.h>
@@ -271,4 +272,16 @@ double pare_graph_train(pare_graph *graph, const pare_input *input, const pare_t
         op->kind->backward(op, &pass);
     }
     return loss;
+}
+
+const float *pare_graph_output_gradient(const pare_graph *graph, int64_t *stride) {
+    const pare_operator *last = &graph->operators[graph->count - 1];
+    *stride = last->stride;
+    return last->dy;
+}
+
+void pare_graph_input_gradient(const pare_graph *graph, int64_t rows, float *dx) {
+    const pare_operator *op = &graph->operators[0];
+    pare_gemm(false, true, rows, op->inputs, op->outputs, 1, op->dy, op->stride, op->parameter,
+              op->stride, 0, dx, op->inputs);
 }

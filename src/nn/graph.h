@@ -42,6 +42,7 @@ typedef struct pare_target {
     const int32_t *label; /* (rows) classes */
     const float *value;   /* (rows, outputs) real targets */
     const float *weight;  /* (rows) */
+    const float *offset;  /* (rows) or NULL: added to the output; binary cross-entropy only */
 } pare_target;
 
 typedef struct pare_graph pare_graph;
@@ -85,6 +86,11 @@ void pare_graph_predict(pare_graph *graph, const pare_input *input, const float 
  * NULL. step numbers the call (dropout draws). Returns the loss. */
 double pare_graph_train(pare_graph *graph, const pare_input *input, const pare_target *target,
                         const float *mask, uint64_t step, float *d_mask);
+
+/* After pare_graph_train: gradient by the output of the last layer, (rows, *stride), and by the
+ * dense input, dx: (rows, width), of an unmasked graph. */
+const float *pare_graph_output_gradient(const pare_graph *graph, int64_t *stride);
+void pare_graph_input_gradient(const pare_graph *graph, int64_t rows, float *dx);
 
 /* Mean loss and, for each row, whether the label was hit or the squared error: for evaluation.
  * Adds to the totals: weighted loss, weighted hits (classes) or weighted squared error summed over

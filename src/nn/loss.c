@@ -75,7 +75,7 @@ double pare_loss_gradient(const pare_graph *graph, int64_t rows, const float *ou
         return 0;
     }
     for (int64_t i = 0; i < rows; i++) {
-        double weight = row_weight(target, i), loss = 0;
+        double weight = row_weight(target, i), loss = 0, logit = 0;
         float factor = (float)(weight / total_weight);
         const float *z = output + i * stride;
         float *d = d_output + i * stride;
@@ -84,8 +84,9 @@ double pare_loss_gradient(const pare_graph *graph, int64_t rows, const float *ou
             loss = softmax_row(graph->ctx->kernels, outputs, z, target->label[i], factor, d);
             break;
         case PARE_NN_BINARY:
-            loss = binary_loss((double)z[0], target->label[i]);
-            d[0] = factor * (float)(1 / (1 + exp(-(double)z[0])) - (target->label[i] ? 1 : 0));
+            logit = (double)z[0] + (target->offset ? (double)target->offset[i] : 0);
+            loss = binary_loss(logit, target->label[i]);
+            d[0] = factor * (float)(1 / (1 + exp(-logit)) - (target->label[i] ? 1 : 0));
             break;
         case PARE_NN_SQUARED:
         case PARE_NN_HUBER:

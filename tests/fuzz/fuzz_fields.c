@@ -2,7 +2,7 @@
  * once more by its own rules. */
 #include "fuzz.h"
 
-#include "data/fields.h"
+#include "data/fields_read.h"
 
 static void check(const pare_fields *fields) {
     for (int64_t i = 0; i < fields->rows * fields->count; i++) {

@@ -1,0 +1,98 @@
+/*
+ * Models over field tables: logistic regression, factorisation machine (Rendle 2010) and DeepFM
+ * (Guo, Tang, Ye, Li, He 2017) on one joint table of embedding rows, masked after the look-up.
+ */
+#ifndef PARE_MODEL_FIELD_MODEL_H
+#define PARE_MODEL_FIELD_MODEL_H
+
+#include "data/fields.h"
+#include "kernels/kernels.h"
+#include "nn/graph.h"
+
+typedef enum pare_field_model_kind {
+    PARE_FIELD_MODEL_LR,
+    PARE_FIELD_MODEL_FM,
+    PARE_FIELD_MODEL_DEEPFM
+} pare_field_model_kind;
+
+typedef struct pare_field_spec {
+    pare_field_model_kind kind;
+    int64_t dimension; /* of the vectors, 1 .. PARE_FM_STRIDE_MAX - PARE_FM_HEAD; LR ignores it */
+    int64_t layers;    /* DeepFM: hidden layers, all of */
+    int64_t units;     /* so many units */
+    bool normalise;    /* batch normalisation after each hidden layer */
+    float dropout;
+    bool dense_exact; /* Adam on the whole table at every batch, its l2 penalty included; else
+                         row-wise AdaGrad on the rows looked up */
+    float rate;       /* of the table */
+    float decay;      /* l2 penalty: lambda / 2 |w|^2 */
+    float tower_rate; /* Adam of the network of DeepFM */
+    float scale;      /* standard deviation of fresh vectors */
+    float sum;        /* AdaGrad: what the sums of squares start from, > 0 */
+    int64_t batch;    /* rows of a call of train, at most */
+} pare_field_spec;
+
+typedef struct pare_field_model {
+    pare_context *ctx;
+    pare_field_spec spec;
+    int64_t fields, joint, stride, width; /* width: inputs of the network */
+    uint64_t seed, steps;
+    float *table; /* (joint, stride), see pare_fm */
+    float *mask;  /* (fields, stride): 1 in every place in use; the caller may change it */
+    float bias, bias_sum;
+    float *gradient, *first, *second; /* dense_exact: (joint, stride) */
+    float bias_first, bias_second;
+    pare_graph *tower;
+    pare_optimizer optimizer;
+    float *sums;  /* (batch, stride) */
+    float *logit; /* (batch) */
+    float *slope; /* (batch) d loss / d logit */
+    float *input; /* (batch, width) masked vectors, fields one after the other */
+    float *d_input;
+    float *extra; /* (fields, stride) of one row */
+    int32_t *label;
+    int64_t edges[2];
+} pare_field_model;
+
+/* The defaults of a kind: FM and LR by row-wise AdaGrad; DeepFM with 3 layers of 400. */
+pare_field_spec pare_field_spec_default(pare_field_model_kind kind, int64_t dimension);
+/* Parameters of such a model over `joint` embedding rows of `fields` fields; bias of LR and FM
+ * once, in DeepFM that of the network. INT64_MAX where it does not fit. */
+int64_t pare_field_parameters(const pare_field_spec *spec, int64_t joint, int64_t fields);
+
+/* Fresh parameters from `seed`; rows of the vocabulary no training row uses start at 0. */
+pare_status pare_field_model_create(pare_context *ctx, const pare_field_spec *spec,
+                                    const pare_fields *fields, uint64_t seed,
+                                    pare_field_model **out) PARE_MUST_CHECK;
+void pare_field_model_destroy(pare_field_model *model);
+
+/*
+ * One batch: rows row[0 .. count - 1] of `fields`, in order. LR and FM without dense_exact update
+ * row after row, else all rows see the same parameters. d_mask (fields, stride; NULL: not): added
+ * to, the sum over the batch of d loss / d mask. Returns the sum of the log loss before the
+ * updates. Never allocates.
+ */
+double pare_field_model_train(pare_field_model *model, const pare_fields *fields, int64_t count,
+                              const int64_t *row, float *d_mask);
+/* Gradients only: of the mean log loss of the batch by the table (model->gradient must exist,
+ * zeroed) and the masks, as train uses them. For tests. */
+double pare_field_model_slopes(pare_field_model *model, const pare_fields *fields, int64_t count,
+                               const int64_t *row, float *gradient, float *d_mask);
+/* Logits of the rows, inference mode; out: (count). */
+void pare_field_model_predict(pare_field_model *model, const pare_fields *fields, int64_t count,
+                              const int64_t *row, float *out);
+
+/* Mean log loss and area under the ROC curve (ties count half) of the rows; NaN AUC if a class is
+ * missing. */
+pare_status pare_field_model_score(pare_field_model *model, const pare_fields *fields,
+                                   int64_t count, const int64_t *row, double *log_loss,
+                                   double *auc) PARE_MUST_CHECK;
+
+/* The rows with held_out == `held_out`, in order. *row: (*count), the caller's to free. */
+pare_status pare_fields_rows(const pare_fields *fields, bool held_out, int64_t *count,
+                             int64_t **row) PARE_MUST_CHECK;
+/* `epochs` passes over the rows, shuffled for each; row: (count) scratch, permuted. */
+double pare_field_model_fit(pare_field_model *model, const pare_fields *fields, int64_t count,
+                            int64_t *row, int64_t epochs);
+
+#endif
