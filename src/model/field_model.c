@@ -18,11 +18,11 @@ pare_field_spec pare_field_spec_default(pare_field_model_kind kind, int64_t dime
                              .units = deep ? 400 : 0,
                              .normalise = false,
                              .dropout = 0,
-                             .rate = 0.1f,
-                             .decay = 1e-6f,
+                             .rate = deep ? 0.1f : 0.2f,
+                             .decay = 1e-3f,
                              .tower_rate = 1e-3f,
-                             .scale = 0.05f,
-                             .sum = 0.1f,
+                             .scale = 0.1f,
+                             .sum = 1.0f,
                              .batch = deep ? 256 : 1024};
 }
 

@@ -1,0 +1,66 @@
+/*
+ * What a scored row costs when some embedding fields and chunks are kept, and which of them to keep
+ * within a serving budget. Candidate (f, 0) is field f with its linear weight; (f, c) with c >= 1
+ * adds chunk c of its vector, and needs (f, 0).
+ */
+#ifndef PARE_SELECT_SERVING_H
+#define PARE_SELECT_SERVING_H
+
+#include "base/context.h"
+
+/* Resource, name in budgets. All are whole numbers. */
+#define PARE_RESOURCE_LIST(X)                                                                      \
+    X(BYTES, "bytes")    /* of all tables, rows padded as below */                                 \
+    X(LINES, "lines")    /* 64-byte lines looked up for a row */                                   \
+    X(FLOPS, "flops")    /* of the pairs, and of the first layer of a network */                   \
+    X(FETCH, "fetch_ns") /* nanoseconds of the feature store, once for each group used */
+
+typedef enum pare_resource {
+#define PARE_RESOURCE_ENUM(code, name) PARE_RESOURCE_##code,
+    PARE_RESOURCE_LIST(PARE_RESOURCE_ENUM)
+#undef PARE_RESOURCE_ENUM
+        PARE_RESOURCES
+} pare_resource;
+const char *pare_resource_name(pare_resource resource);
+
+typedef struct pare_serving {
+    pare_context *ctx;
+    int64_t fields, chunks, groups;
+    const int64_t *size;           /* (fields) rows of the table */
+    const char *const *name;       /* (fields) for sentences */
+    const int64_t *width;          /* (chunks) floats of each chunk */
+    const int64_t *group;          /* (fields) group that fetches the field, -1: none */
+    const int64_t *fetch;          /* (groups) nanoseconds */
+    int64_t units;                 /* of the network's first layer; 0: none */
+    const uint8_t *pinned;         /* (fields) must be kept; NULL: none */
+    const uint8_t *banned;         /* (fields) must not be kept; NULL: none */
+    int64_t limit[PARE_RESOURCES]; /* INT64_MAX: none */
+} pare_serving;
+
+static inline int64_t pare_serving_candidates(const pare_serving *serving) {
+    return serving->fields * (serving->chunks + 1);
+}
+
+/* Floats of a stored row of 1 + width floats: the next power of two up to a line of 16, whole lines
+ * above, so that no row straddles a line it need not. */
+int64_t pare_serving_row(int64_t width);
+
+/* Costs of what is kept; keep: (fields, chunks + 1). Sums beyond INT64_MAX stay there. */
+void pare_serving_cost(const pare_serving *serving, const uint8_t *keep,
+                       int64_t cost[PARE_RESOURCES]);
+/* Whether nothing exceeds its limit. */
+bool pare_serving_fits(const pare_serving *serving, const int64_t cost[PARE_RESOURCES]);
+
+/*
+ * Keeps what brings most within the budget: whole bundles (a field with its best chunks, or more
+ * chunks of a kept field) by gain per share of the budget their marginal cost takes, then swaps
+ * (one field dropped, the room filled anew) while the sum of gains grows. The result is checked
+ * against the limits: it is never over. gain: (fields, chunks + 1) >= 0. keep: in, what must stay
+ * (its own pinned fields are added); out, the choice, written only on success. Fails if the pinned,
+ * or else every single field, exceeds the budget; the sentence names the cheapest plan. Ties: the
+ * lower number. Cost: O(swaps fields (fields chunks)^2).
+ */
+pare_status pare_serving_choose(const pare_serving *serving, const double *gain,
+                                uint8_t *keep) PARE_MUST_CHECK;
+
+#endif

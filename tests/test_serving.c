@@ -1,0 +1,214 @@
+/* Serving budgets: costs, exact feasibility on random budgets, optimality on small cases. */
+#include "support.h"
+
+#include "base/random.h"
+#include "select/serving.h"
+
+#include <stdio.h>
+
+enum { FIELDS_MAX = 12, CHUNKS_MAX = 3, SEEDS = 1000 };
+
+typedef struct problem {
+    pare_serving serving;
+    int64_t size[FIELDS_MAX], width[CHUNKS_MAX], group[FIELDS_MAX], fetch[3];
+    const char *name[FIELDS_MAX];
+    uint8_t pinned[FIELDS_MAX], banned[FIELDS_MAX], keep[FIELDS_MAX * (CHUNKS_MAX + 1)];
+    double gain[FIELDS_MAX * (CHUNKS_MAX + 1)];
+} problem;
+
+static int64_t below(uint64_t seed, uint64_t index, int64_t bound) {
+    return pare_random_below(seed, PARE_STREAM_TEST, index, bound);
+}
+
+static void make(problem *p, pare_context *ctx, uint64_t seed, int64_t fields, int64_t chunks,
+                 bool marks) {
+    *p = (problem){.serving = {.ctx = ctx, .fields = fields, .chunks = chunks, .groups = 3}};
+    for (int64_t f = 0; f < fields; f++) {
+        uint64_t at = (uint64_t)f * 64;
+        p->name[f] = "field";
+        p->size[f] = 1 + below(seed, at, INT64_C(1) << below(seed, at + 1, 20));
+        p->group[f] = below(seed, at + 2, 4) - 1;
+        p->pinned[f] = marks && below(seed, at + 3, 12) == 0;
+        p->banned[f] = marks && !p->pinned[f] && below(seed, at + 4, 12) == 0;
+        for (int64_t c = 0; c <= chunks; c++) {
+            p->gain[f * (chunks + 1) + c] =
+                pare_random_uniform(seed, PARE_STREAM_TEST, at + 10 + (uint64_t)c);
+        }
+    }
+    for (int64_t c = 0; c < chunks; c++) {
+        p->width[c] = 4 << (c > 1);
+    }
+    p->fetch[0] = 7000;
+    p->fetch[1] = 900;
+    p->fetch[2] = 0;
+    p->serving.size = p->size;
+    p->serving.width = p->width;
+    p->serving.group = p->group;
+    p->serving.fetch = p->fetch;
+    p->serving.name = p->name;
+    p->serving.pinned = p->pinned;
+    p->serving.banned = p->banned;
+    p->serving.units = seed % 3 ? 0 : 400;
+    int64_t all[PARE_RESOURCES];
+    memset(p->keep, 1, sizeof p->keep);
+    pare_serving_cost(&p->serving, p->keep, all);
+    memset(p->keep, 0, sizeof p->keep);
+    for (int r = 0; r < PARE_RESOURCES; r++) {
+        uint64_t at = 5000 + 2 * (uint64_t)r;
+        p->serving.limit[r] = below(seed, at, 3) ? below(seed, at + 1, all[r] + 2) : INT64_MAX;
+    }
+}
+
+static void test_costs(void **state) {
+    (void)state;
+    assert_int_equal(pare_serving_row(0), 1);
+    assert_int_equal(pare_serving_row(4), 8);
+    assert_int_equal(pare_serving_row(8), 16);
+    assert_int_equal(pare_serving_row(15), 16);
+    assert_int_equal(pare_serving_row(16), 32);
+    int64_t size[2] = {100, 7}, width[2] = {4, 12}, group[2] = {0, 0}, fetch[1] = {500};
+    pare_serving serving = {.fields = 2,
+                            .chunks = 2,
+                            .groups = 1,
+                            .size = size,
+                            .width = width,
+                            .group = group,
+                            .fetch = fetch,
+                            .units = 10};
+    uint8_t keep[6] = {1, 1, 0, 1, 1, 1};
+    int64_t cost[PARE_RESOURCES];
+    pare_serving_cost(&serving, keep, cost);
+    assert_int_equal(cost[PARE_RESOURCE_BYTES], 100 * 32 + 7 * 128);
+    assert_int_equal(cost[PARE_RESOURCE_LINES], 1 + 2);
+    assert_int_equal(cost[PARE_RESOURCE_FLOPS], 1 + 16 + 80 + 1 + 64 + 320);
+    assert_int_equal(cost[PARE_RESOURCE_FETCH], 500); /* once for the group */
+    size[0] = INT64_MAX / 2;
+    pare_serving_cost(&serving, keep, cost);
+    assert_true(cost[PARE_RESOURCE_BYTES] == INT64_MAX);
+}
+
+/* 1,000 random budgets: never over, pins kept, bans left out, chunks only with their field, and
+ * nothing that would still fit is left out. */
+static void test_never_over(void **state) {
+    (void)state;
+    pare_context *ctx = NULL;
+    int64_t refused = 0;
+    assert_int_equal(pare_context_create(NULL, &ctx), PARE_OK);
+    for (uint64_t seed = 0; seed < SEEDS; seed++) {
+        problem p;
+        int64_t fields = 1 + below(seed, 9000, FIELDS_MAX), chunks = below(seed, 9001, 4);
+        make(&p, ctx, seed, fields, chunks, true);
+        pare_status status = pare_serving_choose(&p.serving, p.gain, p.keep);
+        int64_t cost[PARE_RESOURCES];
+        if (status != PARE_OK) {
+            assert_int_equal(status, PARE_ERROR_INPUT);
+            assert_true(strstr(pare_context_error(ctx), "needs ") ||
+                        strstr(pare_context_error(ctx), "banned"));
+            for (size_t i = 0; i < sizeof p.keep; i++) {
+                assert_int_equal(p.keep[i], 0);
+            }
+            for (int64_t f = 0; f < fields; f++) { /* nothing alone fits, or the pins do not */
+                bool pins = false;
+                for (int64_t g = 0; g < fields; g++) {
+                    p.keep[g * (chunks + 1)] = p.pinned[g];
+                    pins = pins || p.pinned[g];
+                }
+                p.keep[f * (chunks + 1)] |= !pins && !p.banned[f];
+                pare_serving_cost(&p.serving, p.keep, cost);
+                assert_true(!pare_serving_fits(&p.serving, cost) || (!pins && p.banned[f]));
+                memset(p.keep, 0, sizeof p.keep);
+            }
+            refused++;
+            continue;
+        }
+        pare_serving_cost(&p.serving, p.keep, cost);
+        for (int r = 0; r < PARE_RESOURCES; r++) {
+            assert_true(cost[r] <= p.serving.limit[r]);
+        }
+        for (int64_t f = 0; f < fields; f++) {
+            uint8_t *kept = p.keep + f * (chunks + 1);
+            assert_true(!p.pinned[f] || kept[0]);
+            assert_true(!p.banned[f] || !kept[0]);
+            for (int64_t c = 1; c <= chunks; c++) {
+                assert_true(!kept[c] || kept[0]);
+            }
+            for (int64_t c = 0; c <= chunks; c++) {
+                if (!kept[c] && !p.banned[f] && (c == 0 || kept[0])) {
+                    kept[c] = 1;
+                    pare_serving_cost(&p.serving, p.keep, cost);
+                    assert_false(pare_serving_fits(&p.serving, cost));
+                    kept[c] = 0;
+                }
+            }
+        }
+    }
+    assert_in_range(refused, 1, SEEDS / 2);
+    pare_context_destroy(ctx);
+}
+
+/* Against all subsets of small problems: on average nearly the best, never far below. */
+static void test_near_best(void **state) {
+    (void)state;
+    enum { FIELDS = 5, CHUNKS = 1, BITS = FIELDS * (CHUNKS + 1), CASES = 200 };
+    pare_context *ctx = NULL;
+    double mean = 0, count = 0;
+    assert_int_equal(pare_context_create(NULL, &ctx), PARE_OK);
+    for (uint64_t seed = 0; seed < CASES; seed++) {
+        problem p;
+        make(&p, ctx, seed + 77000, FIELDS, CHUNKS, false);
+        if (pare_serving_choose(&p.serving, p.gain, p.keep) != PARE_OK) {
+            continue;
+        }
+        double got = 0, best = 0;
+        for (int i = 0; i < BITS; i++) {
+            got += p.keep[i] ? p.gain[i] : 0;
+        }
+        for (int set = 1; set < 1 << BITS; set++) {
+            double total = 0;
+            int64_t cost[PARE_RESOURCES];
+            for (int i = 0; i < BITS; i++) {
+                bool in = (set >> i & 1) && (i % 2 == 0 || (set >> (i - 1) & 1));
+                p.keep[i] = in;
+                total += in ? p.gain[i] : 0;
+            }
+            pare_serving_cost(&p.serving, p.keep, cost);
+            best = total > best && pare_serving_fits(&p.serving, cost) ? total : best;
+        }
+        assert_true(got > 0.6 * best);
+        mean += got / best;
+        count++;
+    }
+    assert_true(mean / count > 0.98);
+    pare_context_destroy(ctx);
+}
+
+static void test_failing_allocation(void **state) {
+    (void)state;
+    for (int64_t at = 0; at < 2; at++) {
+        test_allocator memory = {.fail_at = -1};
+        pare_allocator allocator = test_allocator_of(&memory);
+        pare_context *ctx = NULL;
+        problem p;
+        assert_int_equal(pare_context_create(&allocator, &ctx), PARE_OK);
+        make(&p, ctx, 4, 5, 2, false);
+        for (int r = 0; r < PARE_RESOURCES; r++) {
+            p.serving.limit[r] = INT64_MAX;
+        }
+        memory.fail_at = memory.count + at;
+        assert_int_equal(pare_serving_choose(&p.serving, p.gain, p.keep),
+                         at == 0 ? PARE_ERROR_MEMORY : PARE_OK);
+        assert_int_equal(p.keep[0], at);
+        pare_context_destroy(ctx);
+        assert_int_equal(memory.live, 0);
+    }
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_costs),
+        cmocka_unit_test(test_never_over),
+        cmocka_unit_test(test_near_best),
+        cmocka_unit_test(test_failing_allocation),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
