@@ -71,11 +71,96 @@ static pare_exit open_data(pare_cli *cli, pare_dataset **train, pare_dataset **t
     return PARE_EXIT_OK;
 }
 
+enum { OWN_CHECKPOINT, OWN_EVERY, OWN_COUNT };
+
+static const pare_option own[OWN_COUNT] = {
+    [OWN_CHECKPOINT] = {.size = sizeof(pare_option),
+                        .name = "checkpoint",
+                        .section = "checkpoint",
+                        .type = PARE_OPTION_TEXT,
+                        .initial = "",
+                        .choices = "",
+                        .help = "file that holds the state of the selection: gone on with if it is "
+                                "there, written now and then and on Ctrl-C or SIGTERM"},
+    [OWN_EVERY] = {.size = sizeof(pare_option),
+                   .name = "checkpoint-every",
+                   .section = "checkpoint",
+                   .type = PARE_OPTION_REAL,
+                   .initial = "30",
+                   .low = 0,
+                   .high = 1e6,
+                   .choices = "",
+                   .help = "seconds between two writings of it"},
+};
+
+/* Steps until done, the time to stop, or a failure; writes the state at fixed intervals. */
+static pare_status advance(pare_cli *cli, pare_selector *selector, double every) {
+    const char *path = cli->own[OWN_CHECKPOINT];
+    double shown = 0, saved = 0;
+    for (bool done = false; !done;) {
+        pare_progress at = {.size = sizeof at};
+        pare_status status = pare_selector_step(selector, &done);
+        if (status == PARE_OK) {
+            status = pare_selector_progress(selector, &at);
+        }
+        if (status != PARE_OK) {
+            return status;
+        }
+        bool stop = false;
+        if (at.seconds - shown > 0.1) {
+            shown = at.seconds;
+            stop = pare_view_progress(&cli->view, &at) != 0;
+        }
+        if (stop || done || at.seconds - saved >= every) {
+            saved = at.seconds;
+            status = pare_selector_save(selector, path);
+            if (status != PARE_OK) {
+                return status;
+            }
+        }
+        done = done || stop;
+    }
+    return PARE_OK;
+}
+
+/* pare_select with a state that outlives the program. */
+static pare_status select_saved(pare_cli *cli, pare_dataset *train, double every,
+                                pare_selection **out) {
+    pare_selector *selector = NULL;
+    pare_status status = pare_selector_create(train, NULL, cli->config, &selector);
+    if (status != PARE_OK) {
+        return status;
+    }
+    FILE *there = fopen(cli->own[OWN_CHECKPOINT], "rb");
+    if (there) {
+        (void)fclose(there);
+        status = pare_selector_load(selector, cli->own[OWN_CHECKPOINT]);
+    }
+    if (status == PARE_OK) {
+        status = advance(cli, selector, every);
+    }
+    if (status == PARE_OK) {
+        status = pare_selector_result(selector, out);
+    }
+    pare_selector_destroy(selector);
+    return status;
+}
+
 /* Chooses and, unless told otherwise, compares. *out: what there is, even where the comparison
  * failed; NULL if nothing was chosen. */
 static pare_exit choose(pare_cli *cli, pare_dataset *train, pare_dataset *test,
                         pare_selection **out) {
-    pare_status status = pare_select(train, NULL, cli->config, pare_view_progress, &cli->view, out);
+    char *end = NULL;
+    double every = strtod(cli->own[OWN_EVERY], &end);
+    if (end == cli->own[OWN_EVERY] || *end || !(every >= 0 && every <= 1e6)) {
+        return pare_cli_fail(cli, PARE_EXIT_INPUT,
+                             "option checkpoint-every: '%s' is not a number from 0 to 1000000",
+                             cli->own[OWN_EVERY]);
+    }
+    pare_status status =
+        cli->own[OWN_CHECKPOINT][0]
+            ? select_saved(cli, train, every, out)
+            : pare_select(train, NULL, cli->config, pare_view_progress, &cli->view, out);
     if (status != PARE_OK) {
         return pare_cli_failed(cli, status);
     }
@@ -192,6 +277,8 @@ const pare_command pare_command_select = {
         "pare select data.svm.gz -k 20 --model linear --method omp --certify\n"
         "zcat data.csv.gz | pare select - --target class -k 10 --json\n",
     .sections = "data|selection|training|proof|output",
+    .own = own,
+    .own_count = OWN_COUNT,
     .positionals = 1,
     .run = run_select,
 };
