@@ -1,6 +1,7 @@
 /* Opening, wrapping and closing a dataset: the order in which its parts are built. */
 #include "base/text.h"
 #include "data/build.h"
+#include "platform/system.h"
 
 #include <math.h>
 #include <string.h>
@@ -305,6 +306,7 @@ static pare_status read_target(pare_context *ctx, const char *path, const pare_o
 pare_status pare_dataset_read(pare_context *ctx, const char *path, const pare_options *options,
                               pare_dataset **out) {
     *out = NULL;
+    double start = pare_clock_seconds();
     pare_table table = {0}, target = {0};
     bool apart = options->target_file[0] != '\0';
     pare_status status = pare_table_open(ctx, path, options, &table);
@@ -317,7 +319,11 @@ pare_status pare_dataset_read(pare_context *ctx, const char *path, const pare_op
     if (status != PARE_OK) {
         return status;
     }
-    return pare_dataset_from_table(ctx, &table, apart ? &target : NULL, options, out);
+    status = pare_dataset_from_table(ctx, &table, apart ? &target : NULL, options, out);
+    if (status == PARE_OK) {
+        (*out)->seconds = pare_clock_seconds() - start;
+    }
+    return status;
 }
 
 /* Text columns of the training table, so that a test file whose cells happen to look like numbers

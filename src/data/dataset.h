@@ -130,6 +130,7 @@ struct pare_dataset {
      * without a target stay in the table but are in neither part. */
     pare_table table;
     char *summary;
+    double seconds;    /* wall, that reading and encoding took; 0 for arrays */
     uint64_t checksum; /* of all cells, target and names: identifies the data in selection.json */
 
     pare_task_kind kind;

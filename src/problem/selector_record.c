@@ -229,6 +229,7 @@ pare_status pare_selector_record(const pare_selector *s, pare_selection **out) {
     record->outputs = data->outputs;
     record->height = data->table.height;
     record->width = data->table.width;
+    record->seconds_reading = data->seconds;
     record->seconds_selecting = s->seconds;
     record->cpu_selecting = s->cpu_seconds;
 
