@@ -1,0 +1,20 @@
+"""pare: choose the subset of features that is worth its cost.
+
+>>> from pare import SequentialAttentionSelector
+>>> SequentialAttentionSelector(50).fit(X, y).transform(X)          # doctest: +SKIP
+"""
+
+from ._library import (ArgumentError, InputError, NumericError, PareError, PareIOError,
+                       PareMemoryError, UnsupportedError)
+from ._options import Option, options
+from ._selection import Selection
+from .functions import Comparison, certify, compare, knockoffs, stability
+from .selectors import OMPSelector, Selector, SequentialAttentionSelector
+from .table import Table, apply, convert, info, load, open, select
+
+__version__ = "0.1.0"
+__all__ = ["ArgumentError", "Comparison", "InputError", "NumericError", "OMPSelector", "Option",
+           "PareError", "PareIOError", "PareMemoryError", "Selection", "Selector",
+           "SequentialAttentionSelector", "Table", "UnsupportedError", "apply", "certify",
+           "compare", "convert", "info", "knockoffs", "load", "open", "options", "select",
+           "stability"]
