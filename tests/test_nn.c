@@ -475,7 +475,7 @@ static void test_score(void **state) {
         for (int part = 0; part < 2; part++) { /* totals add up over calls */
             int64_t first = part ? 4 : 0, rows = part ? ROWS - 4 : 4;
             pare_target some = {target.label + first, target.value + first * OUTPUTS,
-                                target.weight + first};
+                                target.weight + first, NULL};
             pare_graph_score(graph, rows, out + first * stride, stride, &some, &total, &score,
                              &weight);
         }

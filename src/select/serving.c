@@ -165,12 +165,30 @@ static bool best_bundle(const pare_serving *serving, const double *gain, const u
     return found;
 }
 
+/* Adds what fits of the field and brings something, one candidate after the other. */
+static void add_each(const pare_serving *serving, const double *gain, uint8_t *keep,
+                     int64_t field) {
+    int64_t at = field * (serving->chunks + 1);
+    if (serving->banned && serving->banned[field]) {
+        return;
+    }
+    for (int64_t c = 0; c <= serving->chunks && (c == 0 || keep[at]); c++) {
+        if (!keep[at + c] && gain[at + c] > 0) {
+            keep[at + c] = 1;
+            keep[at + c] = keep_fits(serving, keep);
+        }
+    }
+}
+
 static void fill(const pare_serving *serving, const double *gain, uint8_t *keep, uint8_t *trial) {
     bundle best = {0};
     while (best_bundle(serving, gain, keep, trial, &best)) {
         for (int64_t i = 0; i < best.count; i++) {
             (void)add_next(serving, gain, keep, best.field);
         }
+    }
+    for (int64_t f = 0; f < serving->fields; f++) {
+        add_each(serving, gain, keep, f);
     }
 }
 
@@ -180,6 +198,25 @@ static double total_gain(const pare_serving *serving, const double *gain, const 
         total += keep[i] ? gain[i] : 0;
     }
     return total;
+}
+
+/* Adds the longest bundle of the field that fits, then what fits one by one. */
+static void add_most(const pare_serving *serving, const double *gain, uint8_t *keep, uint8_t *trial,
+                     int64_t field) {
+    size_t bytes = (size_t)pare_serving_candidates(serving);
+    double one = 0, total = 0;
+    if (serving->banned && serving->banned[field]) {
+        return;
+    }
+    memcpy(trial, keep, bytes);
+    for (bool first = true;
+         (one = add_next(serving, gain, trial, field)) > 0 || (first && one == 0); first = false) {
+        total += one;
+        if (total > 0 && keep_fits(serving, trial)) {
+            memcpy(keep, trial, bytes);
+        }
+    }
+    add_each(serving, gain, keep, field);
 }
 
 /* Drops one field at a time and fills the room without it, then with it; keeps what is better. */
@@ -201,17 +238,8 @@ static void swap(const pare_serving *serving, const double *gain, const uint8_t 
                     other[at + c] = fixed[at + c];
                 }
                 for (int64_t g = 0; g < serving->fields; g++) {
-                    int64_t to = (f + 1 + g) % serving->fields; /* the field itself comes last */
-                    double one = 0;
-                    if (serving->banned && serving->banned[to]) {
-                        continue;
-                    }
-                    memcpy(trial, other, bytes);
-                    while ((one = add_next(serving, gain, trial, to)) >= 0) {
-                        if (keep_fits(serving, trial)) {
-                            memcpy(other, trial, bytes);
-                        }
-                    }
+                    /* The field itself comes last. */
+                    add_most(serving, gain, other, trial, (f + 1 + g) % serving->fields);
                 }
                 if (total_gain(serving, gain, other) > total_gain(serving, gain, keep)) {
                     memcpy(keep, other, bytes);
