@@ -139,26 +139,29 @@ def table(results, sets, methods, seeds, k):
              "each method chose," % k,
              "mean ± standard deviation over the seeds; CPU seconds of the choice. Defaults only.", ""]
     present = [s for s in sets if any((s, m, x) in results for m in methods for x in seeds)]
+    lines[-2] += " Ranks compare the seeds that all methods of a set have."
     lines.append("| method | " + " | ".join(present) + " | average rank |")
     lines.append("|---" * (len(present) + 2) + "|")
     place = {m: [] for m in methods}
     cell = {}
     for s in present:
-        means = {}
+        there = {m: [x for x in seeds if (s, m, x) in results] for m in methods}
+        shared = [x for x in seeds if all(x in there[m] for m in methods)]
         for m in methods:
-            runs = [results[s, m, x] for x in seeds if (s, m, x) in results]
-            if runs:
-                mean, deviation = mean_and_deviation([r["test"] for r in runs])
-                means[m] = mean
+            if there[m]:
+                mean, deviation = mean_and_deviation([results[s, m, x]["test"] for x in there[m]])
                 cell[s, m] = "%.4f ± %.4f (n %d, %.2f s)" % (
-                    mean, deviation, len(runs), statistics.mean(r["cpu"] for r in runs))
-        for m, rank in ranks(means).items():
-            place[m].append(rank)
+                    mean, deviation, len(there[m]),
+                    statistics.mean(results[s, m, x]["cpu"] for x in there[m]))
+        if shared:
+            means = {m: statistics.mean(results[s, m, x]["test"] for x in shared) for m in methods}
+            for m, rank in ranks(means).items():
+                place[m].append(rank)
     for m in methods:
-        if place[m]:
+        if any((s, m) in cell for s in present):
             lines.append("| %s | %s | %s |" % (
                 m, " | ".join(cell.get((s, m), "") for s in present),
-                "%.2f" % statistics.mean(place[m]) if len(place[m]) == len(present) else ""))
+                "%.2f (%d sets)" % (statistics.mean(place[m]), len(place[m])) if place[m] else ""))
     for key in ("all", "random"):
         row = []
         for s in present:
