@@ -125,8 +125,9 @@ def with_options(chosen):
         cls.__init__ = __init__
         cls._option_keywords = tuple(option.keyword for option in added)
         if cls.__doc__:
-            cls.__doc__ = inspect.cleandoc(cls.__doc__).replace(
-                "{options}", "\n".join(describe(added)))
+            text = inspect.cleandoc(cls.__doc__)
+            cls._brief_doc = text.replace("{options}", "")  # docs/options.md has the options
+            cls.__doc__ = text.replace("{options}", "\n".join(describe(added)))
         return cls
 
     return decorate

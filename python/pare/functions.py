@@ -117,7 +117,7 @@ class Comparison:
 
     def __str__(self):
         lines = [f"{'method':<22} {'mean':>8} {'sd':>8} {'overlap':>8} {'CPU s':>8} ({self.score})"]
-        lines += [f"{n:<22} {m:8.4f} {s:8.4f} {o:8.3f} {t:8.2f}" for n, m, s, o, t in self.rows()]
+        lines += [f"{n:<22} {m:8.4f} {s:8.4f} {o:8.3f} {t:8.3f}" for n, m, s, o, t in self.rows()]
         lines += [f"{'all columns':<22} {self.all:8.4f}",
                   f"{'random columns':<22} {self.random:8.4f}"]
         return "\n".join(lines)

@@ -79,7 +79,7 @@ selection_ : pare.Selection
     The whole record.
 stopped_ : bool
     Whether the work ended early (Ctrl-C, ``time_limit``); what was chosen by then stands.
-n_features_in_, feature_names_in_
+n_features_in_, feature_names_in_ : int, ndarray of str
     As everywhere in scikit-learn."""
 
 

@@ -48,5 +48,16 @@ class Package(Case):
         self.assertIn("ImportError", out.stderr)
 
 
+class Documentation(Case):
+    def test_page_is_what_the_docstrings_say(self):
+        subprocess.run([sys.executable, str(ROOT / "scripts" / "python_doc.py"), "--check"],
+                       check=True)
+
+    def test_examples_in_docstrings(self):
+        import doctest
+        for module in (pare, pare.selectors, pare.table):
+            self.assertEqual(doctest.testmod(module).failed, 0)
+
+
 if __name__ == "__main__":
     unittest.main()
