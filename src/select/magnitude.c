@@ -1,6 +1,7 @@
 /*
- * Magnitude: trains on all candidates, then keeps the k whose parameters have the largest
- * Frobenius norm (of the rows of the first weight matrix). Ties: the lower number.
+ * Magnitude: trains on all candidates, then keeps the k whose rows of the first weight matrix have
+ * the largest root mean square norm (with the plain norm a candidate of many features would win by
+ * what is left of its start values). Ties: the lower number.
  */
 #include "select/trainer.h"
 
@@ -79,7 +80,7 @@ static pare_status magnitude_step(void *state, bool *done) {
         return status;
     }
     for (int64_t j = 0; j < objective->count; j++) {
-        m->score[j] = (double)m->norm[j];
+        m->score[j] = (double)m->norm[j] / pare_group_weight(objective, j);
     }
     pare_choice_largest(&m->task, m->score, m->open, m->choice);
     *done = true;

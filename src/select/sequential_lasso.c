@@ -18,7 +18,7 @@
 enum { STEPS_PER_CALL = 16, PHASE_STEPS_MIN = 4 };
 
 /* Networks: share of the steps before the first phase, and strength of the penalty. Measured
- * together on ISOLET, HAR and MNIST: docs/method.md, "baselines". */
+ * together on ISOLET, HAR and MNIST: docs/baselines.md. */
 static const double free_share = 0.1;
 static const double strength = 3e-3;
 
