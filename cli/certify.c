@@ -108,7 +108,7 @@ const pare_command pare_command_certify = {
     .examples = "pare certify selection.json data.csv\n"
                 "pare certify names.txt data.csv --target y --certify-ridge 0.1\n"
                 "pare certify selection.json data.csv --out certified.json --report report.html\n",
-    .sections = "data|proof|output",
+    .sections = "data|proof|run|output",
     .positionals = 2,
     .run = run_certify,
 };

@@ -132,6 +132,7 @@ extern const pare_command pare_command_apply;
 extern const pare_command pare_command_convert;
 extern const pare_command pare_command_certify;
 extern const pare_command pare_command_compare;
+extern const pare_command pare_command_genome;
 extern const pare_command pare_command_info;
 extern const pare_command pare_command_options;
 

@@ -323,6 +323,30 @@ PARE_API PARE_MUST_CHECK pare_status pare_selection_apply(const pare_selection *
                                                           const char *in, const char *out);
 PARE_API void pare_selection_destroy(pare_selection *selection);
 
+/* ---- Genomes ------------------------------------------------------------------------------- */
+
+/* Variants that influence traits: options of section "genome". */
+typedef struct pare_genome pare_genome;
+
+/* Opens the genotypes (PLINK .bed, mapped) and traits that the options name, applies the filters
+ * and builds the relationship matrix. */
+PARE_API PARE_MUST_CHECK pare_status pare_genome_open(pare_context *ctx, const pare_config *config,
+                                                      pare_genome **out);
+PARE_API int64_t pare_genome_traits(const pare_genome *genome);
+/* Name of a trait, NULL past the end; valid until close. */
+PARE_API const char *pare_genome_trait(const pare_genome *genome, int64_t trait);
+/* Analyses the next trait. *done: true when it was the last one. */
+PARE_API PARE_MUST_CHECK pare_status pare_genome_step(pare_genome *genome, bool *done);
+/* What was found so far, for people; valid until the next call or close. */
+PARE_API PARE_MUST_CHECK pare_status pare_genome_text(pare_genome *genome, const char **out);
+/*
+ * Writes stem.path.tsv (every step of every trait), stem.proxies.tsv, stem.credible.tsv,
+ * stem.<trait>.weights.tsv (for `plink2 --score FILE 1 2 3 header`), with option scan
+ * stem.<trait>.scan.tsv, and the card stem.json (docs/genome.md). Each appears whole or not at all.
+ */
+PARE_API PARE_MUST_CHECK pare_status pare_genome_save(const pare_genome *genome, const char *stem);
+PARE_API void pare_genome_close(pare_genome *genome);
+
 #ifdef __cplusplus
 }
 #endif

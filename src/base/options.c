@@ -35,6 +35,10 @@ pare_status pare_option_at(int64_t index, pare_option *out) {
     return PARE_OK;
 }
 
+bool pare_option_recorded(const pare_option *option) {
+    return strcmp(option->section, "genome") != 0;
+}
+
 int64_t pare_option_index(const char *name) {
     for (int64_t i = 0; i < ROW_COUNT; i++) {
         if (strcmp(rows[i].option.name, name) == 0) {

@@ -34,9 +34,7 @@ X(selection, include, "include", TEXT, "", 0, 0, "", "candidates that must be ch
 X(selection, exclude, "exclude", TEXT, "", 0, 0, "", "candidates that must not be chosen, separated by commas") \
 X(selection, picks, "picks-per-phase", INTEGER, "1", 1, 1000000000, "", "candidates chosen at the end of each phase") \
 X(selection, surplus, "surplus", REAL, "1.5", 1, 10, "", "sequential-attention chooses this multiple of k, then drops the least useful to k; 1 switches it off") \
-X(selection, seed, "seed", INTEGER, "1", 0, 9007199254740992, "", "seed of every random draw") \
 X(selection, time_limit, "time-limit", REAL, "0", 0, 1e9, "", "stop selecting after so many seconds and keep what is chosen; 0: no limit") \
-X(selection, threads, "threads", INTEGER, "0", 0, 256, "", "threads; 0: one per core. The answer does not depend on it") \
 X(training, hidden, "hidden", TEXT, "67", 0, 0, "", "hidden layer sizes of the mlp, separated by commas") \
 X(training, activation, "activation", CHOICE, "relu", 0, 0, "relu|gelu", "nonlinearity of the mlp") \
 X(training, normalise, "normalise", CHOICE, "none", 0, 0, "none|batch|layer", "normalisation after each hidden layer") \
@@ -64,11 +62,34 @@ X(proof, copies, "knockoff-copies", CHOICE, "mvr", 0, 0, "mvr|equicorrelated", "
 X(proof, importance, "importance", CHOICE, "lasso", 0, 0, "lasso|omp|network", "what tells originals from knockoffs: lasso coefficients, order of orthogonal matching pursuit, or norms of a network's first layer") \
 X(proof, tolerance, "tolerance", REAL, "0", 0, 1e6, "", "choose the fewest of k whose mean loss on rows held out for this exceeds that of all columns by at most this, with the given confidence; 0: off") \
 X(proof, confidence, "confidence", REAL, "0.95", 0.5, 0.9999, "", "confidence of the promises made on held-out rows") \
+X(run, seed, "seed", INTEGER, "1", 0, 9007199254740992, "", "seed of every random draw") \
+X(run, threads, "threads", INTEGER, "0", 0, 256, "", "threads; 0: one per core. The answer does not depend on it") \
+X(run, quiet, "quiet", BOOL, "false", 0, 0, "", "print nothing but errors") \
 X(output, out, "out", TEXT, "", 0, 0, "", "write the selection as JSON to this file; - is standard output") \
 X(output, report, "report", TEXT, "", 0, 0, "", "write a self-contained HTML report to this file") \
 X(output, compare, "compare", BOOL, "true", 0, 0, "", "train the model on the chosen, on all and on random columns and score them") \
 X(output, json, "json", BOOL, "false", 0, 0, "", "print the selection as JSON instead of a table") \
-X(output, quiet, "quiet", BOOL, "false", 0, 0, "", "print nothing but errors")
+X(genome, bfile, "bfile", TEXT, "", 0, 0, "", "genotypes: the part of the names of .bed, .bim and .fam before the ending") \
+X(genome, pheno, "pheno", TEXT, "", 0, 0, "", "file of traits, PLINK text or CSV (default: sixth column of .fam)") \
+X(genome, trait, "trait", TEXT, "all", 0, 0, "", "traits, separated by commas; all: every column of numbers that is no covariate") \
+X(genome, covar, "covar", TEXT, "", 0, 0, "", "covariates, separated by commas: in every model, never chosen (default: all columns of covar-file)") \
+X(genome, covar_file, "covar-file", TEXT, "", 0, 0, "", "file of the covariates (default: the file of traits)") \
+X(genome, keep, "keep", TEXT, "", 0, 0, "", "file of the samples to use, one id a line") \
+X(genome, remove, "remove", TEXT, "", 0, 0, "", "file of samples to leave out") \
+X(genome, extract, "extract", TEXT, "", 0, 0, "", "file of the variants to use, one id a line") \
+X(genome, maf, "maf", REAL, "0.01", 0, 0.5, "", "least frequency of the rarer allele") \
+X(genome, geno, "geno", REAL, "0.1", 0, 1, "", "largest share of missing calls of a variant") \
+X(genome, hwe, "hwe", REAL, "0", 0, 1, "", "least p of the exact test of Hardy-Weinberg equilibrium; 0: no test") \
+X(genome, stop, "stop", CHOICE, "ebic", 0, 0, "ebic|cv|permutation", "what ends the choice: extended BIC, error of inner cross-validation, or the largest statistic among permuted residuals") \
+X(genome, max_picks, "max-picks", INTEGER, "30", 1, 500, "", "most variants chosen for a trait") \
+X(genome, force, "force", TEXT, "", 0, 0, "", "variants chosen first, separated by commas") \
+X(genome, forbid, "forbid", TEXT, "", 0, 0, "", "variants never chosen, separated by commas") \
+X(genome, background, "background", BOOL, "true", 0, 0, "", "model what many small effects and relatives share as a random effect (relationship matrix, REML)") \
+X(genome, alpha, "alpha", REAL, "0.05", 1e-6, 0.5, "", "level of stop permutation") \
+X(genome, permutations, "permutations", INTEGER, "199", 19, 100000, "", "permutations of stop permutation") \
+X(genome, folds, "folds", INTEGER, "0", 0, 100, "", "folds of the cross-validation that scores the whole analysis; 0: none") \
+X(genome, repeats, "repeats", INTEGER, "1", 1, 1000, "", "times the cross-validation is repeated with other folds") \
+X(genome, scan, "scan", BOOL, "false", 0, 0, "", "write effect and p of every variant taken alone")
 // clang-format on
 
 typedef int64_t pare_field_INTEGER;
@@ -122,6 +143,11 @@ enum { PARE_KNOCKOFFS_AUTO, PARE_KNOCKOFFS_GAUSSIAN, PARE_KNOCKOFFS_FIXED };
 enum { PARE_COPIES_MVR, PARE_COPIES_EQUICORRELATED };
 enum { PARE_IMPORTANCE_LASSO, PARE_IMPORTANCE_OMP, PARE_IMPORTANCE_NETWORK };
 enum { PARE_SCHEDULE_CONSTANT, PARE_SCHEDULE_COSINE, PARE_SCHEDULE_EXPONENTIAL };
+
+enum { PARE_STOP_EBIC, PARE_STOP_CV, PARE_STOP_PERMUTATION };
+
+/* Whether an option belongs to the selection of columns, so that selection.json records it. */
+bool pare_option_recorded(const pare_option *option);
 
 /* Fills in the defaults. Clear with pare_options_clear. */
 pare_status pare_options_init(pare_context *ctx, pare_options *options) PARE_MUST_CHECK;

@@ -6,6 +6,13 @@
 extern void dpotrf_(const char *uplo, const int *n, double *a, const int *lda, int *info,
                     size_t uplo_length);
 
+extern void dsytrd_(const char *uplo, const int *n, double *a, const int *lda, double *d, double *e,
+                    double *tau, double *work, const int *lwork, int *info, size_t uplo_length);
+extern void dormtr_(const char *side, const char *uplo, const char *trans, const int *m,
+                    const int *n, const double *a, const int *lda, const double *tau, double *c,
+                    const int *ldc, double *work, const int *lwork, int *info, size_t side_length,
+                    size_t uplo_length, size_t trans_length);
+
 static CBLAS_TRANSPOSE transposed(bool yes) {
     return yes ? CblasTrans : CblasNoTrans;
 }
@@ -49,6 +56,39 @@ void pare_cholesky_solve(int64_t n, int64_t m, const double *l, int64_t ldl, dou
                 1.0, l, (int)ldl, b, (int)ldb);
     cblas_dtrsm(CblasRowMajor, CblasLeft, CblasLower, CblasTrans, CblasNonUnit, (int)n, (int)m, 1.0,
                 l, (int)ldl, b, (int)ldb);
+}
+
+void pare_rows_solve(int64_t m, int64_t n, const float *l, int64_t ldl, float *b, int64_t ldb) {
+    if (m > 0 && n > 0) {
+        cblas_strsm(CblasRowMajor, CblasRight, CblasLower, CblasTrans, CblasNonUnit, (int)m, (int)n,
+                    1.0F, l, (int)ldl, b, (int)ldb);
+    }
+}
+
+void pare_triangle_solve(bool transpose, int64_t n, const double *l, int64_t ldl, double *x) {
+    if (n > 0) {
+        cblas_dtrsv(CblasRowMajor, CblasLower, transposed(transpose), CblasNonUnit, (int)n, l,
+                    (int)ldl, x, 1);
+    }
+}
+
+void pare_tridiagonal(int64_t n, double *a, double *diagonal, double *off, double *tau,
+                      double *work) {
+    const int order = (int)n, size = 64 * order;
+    int info = 0;
+    if (n > 0) {
+        dsytrd_("L", &order, a, &order, diagonal, off, tau, work, &size, &info, 1);
+    }
+}
+
+void pare_tridiagonal_turn(int64_t n, const double *a, const double *tau, int64_t m,
+                           double *vectors, double *work) {
+    const int order = (int)n, count = (int)m, size = 64 * count;
+    int info = 0;
+    if (n > 0 && m > 0) {
+        dormtr_("L", "L", "T", &order, &count, a, &order, tau, vectors, &order, work, &size, &info,
+                1, 1, 1);
+    }
 }
 
 void pare_blas_prepare(void) {

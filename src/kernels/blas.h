@@ -26,6 +26,22 @@ int64_t pare_cholesky(int64_t n, double *a, int64_t lda);
 void pare_cholesky_solve(int64_t n, int64_t m, const double *l, int64_t ldl, double *b,
                          int64_t ldb);
 
+/* In place, X L' = B for rows B (m, n), L (n, n) row-major lower: each row becomes L^-1 row. */
+void pare_rows_solve(int64_t m, int64_t n, const float *l, int64_t ldl, float *b, int64_t ldb);
+/* One vector in place: L x = b, or L' x = b where transposed. */
+void pare_triangle_solve(bool transpose, int64_t n, const double *l, int64_t ldl, double *x);
+
+/*
+ * A = Q T Q' with T tridiagonal (LAPACK dsytrd): a (n, n) symmetric is overwritten by the
+ * reflectors of Q; diagonal (n), off (n), tau (n), work (64 n). Cost: 4 n^3 / 3.
+ */
+void pare_tridiagonal(int64_t n, double *a, double *diagonal, double *off, double *tau,
+                      double *work);
+/* Vectors (m, n), one after the other, become Q' times themselves; a and tau from
+ * pare_tridiagonal; work (64 m). */
+void pare_tridiagonal_turn(int64_t n, const double *a, const double *tau, int64_t m,
+                           double *vectors, double *work);
+
 /* Must be called once before other work: makes the BLAS library single-threaded. */
 void pare_blas_prepare(void);
 /* Name and version of the BLAS library in use. */

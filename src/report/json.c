@@ -167,8 +167,8 @@ static void put_options(const pare_selection *s, pare_text *out) {
     pare_text_append(out, "{");
     for (int64_t i = 0; i < pare_option_count(); i++) {
         pare_option option = {.size = sizeof option};
-        if (pare_option_at(i, &option) != PARE_OK) {
-            continue; /* cannot happen: i is below the count */
+        if (pare_option_at(i, &option) != PARE_OK || !pare_option_recorded(&option)) {
+            continue;
         }
         char buffer[64];
         const char *value = pare_options_get(&s->options, i, buffer, sizeof buffer);

@@ -273,8 +273,8 @@ static int64_t put_options(const pare_selection *s, const pare_options *defaults
     for (int64_t i = 0; i < pare_option_count(); i++) {
         pare_option option = {.size = sizeof option};
         char buffer[64], initial[64];
-        if (pare_option_at(i, &option) != PARE_OK) {
-            continue; /* cannot happen: i is below the count */
+        if (pare_option_at(i, &option) != PARE_OK || !pare_option_recorded(&option)) {
+            continue;
         }
         const char *value = pare_options_get(&s->options, i, buffer, sizeof buffer);
         const char *usual = pare_options_get(defaults, i, initial, sizeof initial);

@@ -471,7 +471,8 @@ static pare_status read_options(const reader *r, node top) {
         if (status != PARE_OK) {
             return status;
         }
-        const json_t *value = json_object_get(at.value, option.name);
+        const json_t *value =
+            pare_option_recorded(&option) ? json_object_get(at.value, option.name) : NULL;
         status = value ? read_option(r, at, option.name, value) : PARE_OK;
         if (status == PARE_ERROR_ARGUMENT) {
             return pare_fail(r->ctx, PARE_ERROR_INPUT, "%s: options: %s", r->path, r->ctx->message);

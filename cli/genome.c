@@ -1,0 +1,103 @@
+#include "cli.h"
+
+#include <stdio.h>
+
+enum { OWN_OUT, OWN_COUNT };
+
+static const pare_option own[OWN_COUNT] = {
+    [OWN_OUT] = {.size = sizeof(pare_option),
+                 .name = "out",
+                 .section = "output",
+                 .type = PARE_OPTION_TEXT,
+                 .initial = "",
+                 .choices = "",
+                 .help = "write NAME.json, NAME.path.tsv, NAME.proxies.tsv, NAME.credible.tsv and "
+                         "weights for `plink2 --score`"},
+};
+
+/* A file that cannot be written is said before the work. */
+static pare_exit check_output(pare_cli *cli) {
+    char path[4096];
+    const char *reason = NULL;
+    if (!cli->own[OWN_OUT][0]) {
+        return PARE_EXIT_OK;
+    }
+    int length = snprintf(path, sizeof path, "%s.json", cli->own[OWN_OUT]);
+    if (length < 0 || (size_t)length >= sizeof path) {
+        return pare_cli_fail(cli, PARE_EXIT_INPUT, "option --out: the name is too long");
+    }
+    return pare_system_writable(path, &reason)
+               ? PARE_EXIT_OK
+               : pare_cli_fail(cli, PARE_EXIT_OUTPUT, "%s: cannot be written: %s", path, reason);
+}
+
+static pare_exit analyse(pare_cli *cli, pare_genome *genome) {
+    bool done = false;
+    for (int64_t t = 0; !done && !pare_system_interrupted(); t++) {
+        pare_view_status(&cli->view, "trait %lld of %lld: %s", (long long)t + 1,
+                         (long long)pare_genome_traits(genome), pare_genome_trait(genome, t));
+        pare_status status = pare_genome_step(genome, &done);
+        if (status != PARE_OK) {
+            return pare_cli_failed(cli, status);
+        }
+    }
+    pare_view_clear(&cli->view);
+    return PARE_EXIT_OK;
+}
+
+static pare_exit write_results(pare_cli *cli, pare_genome *genome) {
+    const char *text = NULL;
+    pare_status status = PARE_OK;
+    if (cli->own[OWN_OUT][0]) {
+        status = pare_genome_save(genome, cli->own[OWN_OUT]);
+        if (status != PARE_OK) {
+            pare_exit code = pare_cli_failed(cli, status);
+            return status == PARE_ERROR_IO ? PARE_EXIT_OUTPUT : code;
+        }
+        pare_view_say(&cli->view, "written to %s.*", cli->own[OWN_OUT]);
+    }
+    if (!pare_cli_flag(cli, "quiet")) {
+        status = pare_genome_text(genome, &text);
+        if (status != PARE_OK) {
+            return pare_cli_failed(cli, status);
+        }
+        fputs(text, stdout);
+    }
+    return PARE_EXIT_OK;
+}
+
+static pare_exit run_genome(pare_cli *cli) {
+    pare_genome *genome = NULL;
+    pare_exit code = check_output(cli);
+    if (code != PARE_EXIT_OK) {
+        return code;
+    }
+    pare_view_status(&cli->view, "reading %s", pare_cli_text(cli, "bfile"));
+    pare_status status = pare_genome_open(cli->ctx, cli->config, &genome);
+    if (status != PARE_OK) {
+        return pare_cli_failed(cli, status);
+    }
+    pare_system_catch(true);
+    code = analyse(cli, genome);
+    if (code == PARE_EXIT_OK) {
+        code = write_results(cli, genome);
+    }
+    if (code == PARE_EXIT_OK && pare_system_interrupted()) {
+        code = PARE_EXIT_INTERRUPTED;
+    }
+    pare_genome_close(genome);
+    return code;
+}
+
+const pare_command pare_command_genome = {
+    .name = "genome",
+    .summary = "choose the genetic variants that influence traits",
+    .usage = "--bfile NAME [options]",
+    .examples = "pare genome --bfile mice --pheno mice.csv --trait BMI --covar sex,cage --out bmi\n"
+                "pare genome --bfile x --pheno p.txt --trait all --stop permutation --folds 5\n",
+    .sections = "genome|run",
+    .own = own,
+    .own_count = OWN_COUNT,
+    .positionals = 0,
+    .run = run_genome,
+};

@@ -1,0 +1,113 @@
+/* The genome object, the analysis of a trait and what it gives. */
+#ifndef PARE_PROBLEM_GENOME_ANALYSE_H
+#define PARE_PROBLEM_GENOME_ANALYSE_H
+
+#include "problem/genome/genome.h"
+
+typedef struct pare_pick {
+    int64_t kept;
+    double gain;             /* share of the whitened residual sum of squares it took when chosen */
+    double ebic;             /* after it */
+    double effect, error, p; /* joint refit, a copy of A1; log odds for case/control */
+    double pip;
+    bool forced;
+    int64_t proxies; /* variants with r2 > 0.8 */
+    int64_t *proxy;  /* (proxies) kept numbers, closest first */
+    double *proxy_r2;
+} pare_pick;
+
+typedef struct pare_scores {    /* of cross-validation, all repeats and folds */
+    double r2, r2_spread;       /* chosen and background; standard deviation over repeats */
+    double background_r2;       /* background alone (GBLUP) */
+    double marginal_r2;         /* the 5 best variants one at a time, ordinary regression */
+    double picks;               /* mean number */
+    double jaccard, jaccard_ld; /* mean over pairs of folds of a repeat; variants with r2 > 0.8
+                                   count as the same in the second */
+} pare_scores;
+
+typedef struct pare_analysis {
+    const pare_trait *trait;
+    int64_t n, fixed;
+    double h_null, h_final, lambda_plain, lambda_mixed;
+    int64_t picks, path; /* chosen, and tried in all */
+    pare_pick *pick;     /* (path) */
+    double ebic_null;
+    double *fixed_effect;             /* (fixed) intercept and covariates of the final fit */
+    int64_t *fixed_number;            /* (fixed) covariate, -1 the intercept */
+    bool logistic;                    /* effects of the picks are log odds */
+    double *weight;                   /* (kept) */
+    double *scan_effect, *scan_error; /* (kept) where option scan, else NULL */
+    pare_credible credible;
+    bool scored;
+    pare_scores scores;
+    const char *stop_reason;
+    double cpu_seconds;
+} pare_analysis;
+
+/* Genotypes, traits, options, and what was found. */
+struct pare_genome {
+    pare_context *ctx;
+    pare_options options;
+    pare_genotypes genotypes;
+    pare_traits traits;
+    float *k; /* relationship, NULL: none */
+    bool *forbidden;
+    int64_t forced;
+    int64_t *force; /* kept numbers */
+    int64_t done;
+    pare_analysis *analysis; /* (traits) */
+    char *text;
+};
+
+/*
+ * Fixed effects of the samples of a fit: intercept and covariates, (count, n); number: (count)
+ * covariate of each column, -1 the intercept. A covariate that the ones before it determine is left
+ * out; `strict`: refused, unless it is a level of a text covariate.
+ */
+pare_status pare_fixed_effects(const struct pare_genome *genome, const pare_whiten *w, bool strict,
+                               int64_t *count, double **fixed, int64_t **number) PARE_MUST_CHECK;
+/* Marks the samples where trait and covariates are known. */
+void pare_trait_samples(const struct pare_genome *genome, const pare_trait *trait, bool *some);
+
+/* What the choice on some samples gives. */
+typedef struct pare_choice_made {
+    pare_whiten w;
+    pare_chooser chooser;
+    int64_t count; /* fixed effects */
+    double *fixed, *y;
+    int64_t *number;
+    pare_spectrum spectrum;
+    double *dot, *square; /* (kept) of the chooser before the first pick */
+    int64_t picks;        /* chosen: the first ones of the chooser */
+    const char *reason;
+} pare_choice_made;
+
+/* Fixed effects, share h, whitening and products, no pick yet. `background` false: V = I. */
+pare_status pare_choice_begin(const struct pare_genome *genome, const pare_trait *trait,
+                              const bool *some, bool background, bool strict,
+                              pare_choice_made *out) PARE_MUST_CHECK;
+/* Picks, those forced first, and how many of them to use, by rule `stop`. */
+pare_status pare_choice_run(const struct pare_genome *genome, const pare_trait *trait,
+                            const bool *some, int64_t stop, pare_choice_made *made) PARE_MUST_CHECK;
+void pare_choice_made_clear(pare_context *ctx, pare_choice_made *made);
+/* Refits with the first `picks`, share h anew, factor of V in made->w changed with it. */
+pare_status pare_choice_refit(const struct pare_genome *genome, pare_choice_made *made,
+                              int64_t picks, pare_mixed_fit *fit) PARE_MUST_CHECK;
+
+pare_status pare_analyse(const struct pare_genome *genome, int64_t trait,
+                         pare_analysis *out) PARE_MUST_CHECK;
+void pare_analysis_clear(pare_context *ctx, pare_analysis *analysis);
+/* Cross-validation of the whole analysis (cross.c): options folds, repeats, seed. */
+pare_status pare_cross_validate(const struct pare_genome *genome, const pare_trait *trait,
+                                const bool *some, pare_scores *out) PARE_MUST_CHECK;
+/* Mean squared error of predictions with 0 .. most picks, over inner folds; *best: the fewest
+ * within one standard error of the least. */
+pare_status pare_inner_validate(const struct pare_genome *genome, const pare_trait *trait,
+                                const bool *some, int64_t *best) PARE_MUST_CHECK;
+
+/* Opens files, reads traits, filters, builds the relationship matrix: pare_genome_open. */
+pare_status pare_genome_read(pare_context *ctx, const pare_options *options,
+                             struct pare_genome **out) PARE_MUST_CHECK;
+void pare_genome_free(struct pare_genome *genome);
+
+#endif

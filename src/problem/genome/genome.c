@@ -1,0 +1,156 @@
+/* The genome object: files, filters, relationship; then one trait after the other. */
+#include "base/text.h"
+#include "problem/genome/analyse.h"
+
+#include <math.h>
+#include <string.h>
+
+void pare_genome_free(pare_genome *genome) {
+    if (!genome) {
+        return;
+    }
+    pare_context *ctx = genome->ctx;
+    for (int64_t t = 0; genome->analysis && t < genome->traits.traits; t++) {
+        pare_analysis_clear(ctx, &genome->analysis[t]);
+    }
+    pare_free(ctx, genome->analysis);
+    pare_free(ctx, genome->k);
+    pare_free(ctx, genome->forbidden);
+    pare_free(ctx, genome->force);
+    pare_free(ctx, genome->text);
+    pare_traits_clear(&genome->traits);
+    pare_genotypes_close(&genome->genotypes);
+    pare_options_clear(&genome->options);
+    pare_free(ctx, genome);
+}
+
+/* Kept number of a variant by id, -1: none. */
+static int64_t find_variant(const pare_genotypes *g, const char *id, int64_t length) {
+    for (int64_t j = 0; j < g->kept; j++) {
+        const char *own = g->variant[g->keep[j]].id;
+        if (strncmp(own, id, (size_t)length) == 0 && !own[length]) {
+            return j;
+        }
+    }
+    return -1;
+}
+
+static pare_status read_lists(pare_genome *genome) {
+    const pare_genotypes *g = &genome->genotypes;
+    const char *item = NULL, *list = genome->options.forbid;
+    int64_t length = 0, count = 0;
+    pare_status status =
+        pare_alloc_zero(genome->ctx, g->kept, sizeof *genome->forbidden, &genome->forbidden);
+    while (status == PARE_OK && pare_list_next(&list, &item, &length)) {
+        int64_t j = find_variant(g, item, length);
+        if (j < 0) {
+            pare_warn(genome->ctx, "option forbid: variant '%.*s' is not among those that pass",
+                      (int)length, item);
+        } else {
+            genome->forbidden[j] = true;
+        }
+    }
+    for (list = genome->options.force; pare_list_next(&list, &item, &length);) {
+        count++;
+    }
+    if (status == PARE_OK) {
+        status = pare_alloc(genome->ctx, count, sizeof *genome->force, &genome->force);
+    }
+    list = genome->options.force;
+    while (status == PARE_OK && pare_list_next(&list, &item, &length)) {
+        int64_t j = find_variant(g, item, length);
+        if (j < 0) {
+            return pare_fail(genome->ctx, PARE_ERROR_INPUT,
+                             "option force: variant '%.*s' is not among the %lld that pass the "
+                             "filters",
+                             (int)length, item, (long long)g->kept);
+        }
+        if (genome->forbidden[j]) {
+            return pare_fail(genome->ctx, PARE_ERROR_ARGUMENT,
+                             "variant '%.*s' is both forced and forbidden", (int)length, item);
+        }
+        genome->force[genome->forced++] = j;
+    }
+    return status;
+}
+
+/* Samples that some trait uses. */
+static pare_status filter(pare_genome *genome) {
+    pare_genotypes *g = &genome->genotypes;
+    bool *has = NULL, *some = NULL;
+    pare_status status = pare_alloc_zero(genome->ctx, g->samples, sizeof *has, &has);
+    if (status == PARE_OK) {
+        status = pare_alloc(genome->ctx, g->samples, sizeof *some, &some);
+    }
+    for (int64_t t = 0; t < genome->traits.traits && status == PARE_OK; t++) {
+        pare_trait_samples(genome, &genome->traits.trait[t], some);
+        for (int64_t i = 0; i < g->samples; i++) {
+            has[i] = has[i] || some[i];
+        }
+    }
+    if (status == PARE_OK) {
+        status = pare_genotypes_filter(g, &genome->options, has);
+    }
+    pare_free(genome->ctx, has);
+    pare_free(genome->ctx, some);
+    return status;
+}
+
+static pare_status fill(pare_genome *genome) {
+    pare_context *ctx = genome->ctx;
+    if (!genome->options.bfile[0]) {
+        return pare_fail(ctx, PARE_ERROR_ARGUMENT, "option bfile is missing: name the genotypes");
+    }
+    if (genome->options.folds == 1) {
+        return pare_fail(ctx, PARE_ERROR_ARGUMENT,
+                         "option folds: 1 fold has no rest to learn from");
+    }
+    pare_status status = pare_genotypes_open(ctx, genome->options.bfile, &genome->genotypes);
+    if (status == PARE_OK) {
+        status = pare_traits_read(&genome->genotypes, &genome->options, &genome->traits);
+    }
+    if (status == PARE_OK) {
+        status = filter(genome);
+    }
+    if (status == PARE_OK) {
+        status = read_lists(genome);
+    }
+    if (status == PARE_OK) {
+        status = pare_alloc_zero(ctx, genome->traits.traits, sizeof *genome->analysis,
+                                 &genome->analysis);
+    }
+    if (status != PARE_OK || !genome->options.background) {
+        return status;
+    }
+    if (genome->genotypes.used > PARE_RELATIONSHIP_MAX) {
+        pare_warn(
+            ctx,
+            "%lld samples: the relationship matrix is built for at most %d; relatives are not "
+            "accounted for (give principal components as covariates)",
+            (long long)genome->genotypes.used, PARE_RELATIONSHIP_MAX);
+        return PARE_OK;
+    }
+    return pare_relationship(&genome->genotypes, &genome->k);
+}
+
+pare_status pare_genome_read(pare_context *ctx, const pare_options *options, pare_genome **out) {
+    *out = NULL;
+    pare_genome *genome = NULL;
+    pare_status status = pare_alloc_zero(ctx, 1, sizeof *genome, &genome);
+    if (status != PARE_OK) {
+        return status;
+    }
+    genome->ctx = ctx;
+    status = pare_options_copy(options, &genome->options);
+    if (status != PARE_OK) {
+        pare_free(ctx, genome);
+        return status;
+    }
+    status = fill(genome);
+    if (status != PARE_OK) {
+        pare_genome_free(genome);
+        return status;
+    }
+    *out = genome;
+    return PARE_OK;
+}

@@ -1,0 +1,289 @@
+/* One choice: fixed effects, variance components, picks and where to stop, refit. */
+#include "problem/genome/analyse.h"
+
+#include <math.h>
+#include <string.h>
+
+/* Picks tried beyond the best extended BIC before giving up. */
+enum { PATIENCE = 3 };
+
+void pare_trait_samples(const struct pare_genome *genome, const pare_trait *trait, bool *some) {
+    const pare_genotypes *g = &genome->genotypes;
+    for (int64_t i = 0; i < g->samples; i++) {
+        some[i] = g->in[i] && !isnan(trait->value[i]);
+        for (int64_t c = 0; c < genome->traits.covariates && some[i]; c++) {
+            some[i] = !isnan(genome->traits.covariate_value[c * g->samples + i]);
+        }
+    }
+}
+
+/* Appends v (n) to an orthonormal basis; false where nothing of it is new. */
+static bool extend_basis(int64_t n, int64_t *count, double *basis, double *v) {
+    double before = 0, after = 0;
+    for (int64_t i = 0; i < n; i++) {
+        before += v[i] * v[i];
+    }
+    for (int turn = 0; turn < 2; turn++) {
+        for (int64_t k = 0; k < *count; k++) {
+            double part = 0;
+            for (int64_t i = 0; i < n; i++) {
+                part += basis[k * n + i] * v[i];
+            }
+            for (int64_t i = 0; i < n; i++) {
+                v[i] -= part * basis[k * n + i];
+            }
+        }
+    }
+    for (int64_t i = 0; i < n; i++) {
+        after += v[i] * v[i];
+    }
+    if (!(after > 1e-14 * before) || !(after > 0)) {
+        return false;
+    }
+    for (int64_t i = 0; i < n; i++) {
+        basis[*count * n + i] = v[i] / sqrt(after);
+    }
+    ++*count;
+    return true;
+}
+
+pare_status pare_fixed_effects(const struct pare_genome *genome, const pare_whiten *w, bool strict,
+                               int64_t *count, double **fixed, int64_t **number) {
+    const pare_traits *traits = &genome->traits;
+    const int64_t n = w->n, samples = genome->genotypes.samples, most = traits->covariates + 1;
+    double *basis = NULL, *v = NULL, *out = NULL;
+    int64_t *which = NULL, used = 0;
+    pare_status status = PARE_OK;
+    *fixed = NULL;
+    *number = NULL;
+    if (strict && n <= traits->named + 2) {
+        return pare_fail(w->ctx, PARE_ERROR_INPUT,
+                         "%lld samples with trait and covariates are too few for %lld covariates",
+                         (long long)n, (long long)traits->named);
+    }
+    const int64_t room = most < n ? most : n;
+    status = pare_alloc(w->ctx, room * n, sizeof *basis, &basis);
+    if (status == PARE_OK) {
+        status = pare_alloc(w->ctx, room * n, sizeof *out, &out);
+    }
+    if (status == PARE_OK) {
+        status = pare_alloc(w->ctx, n, sizeof *v, &v);
+    }
+    if (status == PARE_OK) {
+        status = pare_alloc(w->ctx, room, sizeof *which, &which);
+    }
+    for (int64_t c = -1; c < traits->covariates && status == PARE_OK; c++) {
+        for (int64_t i = 0; i < n; i++) {
+            v[i] = c < 0 ? 1 : traits->covariate_value[c * samples + w->sample[i]];
+        }
+        if (used < room) {
+            memcpy(out + used * n, v, (size_t)n * sizeof *v);
+            which[used] = c;
+        }
+        bool constant = c >= 0;
+        for (int64_t i = 1; i < n && constant; i++) {
+            constant = v[i] == v[0];
+        }
+        if (constant) {
+            if (strict) {
+                pare_warn(w->ctx, "covariate '%s' is the same for all samples: left out",
+                          traits->covariate[c].name);
+            }
+        } else if (used == room || !extend_basis(n, &used, basis, v)) {
+            if (strict && !traits->covariate[c].level) {
+                status = pare_fail(w->ctx, PARE_ERROR_INPUT,
+                                   "covariate '%s' is determined by the ones before it (collinear)",
+                                   traits->covariate[c].name);
+            }
+        }
+    }
+    if (status == PARE_OK && used >= n - 2) {
+        status = pare_fail(w->ctx, PARE_ERROR_INPUT,
+                           "%lld samples with trait and covariates are too few for %lld columns of "
+                           "covariates",
+                           (long long)n, (long long)used);
+    }
+    pare_free(w->ctx, basis);
+    pare_free(w->ctx, v);
+    if (status != PARE_OK) {
+        pare_free(w->ctx, out);
+        pare_free(w->ctx, which);
+        return status;
+    }
+    *count = used;
+    *fixed = out;
+    *number = which;
+    return PARE_OK;
+}
+
+void pare_choice_made_clear(pare_context *ctx, pare_choice_made *made) {
+    pare_chooser_clear(&made->chooser);
+    pare_whiten_clear(&made->w);
+    pare_spectrum_clear(&made->spectrum);
+    pare_free(ctx, made->fixed);
+    pare_free(ctx, made->y);
+    pare_free(ctx, made->number);
+    pare_free(ctx, made->dot);
+    pare_free(ctx, made->square);
+    *made = (pare_choice_made){0};
+}
+
+pare_status pare_choice_begin(const struct pare_genome *genome, const pare_trait *trait,
+                              const bool *some, bool background, bool strict,
+                              pare_choice_made *made) {
+    *made = (pare_choice_made){.reason = "none"};
+    pare_context *ctx = genome->ctx;
+    const pare_genotypes *g = &genome->genotypes;
+    const float *k = background ? genome->k : NULL;
+    double h = 0;
+    pare_status status = pare_whiten_create(g, some, k, &made->w);
+    if (status == PARE_OK) {
+        status =
+            pare_fixed_effects(genome, &made->w, strict, &made->count, &made->fixed, &made->number);
+    }
+    if (status == PARE_OK) {
+        status = pare_alloc(ctx, made->w.n, sizeof *made->y, &made->y);
+    }
+    for (int64_t i = 0; i < made->w.n && status == PARE_OK; i++) {
+        made->y[i] = trait->value[made->w.sample[i]];
+    }
+    if (status == PARE_OK && k) {
+        status = pare_spectrum_create(ctx, k, g->used, made->w.n, made->w.row, &made->spectrum);
+        if (status == PARE_OK) {
+            status = pare_reml(&made->spectrum, made->count, made->fixed, made->y, &h);
+        }
+    }
+    if (status == PARE_OK) {
+        status = pare_whiten_factor(&made->w, k, h);
+    }
+    if (status == PARE_OK) {
+        status = pare_chooser_create(&made->w, made->count, made->fixed, made->y, genome->forbidden,
+                                     genome->options.max_picks + genome->forced, &made->chooser);
+    }
+    if (status == PARE_OK) {
+        status = pare_alloc(ctx, g->kept, sizeof *made->dot, &made->dot);
+    }
+    if (status == PARE_OK) {
+        status = pare_alloc(ctx, g->kept, sizeof *made->square, &made->square);
+    }
+    if (status != PARE_OK) {
+        pare_choice_made_clear(ctx, made);
+        return status;
+    }
+    memcpy(made->dot, made->chooser.dot, (size_t)g->kept * sizeof *made->dot);
+    memcpy(made->square, made->chooser.square, (size_t)g->kept * sizeof *made->square);
+    return PARE_OK;
+}
+
+/* Adds the best free variant; *added false at the end. */
+static pare_status add_best(pare_chooser *c, bool *added) {
+    *added = false;
+    for (;;) {
+        int64_t best = pare_chooser_best(c);
+        if (best < 0 || c->picks == c->capacity || c->columns >= c->w->n - 1) {
+            return PARE_OK;
+        }
+        pare_status status = pare_chooser_add(c, best, added);
+        if (status != PARE_OK || *added) {
+            return status;
+        }
+    }
+}
+
+static pare_status run_ebic(pare_choice_made *made, int64_t forced) {
+    pare_chooser *c = &made->chooser;
+    int64_t best = forced;
+    bool added = true;
+    made->reason = "extended BIC rises";
+    while (added && c->picks - best < PATIENCE) {
+        pare_status status = add_best(c, &added);
+        if (status != PARE_OK) {
+            return status;
+        }
+        best = added && c->ebic[c->picks] < c->ebic[best] ? c->picks : best;
+    }
+    if (best == c->picks && !added) {
+        made->reason = "as many as option max-picks allows";
+    }
+    made->picks = best;
+    return PARE_OK;
+}
+
+static pare_status run_permutation(const pare_options *options, pare_choice_made *made) {
+    pare_chooser *c = &made->chooser;
+    bool added = true;
+    made->reason = "no variant beats the permuted residuals";
+    while (added) {
+        double p = 1;
+        pare_status status = pare_chooser_permute(c, options->permutations,
+                                                  (uint64_t)(options->seed + c->picks), &p);
+        if (status != PARE_OK || p > options->alpha) {
+            made->picks = c->picks;
+            return status;
+        }
+        status = add_best(c, &added);
+        if (status != PARE_OK) {
+            return status;
+        }
+    }
+    made->reason = "as many as option max-picks allows";
+    made->picks = c->picks;
+    return PARE_OK;
+}
+
+pare_status pare_choice_run(const struct pare_genome *genome, const pare_trait *trait,
+                            const bool *some, int64_t stop, pare_choice_made *made) {
+    pare_status status = PARE_OK;
+    bool added = true;
+    for (int64_t i = 0; i < genome->forced && status == PARE_OK; i++) {
+        if (made->chooser.state[genome->force[i]] != 1) {
+            status = pare_chooser_add(&made->chooser, genome->force[i], &added);
+        }
+    }
+    const int64_t forced = made->chooser.picks;
+    if (status != PARE_OK) {
+        return status;
+    }
+    if (stop == PARE_STOP_EBIC) {
+        return run_ebic(made, forced);
+    }
+    if (stop == PARE_STOP_PERMUTATION) {
+        return run_permutation(&genome->options, made);
+    }
+    int64_t best = 0;
+    status = pare_inner_validate(genome, trait, some, &best);
+    while (status == PARE_OK && added && made->chooser.picks < forced + best) {
+        status = add_best(&made->chooser, &added);
+    }
+    made->picks = made->chooser.picks;
+    made->reason = "error of inner cross-validation does not fall";
+    return status;
+}
+
+pare_status pare_choice_refit(const struct pare_genome *genome, pare_choice_made *made,
+                              int64_t picks, pare_mixed_fit *fit) {
+    const int64_t n = made->w.n;
+    const int64_t *pick = made->chooser.pick;
+    double *all = NULL, h = 0;
+    pare_status status = PARE_OK;
+    *fit = (pare_mixed_fit){0};
+    if (made->w.l && picks > 0) {
+        status = pare_alloc(genome->ctx, (made->count + picks) * n, sizeof *all, &all);
+        if (status == PARE_OK) {
+            memcpy(all, made->fixed, (size_t)(made->count * n) * sizeof *all);
+        }
+        for (int64_t k = 0; k < picks && status == PARE_OK; k++) {
+            status = pare_whiten_column(&made->w, pick[k], all + (made->count + k) * n);
+        }
+        if (status == PARE_OK) {
+            status = pare_reml(&made->spectrum, made->count + picks, all, made->y, &h);
+        }
+        if (status == PARE_OK) {
+            status = pare_whiten_factor(&made->w, genome->k, h);
+        }
+        pare_free(genome->ctx, all);
+    }
+    return status == PARE_OK ? pare_mixed_fit_create(&made->w, made->count, made->fixed, picks,
+                                                     pick, made->y, fit)
+                             : status;
+}

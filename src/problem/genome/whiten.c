@@ -1,0 +1,180 @@
+#include "kernels/blas.h"
+#include "kernels/kernels.h"
+#include "platform/threads.h"
+#include "problem/genome/genome.h"
+
+#include <string.h>
+
+enum { VARIANTS_A_BLOCK = 64, LANES = 8 };
+
+void pare_whiten_clear(pare_whiten *w) {
+    if (w->ctx) {
+        pare_free(w->ctx, w->sample);
+        pare_free(w->ctx, w->row);
+        pare_free(w->ctx, w->l);
+    }
+    *w = (pare_whiten){0};
+}
+
+pare_status pare_whiten_create(const pare_genotypes *g, const bool *some, const float *k,
+                               pare_whiten *out) {
+    *out = (pare_whiten){0};
+    pare_whiten w = {.ctx = g->ctx, .g = g};
+    pare_status status = pare_alloc(g->ctx, g->samples, sizeof *w.sample, &w.sample);
+    if (status == PARE_OK) {
+        status = pare_alloc(g->ctx, g->samples, sizeof *w.row, &w.row);
+    }
+    for (int64_t i = 0, row = 0; i < g->samples && status == PARE_OK; i++) {
+        if (some[i] && g->in[i]) {
+            w.sample[w.n] = i;
+            w.row[w.n++] = row;
+        }
+        row += g->in[i];
+    }
+    if (status == PARE_OK && k) {
+        status = pare_alloc(g->ctx, w.n * w.n, sizeof *w.l, &w.l);
+    }
+    if (status != PARE_OK) {
+        pare_whiten_clear(&w);
+        return status;
+    }
+    *out = w;
+    return PARE_OK;
+}
+
+pare_status pare_whiten_factor(pare_whiten *w, const float *k, double h) {
+    w->h = h;
+    if (h == 0 || !k) {
+        w->h = 0;
+        return PARE_OK;
+    }
+    for (int64_t i = 0; i < w->n; i++) {
+        const float *row = k + w->row[i] * w->g->used;
+        for (int64_t j = 0; j < w->n; j++) {
+            w->l[i * w->n + j] = h * (double)row[w->row[j]] + (i == j ? 1 - h : 0);
+        }
+    }
+    if (pare_cholesky(w->n, w->l, w->n) != 0) {
+        return pare_fail(w->ctx, PARE_ERROR_NUMERIC,
+                         "the covariance of the samples is not positive definite");
+    }
+    return PARE_OK;
+}
+
+void pare_whiten_apply(const pare_whiten *w, double *v) {
+    if (w->h > 0) {
+        pare_triangle_solve(false, w->n, w->l, w->n, v);
+    }
+}
+
+void pare_whiten_back(const pare_whiten *w, double *v) {
+    if (w->h > 0) {
+        pare_triangle_solve(true, w->n, w->l, w->n, v);
+    }
+}
+
+pare_status pare_whiten_correlate(const pare_whiten *w, int limbs, int64_t vectors, const double *v,
+                                  double *out) {
+    const int64_t samples = w->g->samples;
+    double *r = NULL, *back = NULL;
+    pare_status status = pare_alloc_zero(w->ctx, vectors * samples, sizeof *r, &r);
+    if (status == PARE_OK) {
+        status = pare_alloc(w->ctx, w->n, sizeof *back, &back);
+    }
+    for (int64_t c = 0; c < vectors && status == PARE_OK; c++) {
+        memcpy(back, v + c * w->n, (size_t)w->n * sizeof *back);
+        pare_whiten_back(w, back);
+        for (int64_t i = 0; i < w->n; i++) {
+            r[c * samples + w->sample[i]] = back[i];
+        }
+    }
+    if (status == PARE_OK) {
+        status = pare_genotypes_correlate(w->g, limbs, vectors, r, out);
+    }
+    pare_free(w->ctx, r);
+    pare_free(w->ctx, back);
+    return status;
+}
+
+pare_status pare_whiten_column(const pare_whiten *w, int64_t kept, double *out) {
+    float *whole = NULL;
+    pare_status status = pare_alloc(w->ctx, w->g->samples, sizeof *whole, &whole);
+    if (status != PARE_OK) {
+        return status;
+    }
+    pare_genotypes_fetch(w->g, 1, &kept, NULL, whole);
+    for (int64_t i = 0; i < w->n; i++) {
+        out[i] = (double)whole[w->sample[i]];
+    }
+    pare_free(w->ctx, whole);
+    return PARE_OK;
+}
+
+/* ---- Squared norms -------------------------------------------------------------------------- */
+
+typedef struct squares {
+    const pare_whiten *w;
+    float *l;     /* (n, n) the factor in float: squares are wrong by 1e-5 at most */
+    float *whole; /* (LANES, samples) */
+    float *z;     /* (LANES, VARIANTS_A_BLOCK, n) */
+    double *out;
+} squares;
+
+/* Every LANES-th block of variants. */
+static void squares_task(void *argument, int64_t lane) {
+    const squares *s = argument;
+    const pare_whiten *w = s->w;
+    const pare_genotypes *g = w->g;
+    float *whole = s->whole + lane * g->samples, *z = s->z + lane * VARIANTS_A_BLOCK * w->n;
+    for (int64_t j = lane * VARIANTS_A_BLOCK; j < g->kept; j += LANES * VARIANTS_A_BLOCK) {
+        int64_t count = g->kept - j < VARIANTS_A_BLOCK ? g->kept - j : VARIANTS_A_BLOCK;
+        for (int64_t c = 0; c < count; c++) {
+            int64_t column = j + c;
+            pare_genotypes_fetch(g, 1, &column, NULL, whole);
+            for (int64_t i = 0; i < w->n; i++) {
+                z[c * w->n + i] = whole[w->sample[i]];
+            }
+        }
+        pare_rows_solve(count, w->n, s->l, w->n, z, w->n);
+        for (int64_t c = 0; c < count; c++) {
+            s->out[j + c] = w->ctx->kernels->dot_double(w->n, z + c * w->n, z + c * w->n);
+        }
+    }
+}
+
+static pare_status plain_squares(const pare_whiten *w, double *out) {
+    bool *some = NULL;
+    pare_status status = pare_alloc_zero(w->ctx, w->g->samples, sizeof *some, &some);
+    if (status == PARE_OK) {
+        for (int64_t i = 0; i < w->n; i++) {
+            some[w->sample[i]] = true;
+        }
+        status = pare_genotypes_squares(w->g, some, out);
+    }
+    pare_free(w->ctx, some);
+    return status;
+}
+
+pare_status pare_whiten_squares(const pare_whiten *w, double *out) {
+    if (w->h == 0) {
+        return plain_squares(w, out);
+    }
+    squares s = {.w = w, .out = out};
+    pare_status status = pare_alloc(w->ctx, w->n * w->n, sizeof *s.l, &s.l);
+    if (status == PARE_OK) {
+        status = pare_alloc(w->ctx, LANES * w->g->samples, sizeof *s.whole, &s.whole);
+    }
+    if (status == PARE_OK) {
+        status = pare_alloc(w->ctx, LANES * VARIANTS_A_BLOCK * w->n, sizeof *s.z, &s.z);
+    }
+    if (status == PARE_OK) {
+        for (int64_t i = 0; i < w->n * w->n; i++) {
+            s.l[i] = (float)w->l[i];
+        }
+        pare_pool_run(w->ctx->pool, LANES, squares_task, &s);
+    }
+    pare_free(w->ctx, s.l);
+    pare_free(w->ctx, s.whole);
+    pare_free(w->ctx, s.z);
+    return status;
+}

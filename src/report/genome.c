@@ -1,0 +1,312 @@
+#include "report/genome.h"
+#include "platform/system.h"
+
+#include <jansson.h>
+#include <math.h>
+#include <string.h>
+
+static const pare_variant *variant_of(const pare_genome *genome, int64_t kept) {
+    return &genome->genotypes.variant[genome->genotypes.keep[kept]];
+}
+
+/* %.6g, "NA" where there is no number. */
+static void put_number(pare_text *out, double value) {
+    if (isfinite(value)) {
+        pare_text_append(out, "%.6g", value);
+    } else {
+        pare_text_append(out, "NA");
+    }
+}
+
+/* ---- For people ----------------------------------------------------------------------------- */
+
+static void put_trait(const pare_genome *genome, const pare_analysis *a, pare_text *out) {
+    pare_text_append(out, "\n%s: %lld samples, %lld variants, %lld covariates%s\n", a->trait->name,
+                     (long long)a->n, (long long)genome->genotypes.kept,
+                     (long long)genome->traits.named, a->trait->binary ? ", case/control" : "");
+    if (genome->k) {
+        pare_text_append(out, "  heritability %.3f before, %.3f after the picks; ", a->h_null,
+                         a->h_final);
+    } else {
+        pare_text_append(out, "  no background; ");
+    }
+    pare_text_append(out, "lambda GC %.3f without, %.3f with it\n", a->lambda_plain,
+                     a->lambda_mixed);
+    pare_text_append(out, "  %lld chosen (%s)\n", (long long)a->picks, a->stop_reason);
+    if (a->picks > 0) {
+        pare_text_append(out, "  %-20s %4s %11s A1 %10s %9s %9s %7s %6s %7s\n", "variant", "chr",
+                         "position", a->logistic ? "log odds" : "effect", "error", "p", "share",
+                         "pip", "proxies");
+    }
+    for (int64_t k = 0; k < a->picks; k++) {
+        const pare_pick *pick = &a->pick[k];
+        const pare_variant *v = variant_of(genome, pick->kept);
+        pare_text_append(out, "  %-20s %4s %11lld %-2s %10.4g %9.3g %9.2g %7.4f %6.3f %7lld%s\n",
+                         v->id, v->chromosome, (long long)v->position, v->a1, pick->effect,
+                         pick->error, pick->p, pick->gain, pick->pip, (long long)pick->proxies,
+                         pick->forced ? " forced" : "");
+    }
+    for (int64_t s = 0; s < a->credible.sets; s++) {
+        int64_t first = a->credible.start[s], count = a->credible.start[s + 1] - first;
+        pare_text_append(out, "  95%% set %lld: %lld variants, best %s (%.3f), purity %.2f\n",
+                         (long long)s + 1, (long long)count,
+                         variant_of(genome, a->credible.member[first])->id,
+                         a->credible.chance[first], a->credible.purity[s]);
+    }
+    if (a->scored) {
+        pare_text_append(
+            out,
+            "  %lld x %lld-fold: R2 %.4f chosen and background, %.4f background alone, "
+            "%.4f five best\n"
+            "  one at a time; %.1f chosen on average; folds agree %.2f exactly, %.2f up "
+            "to r2 > 0.8\n",
+            (long long)genome->options.repeats, (long long)genome->options.folds, a->scores.r2,
+            a->scores.background_r2, a->scores.marginal_r2, a->scores.picks, a->scores.jaccard,
+            a->scores.jaccard_ld);
+    }
+}
+
+void pare_genome_report(const pare_genome *genome, pare_text *out) {
+    const pare_genotypes *g = &genome->genotypes;
+    pare_text_append(out, "%s: %lld of %lld samples, %lld of %lld variants pass the filters\n",
+                     g->stem, (long long)g->used, (long long)g->samples, (long long)g->kept,
+                     (long long)g->variants);
+    for (int64_t t = 0; t < genome->done; t++) {
+        put_trait(genome, &genome->analysis[t], out);
+    }
+}
+
+/* ---- Tables --------------------------------------------------------------------------------- */
+
+static void put_place(pare_text *out, const pare_variant *v) {
+    pare_text_append(out, "%s\t%s\t%lld\t%s\t%s", v->id, v->chromosome, (long long)v->position,
+                     v->a1, v->a2);
+}
+
+static void render_path(const pare_genome *genome, pare_text *out) {
+    pare_text_append(out,
+                     "TRAIT\tSTEP\tID\tCHROM\tPOS\tA1\tA2\tCHOSEN\tFORCED\tBETA\tSE\tP\tSHARE\t"
+                     "EBIC\tPIP\tPROXIES\n");
+    for (int64_t t = 0; t < genome->done; t++) {
+        const pare_analysis *a = &genome->analysis[t];
+        pare_text_append(out, "%s\t0\tNA\tNA\tNA\tNA\tNA\tNA\tNA\tNA\tNA\tNA\t0\t", a->trait->name);
+        put_number(out, a->ebic_null);
+        pare_text_append(out, "\tNA\tNA\n");
+        for (int64_t k = 0; k < a->path; k++) {
+            const pare_pick *pick = &a->pick[k];
+            pare_text_append(out, "%s\t%lld\t", a->trait->name, (long long)k + 1);
+            put_place(out, variant_of(genome, pick->kept));
+            pare_text_append(out, "\t%d\t%d", k < a->picks, pick->forced);
+            const double values[] = {pick->effect, pick->error, pick->p,
+                                     pick->gain,   pick->ebic,  pick->pip};
+            for (size_t i = 0; i < sizeof values / sizeof values[0]; i++) {
+                pare_text_append(out, "\t");
+                put_number(out, values[i]);
+            }
+            pare_text_append(out, "\t%lld\n", (long long)pick->proxies);
+        }
+    }
+}
+
+static void render_proxies(const pare_genome *genome, pare_text *out) {
+    pare_text_append(out, "TRAIT\tPICK\tID\tCHROM\tPOS\tA1\tA2\tR2\n");
+    for (int64_t t = 0; t < genome->done; t++) {
+        const pare_analysis *a = &genome->analysis[t];
+        for (int64_t k = 0; k < a->picks; k++) {
+            for (int64_t i = 0; i < a->pick[k].proxies; i++) {
+                pare_text_append(out, "%s\t%s\t", a->trait->name,
+                                 variant_of(genome, a->pick[k].kept)->id);
+                put_place(out, variant_of(genome, a->pick[k].proxy[i]));
+                pare_text_append(out, "\t%.4f\n", a->pick[k].proxy_r2[i]);
+            }
+        }
+    }
+}
+
+static void render_credible(const pare_genome *genome, pare_text *out) {
+    pare_text_append(out, "TRAIT\tSET\tPURITY\tID\tCHROM\tPOS\tA1\tA2\tPROBABILITY\n");
+    for (int64_t t = 0; t < genome->done; t++) {
+        const pare_analysis *a = &genome->analysis[t];
+        for (int64_t s = 0; s < a->credible.sets; s++) {
+            for (int64_t i = a->credible.start[s]; i < a->credible.start[s + 1]; i++) {
+                pare_text_append(out, "%s\t%lld\t%.4f\t", a->trait->name, (long long)s + 1,
+                                 a->credible.purity[s]);
+                put_place(out, variant_of(genome, a->credible.member[i]));
+                pare_text_append(out, "\t%.6g\n", a->credible.chance[i]);
+            }
+        }
+    }
+}
+
+static void render_weights(const pare_genome *genome, const pare_analysis *a, pare_text *out) {
+    pare_text_append(out, "ID\tA1\tWEIGHT\tA2\tCHROM\tPOS\tA1_FREQ\n");
+    for (int64_t j = 0; j < genome->genotypes.kept; j++) {
+        const pare_variant *v = variant_of(genome, j);
+        if (a->weight[j] != 0) {
+            pare_text_append(out, "%s\t%s\t%.9g\t%s\t%s\t%lld\t%.6g\n", v->id, v->a1, a->weight[j],
+                             v->a2, v->chromosome, (long long)v->position,
+                             genome->genotypes.mean[j] / 2);
+        }
+    }
+}
+
+static void render_scan(const pare_genome *genome, const pare_analysis *a, pare_text *out) {
+    pare_text_append(out, "ID\tCHROM\tPOS\tA1\tA2\tBETA\tSE\tP\n");
+    for (int64_t j = 0; j < genome->genotypes.kept; j++) {
+        put_place(out, variant_of(genome, j));
+        const double values[] = {a->scan_effect[j], a->scan_error[j],
+                                 erfc(fabs(a->scan_effect[j] / a->scan_error[j]) / sqrt(2))};
+        for (int i = 0; i < 3; i++) {
+            pare_text_append(out, "\t");
+            put_number(out, values[i]);
+        }
+        pare_text_append(out, "\n");
+    }
+}
+
+/* ---- Card ----------------------------------------------------------------------------------- */
+
+static json_t *real_or_null(double value) {
+    return isfinite(value) ? json_real(value) : json_null();
+}
+
+static json_t *card_of_trait(const pare_genome *genome, const pare_analysis *a) {
+    json_t *picks = json_array(), *fixed = json_object();
+    for (int64_t k = 0; k < a->picks; k++) {
+        const pare_variant *v = variant_of(genome, a->pick[k].kept);
+        json_array_append_new(
+            picks, json_pack("{s:s, s:s, s:I, s:s, s:s, s:o, s:o, s:o, s:o, s:b}", "id", v->id,
+                             "chromosome", v->chromosome, "position", (json_int_t)v->position, "a1",
+                             v->a1, "a2", v->a2, "effect", real_or_null(a->pick[k].effect), "error",
+                             real_or_null(a->pick[k].error), "p", real_or_null(a->pick[k].p), "pip",
+                             real_or_null(a->pick[k].pip), "forced", a->pick[k].forced));
+    }
+    for (int64_t c = 0; c < a->fixed; c++) {
+        int64_t number = a->fixed_number[c];
+        json_object_set_new(fixed, number < 0 ? "intercept" : genome->traits.covariate[number].name,
+                            real_or_null(a->fixed_effect[c]));
+    }
+    json_t *card = json_pack(
+        "{s:s, s:I, s:b, s:o, s:o, s:o, s:o, s:s, s:s, s:o, s:o, s:f}", "trait", a->trait->name,
+        "samples", (json_int_t)a->n, "case_control", a->trait->binary, "heritability_before",
+        real_or_null(a->h_null), "heritability_after", real_or_null(a->h_final), "lambda_gc_before",
+        real_or_null(a->lambda_plain), "lambda_gc_after", real_or_null(a->lambda_mixed), "stop",
+        a->stop_reason, "effects", a->logistic ? "log odds" : "linear", "fixed_effects", fixed,
+        "picks", picks, "cpu_seconds", a->cpu_seconds);
+    if (card && a->scored) {
+        const pare_scores *s = &a->scores;
+        json_object_set_new(card, "cross_validation",
+                            json_pack("{s:I, s:I, s:o, s:o, s:o, s:o, s:f, s:f, s:f}", "folds",
+                                      (json_int_t)genome->options.folds, "repeats",
+                                      (json_int_t)genome->options.repeats, "r2",
+                                      real_or_null(s->r2), "r2_spread_of_repeats",
+                                      real_or_null(s->r2_spread), "r2_background_alone",
+                                      real_or_null(s->background_r2), "r2_five_best_one_at_a_time",
+                                      real_or_null(s->marginal_r2), "picks", s->picks, "jaccard",
+                                      s->jaccard, "jaccard_r2_0.8", s->jaccard_ld));
+    }
+    return card;
+}
+
+static pare_status render_card(const pare_genome *genome, pare_text *out) {
+    static const char *const stops[] = {"ebic", "cv", "permutation"};
+    const pare_genotypes *g = &genome->genotypes;
+    char date[PARE_DATE_SIZE], version[32];
+    pare_clock_date(date);
+    snprintf(version, sizeof version, "%d.%d.%d", PARE_VERSION_MAJOR, PARE_VERSION_MINOR,
+             PARE_VERSION_PATCH);
+    json_t *traits = json_array();
+    for (int64_t t = 0; t < genome->done; t++) {
+        json_array_append_new(traits, card_of_trait(genome, &genome->analysis[t]));
+    }
+    json_t *card = json_pack(
+        "{s:s, s:s, s:s, s:s, s:I, s:I, s:I, s:I, s:f, s:f, s:f, s:s, s:b, s:I, s:I, s:o}",
+        "program", "pare genome", "version", version, "date", date, "genotypes", g->stem,
+        "samples_in_file", (json_int_t)g->samples, "samples", (json_int_t)g->used,
+        "variants_in_file", (json_int_t)g->variants, "variants", (json_int_t)g->kept, "maf",
+        genome->options.maf, "geno", genome->options.geno, "hwe", genome->options.hwe, "stop",
+        stops[genome->options.stop], "background", genome->k != NULL, "covariates",
+        (json_int_t)genome->traits.named, "seed", (json_int_t)genome->options.seed, "traits",
+        traits);
+    char *text = card ? json_dumps(card, JSON_INDENT(2) | JSON_REAL_PRECISION(10)) : NULL;
+    pare_status status = PARE_OK;
+    if (text) {
+        pare_text_append(out, "%s\n", text);
+    } else {
+        status = pare_fail(genome->ctx, PARE_ERROR_INPUT,
+                           "the card cannot be written as JSON: a name is not UTF-8");
+    }
+    void *(*allocate)(size_t);
+    void (*release)(void *);
+    json_get_alloc_funcs(&allocate, &release);
+    if (text) {
+        release(text);
+    }
+    json_decref(card);
+    return status;
+}
+
+/* ---- Writing -------------------------------------------------------------------------------- */
+
+/* Writes text to stem.middle.ending and clears it. */
+static pare_status write_text(pare_text *text, const char *stem, const char *middle,
+                              const char *ending) {
+    pare_context *ctx = text->ctx;
+    pare_text path = {.ctx = ctx};
+    pare_output output = {0};
+    pare_text_append(&path, "%s.", stem);
+    for (const char *p = middle; *p; p++) { /* a trait's name may hold anything */
+        bool plain = (*p >= 'a' && *p <= 'z') || (*p >= 'A' && *p <= 'Z') ||
+                     (*p >= '0' && *p <= '9') || *p == '_' || *p == '-' || *p == '.';
+        pare_text_append(&path, "%c", plain ? *p : '_');
+    }
+    pare_text_append(&path, "%s%s", middle[0] ? "." : "", ending);
+    pare_status status = text->status != PARE_OK ? text->status : path.status;
+    if (status == PARE_OK) {
+        status = pare_output_open(ctx, path.bytes, &output);
+    }
+    if (status == PARE_OK) {
+        (void)fwrite(text->bytes, 1, (size_t)text->length, output.file); /* commit reports */
+        status = pare_output_commit(&output);
+    }
+    pare_output_abandon(&output);
+    pare_text_clear(&path);
+    pare_text_clear(text);
+    *text = (pare_text){.ctx = ctx};
+    return status;
+}
+
+pare_status pare_genome_write(const pare_genome *genome, const char *stem) {
+    static const struct {
+        void (*render)(const pare_genome *, pare_text *);
+        const char *ending;
+    } tables[] = {{render_path, "path.tsv"},
+                  {render_proxies, "proxies.tsv"},
+                  {render_credible, "credible.tsv"}};
+    pare_text text = {.ctx = genome->ctx};
+    if (!stem || !stem[0]) {
+        return pare_fail(genome->ctx, PARE_ERROR_ARGUMENT, "the output needs a name");
+    }
+    pare_status status = PARE_OK;
+    for (size_t i = 0; i < sizeof tables / sizeof tables[0] && status == PARE_OK; i++) {
+        tables[i].render(genome, &text);
+        status = write_text(&text, stem, "", tables[i].ending);
+    }
+    for (int64_t t = 0; t < genome->done && status == PARE_OK; t++) {
+        const pare_analysis *a = &genome->analysis[t];
+        render_weights(genome, a, &text);
+        status = write_text(&text, stem, a->trait->name, "weights.tsv");
+        if (status == PARE_OK && a->scan_effect) {
+            render_scan(genome, a, &text);
+            status = write_text(&text, stem, a->trait->name, "scan.tsv");
+        }
+    }
+    if (status == PARE_OK) {
+        status = render_card(genome, &text);
+    }
+    if (status == PARE_OK) {
+        status = write_text(&text, stem, "", "json");
+    }
+    pare_text_clear(&text);
+    return status;
+}

@@ -1,0 +1,13 @@
+/* What a genome analysis found, as text and as files. */
+#ifndef PARE_REPORT_GENOME_H
+#define PARE_REPORT_GENOME_H
+
+#include "base/text.h"
+#include "problem/genome/analyse.h"
+
+/* Table for people. */
+void pare_genome_report(const pare_genome *genome, pare_text *out);
+/* The files of pare_genome_save. */
+pare_status pare_genome_write(const pare_genome *genome, const char *stem) PARE_MUST_CHECK;
+
+#endif
