@@ -47,9 +47,9 @@ static void fill(workload *w) {
     for (int64_t p = 0; p < cells; p++) {
         if (w->shape->bytes) {
             uint64_t bits = pare_random_bits(1, PARE_STREAM_TEST, (uint64_t)(p / 7));
-            w->u8[p] = p % w->shape->columns > w->shape->columns / 2 && bits % 100 < 38
-                           ? (uint8_t)(1 + p % 255)
-                           : 0;
+            w->u8[p] = (uint8_t)(p % w->shape->columns > w->shape->columns / 2 && bits % 100 < 38
+                                     ? (uint8_t)(1 + p % 255)
+                                     : 0);
         } else {
             w->f32[p] = (float)(p * 2654435761 % 1000003) / 1e6f - 0.5f;
         }
