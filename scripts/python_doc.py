@@ -15,6 +15,11 @@ sys.path.insert(0, str(ROOT / "python"))
 import pare  # noqa: E402
 import pare.plot  # noqa: E402
 
+try:
+    import pare.torch  # noqa: E402
+except ImportError:
+    sys.exit("python_doc.py: skipped, PyTorch is not installed" if "--check" not in sys.argv else 0)
+
 INTRO = """# Python
 
 Written by `scripts/python_doc.py` from the docstrings of `python/pare`; do not edit.
@@ -44,6 +49,7 @@ PAGES = [
     ("Answers", [pare.Selection, pare.Comparison]),
     ("Options, build", [pare.options, pare.Option, pare.info]),
     ("Plots", [pare.plot.plot_path, pare.plot.plot_scores, pare.plot.plot_stability]),
+    ("PyTorch", [pare.torch.SequentialAttention, pare.torch.Gate]),
     ("Errors", [pare.PareError, pare.ArgumentError, pare.InputError, pare.PareIOError,
                 pare.PareMemoryError, pare.UnsupportedError, pare.NumericError]),
 ]
@@ -91,7 +97,8 @@ def describe(item, heading, prefix="pare."):
     name = item.__name__
     kind = "class " if inspect.isclass(item) else ""
     error = kind and issubclass(item, Exception)
-    module = "pare.plot." if item.__module__ == "pare.plot" else prefix
+    apart = item.__module__ in ("pare.plot", "pare.torch")
+    module = item.__module__ + "." if apart else prefix
     out = [f"{heading} {kind}{module}{name}", ""]
     if not error and item not in (pare.Table, pare.Selection, pare.Comparison, pare.Option):
         out += ["    " + name + signature(item), ""]

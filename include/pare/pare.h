@@ -347,6 +347,54 @@ PARE_API PARE_MUST_CHECK pare_status pare_genome_text(pare_genome *genome, const
 PARE_API PARE_MUST_CHECK pare_status pare_genome_save(const pare_genome *genome, const char *stem);
 PARE_API void pare_genome_close(pare_genome *genome);
 
+/* ---- A model that the caller trains ---------------------------------------------------------- */
+
+/*
+ * Candidates are whatever the caller's model multiplies by a mask: inputs, blocks of weights,
+ * heads, channels, layers. The library owns mask, schedule and choice, the model its parameters.
+ * Callbacks run in the thread that calls pare_external_create or _step; one that returns nonzero
+ * ends that call with PARE_ERROR_INPUT. mask, d_mask: (candidates).
+ */
+typedef struct pare_external_model {
+    size_t size; /* sizeof(pare_external_model) */
+    int64_t candidates;
+    int64_t steps_per_epoch; /* calls of step that see every training row once */
+    void *user;
+    /* Fresh parameters from `seed`, for about so many steps; NULL: they stay as they are. */
+    int (*reset)(void *user, uint64_t seed, int64_t steps);
+    /* One training step with candidate j multiplied by mask[j]: parameters move, *loss gets the
+     * mean loss of the batch, d_mask[j] its derivative by mask[j]; d_mask NULL: not wanted. */
+    int (*step)(void *user, const float *mask, double *loss, float *d_mask);
+    /* Score on validation rows, higher is better, its standard error (NaN: unknown) and the score
+     * of the best constant answer. It ends the warm-up when the model has learned, and says what
+     * removing each chosen candidate costs. NULL: the warm-up keeps its planned length, and the
+     * derivatives say what removing costs. */
+    int (*evaluate)(void *user, const float *mask, double *score, double *error,
+                    double *constant_score);
+} pare_external_model;
+
+typedef struct pare_external pare_external;
+
+/*
+ * Starts a selection of config's k candidates. Methods sequential-attention and lly; options
+ * include and exclude take candidate numbers; epochs 0: about 4000 steps. The model is copied,
+ * config borrowed for the call.
+ */
+PARE_API PARE_MUST_CHECK pare_status pare_external_create(pare_context *ctx,
+                                                          const pare_external_model *model,
+                                                          const pare_config *config,
+                                                          pare_external **out);
+/* At most 16 steps of the model. *done: true at the end. */
+PARE_API PARE_MUST_CHECK pare_status pare_external_step(pare_external *external, bool *done);
+PARE_API PARE_MUST_CHECK pare_status pare_external_progress(const pare_external *external,
+                                                            pare_progress *out);
+/* Candidates chosen so far, their numbers in order of choice (valid until the next step), and the
+ * score of the rank-th (NaN past the end): what removing it would cost. */
+PARE_API int64_t pare_external_count(const pare_external *external);
+PARE_API const int64_t *pare_external_items(const pare_external *external);
+PARE_API double pare_external_score(const pare_external *external, int64_t rank);
+PARE_API void pare_external_destroy(pare_external *external);
+
 #ifdef __cplusplus
 }
 #endif

@@ -9,7 +9,8 @@ import os
 import signal
 import threading
 import warnings
-from ctypes import POINTER, byref, c_bool, c_char_p, c_double, c_int, c_int64, c_size_t, c_void_p
+from ctypes import (POINTER, byref, c_bool, c_char_p, c_double, c_float, c_int, c_int64, c_size_t,
+                    c_uint64, c_void_p)
 from pathlib import Path
 
 __all__ = ["ArgumentError", "Config", "Context", "InputError", "NumericError", "OptionInfo",
@@ -75,6 +76,20 @@ class Progress(ctypes.Structure):
 PROGRESS_FN = ctypes.CFUNCTYPE(c_int, c_void_p, POINTER(Progress))
 WARNING_FN = ctypes.CFUNCTYPE(None, c_void_p, c_char_p)
 
+RESET_FN = ctypes.CFUNCTYPE(c_int, c_void_p, c_uint64, c_int64)
+STEP_FN = ctypes.CFUNCTYPE(c_int, c_void_p, POINTER(c_float), POINTER(c_double), POINTER(c_float))
+EVALUATE_FN = ctypes.CFUNCTYPE(c_int, c_void_p, POINTER(c_float), POINTER(c_double),
+                               POINTER(c_double), POINTER(c_double))
+
+
+class ExternalModel(ctypes.Structure):
+    """pare_external_model of pare.h."""
+
+    _fields_ = [("size", c_size_t), ("candidates", c_int64), ("steps_per_epoch", c_int64),
+                ("user", c_void_p), ("reset", RESET_FN), ("step", STEP_FN),
+                ("evaluate", EVALUATE_FN)]
+
+
 _OUT = POINTER(c_void_p)
 _STRINGS = POINTER(c_char_p)
 
@@ -125,6 +140,13 @@ _FUNCTIONS = {
     "pare_selection_report": (c_int, [c_void_p, c_char_p]),
     "pare_selection_apply": (c_int, [c_void_p, c_char_p, c_char_p]),
     "pare_selection_destroy": (None, [c_void_p]),
+    "pare_external_create": (c_int, [c_void_p, POINTER(ExternalModel), c_void_p, _OUT]),
+    "pare_external_step": (c_int, [c_void_p, POINTER(c_bool)]),
+    "pare_external_progress": (c_int, [c_void_p, POINTER(Progress)]),
+    "pare_external_count": (c_int64, [c_void_p]),
+    "pare_external_items": (POINTER(c_int64), [c_void_p]),
+    "pare_external_score": (c_double, [c_void_p, c_int64]),
+    "pare_external_destroy": (None, [c_void_p]),
 }
 
 

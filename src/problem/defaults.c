@@ -42,6 +42,10 @@ static double decay_for(const pare_options *options, double measured) {
     return options->optimizer == PARE_OPTIMIZER_ADAMW ? measured : 0;
 }
 
+double pare_default_epochs(double steps_per_epoch) {
+    return epochs_for(steps_per_epoch, 1, select_steps, select_epochs_least);
+}
+
 pare_network_options pare_select_settings(const pare_dataset *train, const pare_options *options,
                                           double *epochs) {
     double rows = (double)train->train_count;

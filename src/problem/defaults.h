@@ -11,6 +11,9 @@ int64_t pare_default_model(const pare_options *options);
 pare_network_options pare_select_settings(const pare_dataset *train, const pare_options *options,
                                           double *epochs);
 
+/* Epochs of the selection phase for so many steps in each: about 4000 steps, 20 to 400 epochs. */
+double pare_default_epochs(double steps_per_epoch);
+
 /* Settings of the models that are compared at the end. */
 pare_network_options pare_refit_settings(const pare_dataset *train, const pare_options *options,
                                          double *epochs);
