@@ -24,7 +24,7 @@ typedef enum pare_exit {
 #undef PARE_EXIT_ENUM
 } pare_exit;
 
-enum { PARE_POSITIONALS_MAX = 4, PARE_OWN_OPTIONS_MAX = 8 };
+enum { PARE_POSITIONALS_MAX = 4, PARE_OWN_OPTIONS_MAX = 16 };
 
 typedef struct pare_cli pare_cli;
 
@@ -133,6 +133,7 @@ extern const pare_command pare_command_convert;
 extern const pare_command pare_command_certify;
 extern const pare_command pare_command_compare;
 extern const pare_command pare_command_genome;
+extern const pare_command pare_command_embed;
 extern const pare_command pare_command_info;
 extern const pare_command pare_command_options;
 

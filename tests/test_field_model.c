@@ -130,6 +130,46 @@ static void test_gradients(void **state) {
     }
 }
 
+/* Leaving out by formula equals leaving out by mask, for LR and FM. */
+static void test_removals(void **state) {
+    (void)state;
+    for (int kind = 0; kind < 2; kind++) {
+        enum { COUNT = 40, CHUNKS = 2 };
+        const int64_t width[CHUNKS] = {4, 2};
+        pare_context *ctx = open_context(1);
+        pare_fields fields;
+        make_fields(ctx, &fields, true);
+        pare_field_spec spec = pare_field_spec_default(PARE_FIELD_MODEL_FM, 6);
+        spec.scale = 0.5f;
+        pare_field_model *model = NULL;
+        assert_ok(ctx, pare_field_model_create(ctx, &spec, &fields, 3, &model));
+        int64_t row[COUNT], chunks = kind ? CHUNKS : 0;
+        double out[FIELDS * (CHUNKS + 1)] = {0};
+        for (int64_t i = 0; i < COUNT; i++) {
+            row[i] = i;
+        }
+        for (int64_t i = 0; i < FIELDS * model->stride; i++) {
+            bool vector = i % model->stride >= PARE_FM_HEAD;
+            model->mask[i] *= vector && !kind ? 0 : 0.5f + 0.1f * (float)(i % 7);
+        }
+        pare_field_model_removals(model, &fields, COUNT, row, chunks, width, out);
+        double with = mean_loss(model, &fields, COUNT, row);
+        for (int64_t i = 0; i < FIELDS * (chunks + 1); i++) {
+            float *mask = model->mask + i / (chunks + 1) * model->stride, before[16];
+            int64_t c = i % (chunks + 1), first = c == 2 ? 8 : c == 1 ? 4 : 0;
+            int64_t places = c == 0 ? 1 : width[c - 1];
+            memcpy(before, mask, sizeof before);
+            memset(mask + first, 0, (size_t)places * sizeof *mask);
+            double loss = mean_loss(model, &fields, COUNT, row);
+            memcpy(mask, before, sizeof before);
+            assert_true(fabs((loss - with) * COUNT - out[i]) < 1e-4);
+        }
+        pare_field_model_destroy(model);
+        pare_fields_clear(&fields);
+        pare_context_destroy(ctx);
+    }
+}
+
 static double held_out_auc(pare_field_model_kind kind, bool dense, int64_t threads,
                            float *first_row) {
     pare_context *ctx = open_context(threads);
@@ -235,9 +275,9 @@ static void test_failing_allocation(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_parameters),         cmocka_unit_test(test_gradients),
-        cmocka_unit_test(test_learning),           cmocka_unit_test(test_mask_is_submodel),
-        cmocka_unit_test(test_failing_allocation),
+        cmocka_unit_test(test_parameters),       cmocka_unit_test(test_gradients),
+        cmocka_unit_test(test_removals),         cmocka_unit_test(test_learning),
+        cmocka_unit_test(test_mask_is_submodel), cmocka_unit_test(test_failing_allocation),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -346,6 +346,27 @@ PARE_API PARE_MUST_CHECK pare_status pare_genome_text(pare_genome *genome, const
  */
 PARE_API PARE_MUST_CHECK pare_status pare_genome_save(const pare_genome *genome, const char *stem);
 PARE_API void pare_genome_close(pare_genome *genome);
+/* ---- Embedding plans ------------------------------------------------------------------------ */
+
+typedef struct pare_embedding pare_embedding;
+
+/*
+ * Reads rows of categorical and numeric fields with a 0/1 label (csv, tsv, libffm, libfm, Criteo;
+ * option "embed-format"), holds out the share of option "validation", chooses the fields and the
+ * lengths of their embedding vectors that are worth their cost within option "budget", trains the
+ * model of option "embed-model" on that choice and on everything, and scores both (docs/embed.md).
+ */
+PARE_API PARE_MUST_CHECK pare_status pare_embedding_create(pare_context *ctx, const char *path,
+                                                           const pare_config *config,
+                                                           pare_embedding **out);
+/* The terminal tables as text; valid until the next call or destroy. */
+PARE_API PARE_MUST_CHECK pare_status pare_embedding_text(pare_embedding *plan, const char **out);
+/* The plan as JSON, and as HTML; "-" is standard output. */
+PARE_API PARE_MUST_CHECK pare_status pare_embedding_save(const pare_embedding *plan,
+                                                         const char *path);
+PARE_API PARE_MUST_CHECK pare_status pare_embedding_report(const pare_embedding *plan,
+                                                           const char *path);
+PARE_API void pare_embedding_destroy(pare_embedding *plan);
 
 /* ---- A model that the caller trains ---------------------------------------------------------- */
 

@@ -65,6 +65,15 @@ X(proof, confidence, "confidence", REAL, "0.95", 0.5, 0.9999, "", "confidence of
 X(run, seed, "seed", INTEGER, "1", 0, 9007199254740992, "", "seed of every random draw") \
 X(run, threads, "threads", INTEGER, "0", 0, 256, "", "threads; 0: one per core. The answer does not depend on it") \
 X(run, quiet, "quiet", BOOL, "false", 0, 0, "", "print nothing but errors") \
+X(embed, schema, "schema", TEXT, "", 0, 0, "", "JSON file of fields and feature-store groups (docs/embed.md); default: inferred from the file") \
+X(embed, budget, "budget", TEXT, "", 0, 0, "", "what scoring a row may cost: bytes=64M,lines=20,flops=..,fetch_us=.., or a JSON file of these; empty: no limit") \
+X(embed, dimension, "dimension", INTEGER, "8", 1, 252, "", "floats of the longest vector of a field") \
+X(embed, chunk, "chunk", INTEGER, "4", 1, 252, "", "floats of a chunk, the unit in which vectors are shortened") \
+X(embed, minimum_count, "min-count", INTEGER, "1", 1, 1000000000, "", "training rows in which an id must occur to get a row of its own; all others share one") \
+X(embed, passes, "passes", INTEGER, "0", 0, 10000, "", "passes over the training rows for each model; 0: the best number on an eighth of them, at most 16") \
+X(embedding, embed_model, "embed-model", CHOICE, "fm", 0, 0, "lr|fm|deepfm", "model of pare embed: logistic regression, factorisation machine, DeepFM") \
+X(embedding, embed_method, "embed-method", CHOICE, "sequential-attention", 0, 0, "sequential-attention|frequency|mutual-information|magnitude|sseds|uniform|random", "how pare embed ranks fields and chunks") \
+X(embedding, embed_format, "embed-format", CHOICE, "auto", 0, 0, "auto|csv|tsv|libffm|libfm|criteo", "format of the rows of pare embed") \
 X(output, out, "out", TEXT, "", 0, 0, "", "write the selection as JSON to this file; - is standard output") \
 X(output, report, "report", TEXT, "", 0, 0, "", "write a self-contained HTML report to this file") \
 X(output, compare, "compare", BOOL, "true", 0, 0, "", "train the model on the chosen, on all and on random columns and score them") \
@@ -119,6 +128,16 @@ enum {
     PARE_FORMAT_PARE,
     PARE_FORMAT_MTX,
     PARE_FORMAT_NPZ
+};
+enum {
+    PARE_EMBED_SEQUENTIAL_ATTENTION,
+    PARE_EMBED_FREQUENCY,
+    PARE_EMBED_MUTUAL_INFORMATION,
+    PARE_EMBED_MAGNITUDE,
+    PARE_EMBED_SSEDS,
+    PARE_EMBED_UNIFORM,
+    PARE_EMBED_RANDOM,
+    PARE_EMBED_METHODS
 };
 enum { PARE_HEADER_AUTO, PARE_HEADER_YES, PARE_HEADER_NO };
 enum {

@@ -3,12 +3,13 @@
 #include "base/random.h"
 
 #include <math.h>
-#include <stdlib.h>
 
 enum {
     AHEAD = 6, /* rows fetched before their turn: some 200 looked-up lines at 39 fields */
-    CHUNK = 256
+    REMOVALS_MAX = PARE_FM_STRIDE_MAX /* candidates of a field */
 };
+/* Below this slope of the loss, the network's share of it is not told from rounding. */
+#define SLOPE_MIN 1e-7f
 
 pare_field_spec pare_field_spec_default(pare_field_model_kind kind, int64_t dimension) {
     bool deep = kind == PARE_FIELD_MODEL_DEEPFM;
@@ -381,6 +382,68 @@ double pare_field_model_slopes(pare_field_model *model, const pare_fields *field
     return loss;
 }
 
+/* What the candidates of a field add to the logit of a row. slope: d loss / d logit. */
+static void contributions(const pare_field_model *model, const pare_fm_row *row, int64_t field,
+                          const float *sum, const float *extra, float slope, int64_t chunks,
+                          const int64_t *width, float *out) {
+    const float *mask = model->mask + field * model->stride;
+    const float *v = model->table + row->index[field] * model->stride;
+    float x = row->value ? row->value[field] : 1;
+    float by_logit = fabsf(slope) > SLOPE_MIN ? 1 / slope : 0;
+    int64_t place = PARE_FM_HEAD;
+    out[0] = x * mask[0] * v[0];
+    for (int64_t c = 0; c < chunks; c++) {
+        float total = 0;
+        for (int64_t j = 0; j < width[c]; j++, place++) {
+            float e = x * mask[place] * v[place];
+            float network = extra ? by_logit * extra[field * model->stride + place] : 0;
+            total += e * (sum[place] - e + network);
+        }
+        out[c + 1] = total;
+    }
+}
+
+/* out[i] += log loss at logit z - without[i] minus that at z; signed so that the label is 1. */
+static void add_losses(const pare_kernels *kernels, int64_t count, float z, float label,
+                       const float *without, double *out) {
+    float y[REMOVALS_MAX], sign = label > 0 ? 1 : -1;
+    float now = fmaxf(-sign * z, 0) + log1pf(expf(-fabsf(z)));
+    for (int64_t i = 0; i < count; i++) {
+        y[i] = -fabsf(z - without[i]);
+    }
+    kernels->exponential(count, y, y);
+    for (int64_t i = 0; i < count; i++) {
+        float margin = sign * (z - without[i]);
+        out[i] += (double)(fmaxf(-margin, 0) + log1pf(y[i]) - now);
+    }
+}
+
+void pare_field_model_removals(pare_field_model *model, const pare_fields *fields, int64_t count,
+                               const int64_t *row, int64_t chunks, const int64_t *width,
+                               double *out) {
+    float without[REMOVALS_MAX];
+    (void)batch_slopes(model, fields, count, row);
+    if (model->tower) {
+        int64_t stride = 0;
+        const float *y = pare_graph_output(model->tower, &stride);
+        for (int64_t i = 0; i < count; i++) {
+            model->logit[i] += y[i * stride];
+        }
+    }
+    for (int64_t i = 0; i < count; i++) {
+        pare_fm_row data = row_of(fields, row[i]);
+        const float *extra = extra_of(model, i, 1);
+        for (int64_t f = 0; f < model->fields; f++) {
+            if (data.index[f] >= 0) {
+                contributions(model, &data, f, model->sums + i * model->stride, extra,
+                              model->slope[i], chunks, width, without);
+                add_losses(model->ctx->kernels, chunks + 1, model->logit[i], fields->label[row[i]],
+                           without, out + f * (chunks + 1));
+            }
+        }
+    }
+}
+
 static void adam_bias(pare_field_model *model, const pare_adam *step, float gradient) {
     model->ctx->kernels->adam(1, step, &gradient, &model->bias, &model->bias_first,
                               &model->bias_second);
@@ -466,81 +529,4 @@ double pare_field_model_fit(pare_field_model *model, const pare_fields *fields, 
         }
     }
     return count > 0 ? loss / (double)count : 0;
-}
-
-/* ---- Scores ---------------------------------------------------------------------------------- */
-
-pare_status pare_fields_rows(const pare_fields *fields, bool held_out, int64_t *count,
-                             int64_t **row) {
-    int64_t *list = NULL, used = 0;
-    *row = NULL;
-    pare_status status = pare_alloc(fields->ctx, fields->rows, sizeof *list, &list);
-    if (status != PARE_OK) {
-        return status;
-    }
-    for (int64_t i = 0; i < fields->rows; i++) {
-        if ((fields->held_out[i] != 0) == held_out) {
-            list[used++] = i;
-        }
-    }
-    *row = list;
-    *count = used;
-    return PARE_OK;
-}
-
-typedef struct scored {
-    float logit, label;
-} scored;
-
-static int by_logit(const void *a, const void *b) {
-    const scored *x = a, *y = b;
-    return (x->logit > y->logit) - (x->logit < y->logit);
-}
-
-/* Mann and Whitney (1947): the share of pairs in order. */
-static double area(int64_t count, const scored *row) {
-    double below = 0, pairs = 0, positives = 0;
-    for (int64_t i = 0; i < count;) {
-        int64_t end = i;
-        double up = 0, down = 0;
-        for (; end < count && row[end].logit == row[i].logit; end++) {
-            up += row[end].label > 0;
-            down += row[end].label <= 0;
-        }
-        pairs += up * (below + down / 2);
-        below += down;
-        positives += up;
-        i = end;
-    }
-    return positives > 0 && below > 0 ? pairs / (positives * below) : (double)NAN;
-}
-
-pare_status pare_field_model_score(pare_field_model *model, const pare_fields *fields,
-                                   int64_t count, const int64_t *row, double *loss, double *auc) {
-    scored *list = NULL;
-    float logit[CHUNK], slope = 0;
-    pare_status status = pare_alloc(model->ctx, count, sizeof *list, &list);
-    if (status != PARE_OK) {
-        return status;
-    }
-    double total = 0;
-    for (int64_t first = 0; first < count; first += CHUNK) {
-        int64_t rows = count - first < CHUNK ? count - first : CHUNK;
-        pare_field_model_predict(model, fields, rows, row + first, logit);
-        for (int64_t i = 0; i < rows; i++) {
-            float label = fields->label[row[first + i]];
-            list[first + i] = (scored){logit[i], label};
-            total += log_loss(logit[i], label, &slope);
-        }
-    }
-    if (!isfinite(total)) {
-        status = pare_fail(model->ctx, PARE_ERROR_NUMERIC,
-                           "the model's output is not finite; a smaller learning rate may help");
-    } else {
-        qsort(list, (size_t)count, sizeof *list, by_logit);
-        *loss = count > 0 ? total / (double)count : (double)NAN;
-        *auc = area(count, list);
-    }
-    pare_free(model->ctx, list);
-    return status;
 }

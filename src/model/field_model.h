@@ -78,6 +78,15 @@ double pare_field_model_train(pare_field_model *model, const pare_fields *fields
  * zeroed) and the masks, as train uses them. For tests. */
 double pare_field_model_slopes(pare_field_model *model, const pare_fields *fields, int64_t count,
                                const int64_t *row, float *gradient, float *d_mask);
+/*
+ * What leaving out one candidate costs: out[f (chunks + 1)] the linear weight of field f,
+ * out[f (chunks + 1) + c + 1] chunk c of its vector (width[c] places); added to, the sum over the
+ * rows (count <= batch) of the log loss without it minus that with it. Exact for LR and FM, where a
+ * candidate adds a number to the logit; the network of DeepFM counts by its slope.
+ */
+void pare_field_model_removals(pare_field_model *model, const pare_fields *fields, int64_t count,
+                               const int64_t *row, int64_t chunks, const int64_t *width,
+                               double *out);
 /* Logits of the rows, inference mode; out: (count). */
 void pare_field_model_predict(pare_field_model *model, const pare_fields *fields, int64_t count,
                               const int64_t *row, float *out);

@@ -274,6 +274,12 @@ double pare_graph_train(pare_graph *graph, const pare_input *input, const pare_t
     return loss;
 }
 
+const float *pare_graph_output(const pare_graph *graph, int64_t *stride) {
+    const pare_operator *last = &graph->operators[graph->count - 1];
+    *stride = last->stride;
+    return last->y;
+}
+
 const float *pare_graph_output_gradient(const pare_graph *graph, int64_t *stride) {
     const pare_operator *last = &graph->operators[graph->count - 1];
     *stride = last->stride;

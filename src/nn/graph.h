@@ -87,8 +87,9 @@ void pare_graph_predict(pare_graph *graph, const pare_input *input, const float 
 double pare_graph_train(pare_graph *graph, const pare_input *input, const pare_target *target,
                         const float *mask, uint64_t step, float *d_mask);
 
-/* After pare_graph_train: gradient by the output of the last layer, (rows, *stride), and by the
- * dense input, dx: (rows, width), of an unmasked graph. */
+/* After pare_graph_train: the output of the last layer and the gradient by it, (rows, *stride), and
+ * by the dense input, dx: (rows, width), of an unmasked graph. */
+const float *pare_graph_output(const pare_graph *graph, int64_t *stride);
 const float *pare_graph_output_gradient(const pare_graph *graph, int64_t *stride);
 void pare_graph_input_gradient(const pare_graph *graph, int64_t rows, float *dx);
 

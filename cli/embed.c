@@ -1,0 +1,109 @@
+#include "cli.h"
+
+#include <stdio.h>
+#include <string.h>
+
+enum { OWN_COUNT = 10 };
+
+/* Each sets a library option: of the same name, or of the name in `sets`. */
+#define TEXT(section_, name_, initial_, help_)                                                     \
+    {                                                                                              \
+        .size = sizeof(pare_option), .name = name_, .section = section_, .type = PARE_OPTION_TEXT, \
+        .initial = initial_, .choices = "", .help = help_                                          \
+    }
+#define CHOICE(section_, name_, initial_, choices_, help_)                                         \
+    {                                                                                              \
+        .size = sizeof(pare_option), .name = name_, .section = section_,                           \
+        .type = PARE_OPTION_CHOICE, .initial = initial_, .choices = choices_, .help = help_        \
+    }
+
+static const pare_option own[OWN_COUNT] = {
+    CHOICE("data", "format", "auto", "auto|csv|tsv|libffm|libfm|criteo",
+           "format of the rows; auto looks at name and content"),
+    TEXT("data", "target", "",
+         "label column of csv and tsv: name or 0-based index (default: the last)"),
+    TEXT("data", "ignore", "", "columns of csv and tsv to leave out, separated by commas"),
+    TEXT("data", "categorical", "", "number columns of csv and tsv to read as categories"),
+    CHOICE("data", "header", "auto", "auto|yes|no",
+           "whether the first line of csv and tsv names the columns"),
+    TEXT("data", "held-out", "0.2", "share of the rows that only score (0 to 0.9)"),
+    TEXT("data", "seed", "1", "seed of every random draw"),
+    CHOICE("model", "model", "fm", "lr|fm|deepfm",
+           "logistic regression, factorisation machine, or DeepFM with three layers of 400"),
+    CHOICE("model", "method", "sequential-attention",
+           "sequential-attention|frequency|mutual-information|magnitude|sseds|uniform|random",
+           "how fields and chunks are ranked"),
+    TEXT("output", "threads", "0", "threads; 0: one per core. The answer does not depend on it"),
+};
+
+static const char *const sets[OWN_COUNT] = {"embed-format", "target",     "ignore", "categorical",
+                                            "header",       "validation", "seed",   "embed-model",
+                                            "embed-method", "threads"};
+
+static pare_exit write_results(pare_cli *cli, pare_embedding *plan) {
+    const char *path = pare_cli_text(cli, "out"), *text = NULL;
+    bool json = pare_cli_flag(cli, "json") || strcmp(path, "-") == 0;
+    pare_status status = PARE_OK;
+    if (path[0] && strcmp(path, "-") != 0) {
+        status = pare_embedding_save(plan, path);
+    }
+    path = pare_cli_text(cli, "report");
+    if (status == PARE_OK && path[0]) {
+        status = pare_embedding_report(plan, path);
+    }
+    if (status == PARE_OK && json) {
+        status = pare_embedding_save(plan, "-");
+    }
+    if (status == PARE_OK && !json && !pare_cli_flag(cli, "quiet")) {
+        status = pare_embedding_text(plan, &text);
+    }
+    if (status != PARE_OK) {
+        pare_exit code = pare_cli_failed(cli, status);
+        return status == PARE_ERROR_IO ? PARE_EXIT_OUTPUT : code;
+    }
+    fputs(text ? text : "", stdout);
+    return pare_cli_flush(cli);
+}
+
+static pare_exit run_embed(pare_cli *cli) {
+    static const char *const outputs[] = {"out", "report"};
+    pare_embedding *plan = NULL;
+    pare_exit code = pare_cli_readable(cli, cli->positional[0]);
+    if (code != PARE_EXIT_OK) {
+        return code;
+    }
+    for (int i = 0; i < OWN_COUNT; i++) {
+        bool given = cli->own[i] && strcmp(cli->own[i], own[i].initial) != 0;
+        pare_status status = PARE_OK;
+        if (given || strcmp(own[i].name, "held-out") == 0) {
+            status = pare_config_set(cli->config, sets[i], cli->own[i]);
+        }
+        if (status != PARE_OK) {
+            return pare_cli_failed(cli, status);
+        }
+    }
+    for (size_t i = 0; i < 2; i++) {
+        const char *reason = NULL, *path = pare_cli_text(cli, outputs[i]);
+        if (path[0] && !pare_system_writable(path, &reason)) {
+            return pare_cli_fail(cli, PARE_EXIT_OUTPUT, "%s: cannot be written: %s", path, reason);
+        }
+    }
+    pare_status status = pare_embedding_create(cli->ctx, cli->positional[0], cli->config, &plan);
+    code = status == PARE_OK ? write_results(cli, plan) : pare_cli_failed(cli, status);
+    pare_embedding_destroy(plan);
+    return code;
+}
+
+const pare_command pare_command_embed = {
+    .name = "embed",
+    .summary = "choose fields and embedding sizes of a recommender within a serving budget",
+    .usage = "ROWS [options]",
+    .examples = "pare embed train.csv --target clicked --budget bytes=64M,lines=20\n"
+                "pare embed train.libffm --model deepfm --out plan.json --report plan.html\n"
+                "pare embed train.tsv --schema schema.json --budget budget.json\n",
+    .sections = "embed|output",
+    .own = own,
+    .own_count = OWN_COUNT,
+    .positionals = 1,
+    .run = run_embed,
+};

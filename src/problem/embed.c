@@ -1,0 +1,286 @@
+#include "problem/embed.h"
+
+#include "base/random.h"
+#include "platform/system.h"
+
+#include <math.h>
+
+enum { PASSES_MAX = 16, WORSE_MAX = 2, INNER_SHARE = 8 };
+
+void pare_embed_free(pare_embed *embed) {
+    if (!embed) {
+        return;
+    }
+    for (int64_t g = 0; g < embed->serving.groups && embed->group_name; g++) {
+        pare_free(embed->ctx, embed->group_name[g]);
+    }
+    void *owned[] = {embed->size, embed->width,      embed->group,     embed->fetch,
+                     embed->name, embed->group_name, embed->pinned,    embed->banned,
+                     embed->gain, embed->keep,       embed->train_row, embed->held_row};
+    for (size_t i = 0; i < sizeof owned / sizeof owned[0]; i++) {
+        pare_free(embed->ctx, owned[i]);
+    }
+    pare_fields_clear(&embed->fields);
+    pare_options_clear(&embed->options);
+    pare_free(embed->ctx, embed);
+}
+
+/* ---- Masks ----------------------------------------------------------------------------------- */
+
+void pare_embed_mask(const pare_embed *embed, const double *weight, pare_field_model *model) {
+    int64_t chunks = embed->serving.chunks;
+    for (int64_t f = 0; f < embed->serving.fields; f++) {
+        float *mask = model->mask + f * model->stride;
+        int64_t place = PARE_FM_HEAD;
+        mask[0] = (float)weight[f * (chunks + 1)];
+        for (int64_t c = 0; c < chunks; c++) {
+            for (int64_t j = 0; j < embed->width[c]; j++) {
+                mask[place++] = (float)weight[f * (chunks + 1) + c + 1];
+            }
+        }
+    }
+}
+
+void pare_embed_fold(const pare_embed *embed, const pare_field_model *model, const float *d_mask,
+                     double *out) {
+    int64_t chunks = embed->serving.chunks;
+    for (int64_t f = 0; f < embed->serving.fields; f++) {
+        const float *d = d_mask + f * model->stride;
+        int64_t place = PARE_FM_HEAD;
+        out[f * (chunks + 1)] = (double)d[0];
+        for (int64_t c = 0; c < chunks; c++) {
+            double sum = 0;
+            for (int64_t j = 0; j < embed->width[c]; j++) {
+                sum += (double)d[place++];
+            }
+            out[f * (chunks + 1) + c + 1] = sum;
+        }
+    }
+}
+
+static pare_status create_kept(pare_embed *embed, const uint8_t *keep, pare_field_model **out) {
+    double *weight = NULL;
+    pare_status status = pare_field_model_create(embed->ctx, &embed->spec, &embed->fields,
+                                                 (uint64_t)embed->options.seed, out);
+    if (status == PARE_OK && keep) {
+        status = pare_alloc(embed->ctx, embed->candidates, sizeof *weight, &weight);
+    }
+    if (status == PARE_OK && keep) {
+        for (int64_t i = 0; i < embed->candidates; i++) {
+            weight[i] = keep[i] ? 1 : 0;
+        }
+        pare_embed_mask(embed, weight, *out);
+    }
+    pare_free(embed->ctx, weight);
+    if (status != PARE_OK) {
+        pare_field_model_destroy(*out);
+        *out = NULL;
+    }
+    return status;
+}
+
+void pare_embed_order(pare_embed *embed) {
+    int64_t used = 0;
+    for (int64_t i = 0; i < embed->fields.rows; i++) {
+        if (!embed->fields.held_out[i]) {
+            embed->train_row[used++] = i;
+        }
+    }
+}
+
+pare_status pare_embed_train(pare_embed *embed, const uint8_t *keep, pare_field_model **out) {
+    pare_status status = create_kept(embed, keep, out);
+    if (status == PARE_OK) {
+        pare_embed_order(embed);
+        (void)pare_field_model_fit(*out, &embed->fields, embed->train, embed->train_row,
+                                   embed->passes);
+    }
+    return status;
+}
+
+/* ---- Set up ---------------------------------------------------------------------------------- */
+
+/* Passes after which the loss on an eighth of the training rows, left out for this, is least. */
+static pare_status find_passes(pare_embed *embed) {
+    pare_field_model *model = NULL;
+    int64_t *row = embed->train_row, inner = embed->train - embed->train / INNER_SHARE, worse = 0;
+    double best = INFINITY;
+    embed->passes = embed->options.passes;
+    if (embed->passes > 0) {
+        return PARE_OK;
+    }
+    pare_status status = create_kept(embed, NULL, &model);
+    if (status != PARE_OK) {
+        return status;
+    }
+    embed->passes = 1;
+    pare_random_shuffle((uint64_t)embed->options.seed, PARE_STREAM_PREFIX, 0, embed->train, row);
+    for (int64_t pass = 1; pass <= PASSES_MAX && worse < WORSE_MAX && inner < embed->train;
+         pass++) {
+        double loss = 0, auc = 0;
+        (void)pare_field_model_fit(model, &embed->fields, inner, row, 1);
+        status = pare_field_model_score(model, &embed->fields, embed->train - inner, row + inner,
+                                        &loss, &auc);
+        if (status != PARE_OK) {
+            break;
+        }
+        worse = loss < best ? 0 : worse + 1;
+        embed->passes = loss < best ? pass : embed->passes;
+        best = fmin(best, loss);
+    }
+    pare_field_model_destroy(model);
+    return status;
+}
+
+static pare_status set_up(pare_embed *embed) {
+    pare_context *ctx = embed->ctx;
+    pare_serving *serving = &embed->serving;
+    const pare_options *options = &embed->options;
+    pare_field_model_kind kind = (pare_field_model_kind)options->embed_model;
+    embed->spec = pare_field_spec_default(kind, options->dimension);
+    serving->ctx = ctx;
+    serving->fields = embed->fields.count;
+    serving->units = embed->spec.layers ? embed->spec.units : 0;
+    int64_t chunk = options->chunk, dimension = embed->spec.dimension;
+    serving->chunks = (dimension + chunk - 1) / chunk;
+    embed->candidates = pare_serving_candidates(serving);
+    const struct {
+        int64_t count;
+        size_t size;
+        void *array;
+    } parts[] = {{serving->fields, sizeof *embed->size, &embed->size},
+                 {serving->fields, sizeof *embed->group, &embed->group},
+                 {serving->fields, sizeof *embed->name, &embed->name},
+                 {serving->fields, 1, &embed->pinned},
+                 {serving->fields, 1, &embed->banned},
+                 {serving->chunks, sizeof *embed->width, &embed->width},
+                 {embed->candidates, sizeof *embed->gain, &embed->gain},
+                 {embed->candidates, 1, &embed->keep}};
+    for (size_t i = 0; i < sizeof parts / sizeof parts[0]; i++) {
+        pare_status status = pare_alloc_zero(ctx, parts[i].count, parts[i].size, parts[i].array);
+        if (status != PARE_OK) {
+            return status;
+        }
+    }
+    for (int64_t f = 0; f < serving->fields; f++) {
+        embed->name[f] = embed->fields.field[f].name;
+        embed->group[f] = -1;
+    }
+    for (int64_t c = 0; c < serving->chunks; c++) {
+        int64_t left = dimension - c * chunk;
+        embed->width[c] = left < chunk ? left : chunk;
+    }
+    serving->size = embed->size;
+    serving->name = embed->name;
+    serving->width = embed->width;
+    serving->group = embed->group;
+    serving->pinned = embed->pinned;
+    serving->banned = embed->banned;
+    for (int r = 0; r < PARE_RESOURCES; r++) {
+        serving->limit[r] = INT64_MAX;
+    }
+    return PARE_OK;
+}
+
+static pare_status prepare(pare_embed *embed, const char *path) {
+    static const pare_fields_format formats[] = {PARE_FIELDS_AUTO,  PARE_FIELDS_CSV,
+                                                 PARE_FIELDS_TSV,   PARE_FIELDS_LIBFFM,
+                                                 PARE_FIELDS_LIBFM, PARE_FIELDS_CRITEO};
+    const pare_options *options = &embed->options;
+    pare_status status =
+        pare_fields_read(embed->ctx, path, formats[options->embed_format], options, &embed->fields);
+    if (status == PARE_OK) {
+        status = set_up(embed);
+    }
+    if (status == PARE_OK) {
+        status = pare_embed_budget(embed);
+    }
+    if (status == PARE_OK && options->schema[0]) {
+        status = pare_embed_schema(embed);
+    }
+    if (status == PARE_OK) {
+        status = pare_fields_encode(&embed->fields, options->validation, (uint64_t)options->seed,
+                                    options->minimum_count);
+    }
+    if (status == PARE_OK) {
+        status = pare_fields_rows(&embed->fields, false, &embed->train, &embed->train_row);
+    }
+    if (status == PARE_OK) {
+        status = pare_fields_rows(&embed->fields, true, &embed->held, &embed->held_row);
+    }
+    for (int64_t f = 0; f < embed->fields.count && status == PARE_OK; f++) {
+        embed->size[f] = embed->fields.field[f].size;
+    }
+    return status;
+}
+
+/* ---- Run ------------------------------------------------------------------------------------- */
+
+static pare_status score(pare_embed *embed, const uint8_t *keep, pare_embed_score *out) {
+    pare_field_model *model = NULL;
+    double start = pare_cpu_seconds();
+    pare_status status = pare_embed_train(embed, keep, &model);
+    if (status == PARE_OK) {
+        out->cpu = pare_cpu_seconds() - start;
+        status = pare_field_model_score(model, &embed->fields, embed->held, embed->held_row,
+                                        &out->log_loss, &out->auc);
+    }
+    pare_field_model_destroy(model);
+    return status;
+}
+
+/* Before any training: what cannot fit is said at once. */
+static pare_status check_budget(pare_embed *embed) {
+    for (int64_t i = 0; i < embed->candidates; i++) {
+        embed->keep[i] = 1;
+    }
+    pare_serving_cost(&embed->serving, embed->keep, embed->full_cost);
+    memset(embed->keep, 0, (size_t)embed->candidates);
+    return pare_serving_choose(&embed->serving, embed->gain, embed->keep);
+}
+
+static pare_status run(pare_embed *embed) {
+    pare_status status = check_budget(embed);
+    if (status == PARE_OK) {
+        status = find_passes(embed);
+    }
+    if (status == PARE_OK) {
+        status = score(embed, NULL, &embed->full);
+    }
+    double start = pare_cpu_seconds();
+    if (status == PARE_OK) {
+        status = embed->options.embed_method == PARE_EMBED_SEQUENTIAL_ATTENTION
+                     ? pare_embed_search(embed)
+                     : pare_embed_gains(embed);
+        embed->cpu_selecting = pare_cpu_seconds() - start;
+    }
+    if (status == PARE_OK) {
+        pare_serving_cost(&embed->serving, embed->keep, embed->cost);
+        status = score(embed, embed->keep, &embed->chosen);
+    }
+    return status;
+}
+
+pare_status pare_embed_run(pare_context *ctx, const char *path, const pare_options *options,
+                           pare_embed **out) {
+    pare_embed *embed = NULL;
+    *out = NULL;
+    pare_status status = pare_alloc_zero(ctx, 1, sizeof *embed, &embed);
+    if (status != PARE_OK) {
+        return status;
+    }
+    embed->ctx = ctx;
+    status = pare_options_copy(options, &embed->options);
+    if (status == PARE_OK) {
+        status = prepare(embed, path);
+    }
+    if (status == PARE_OK) {
+        status = run(embed);
+    }
+    if (status != PARE_OK) {
+        pare_embed_free(embed);
+        return status;
+    }
+    *out = embed;
+    return PARE_OK;
+}

@@ -1,0 +1,67 @@
+/*
+ * Which fields of a recommender, and how long their embedding vectors, are worth their serving
+ * cost: field tables and models bound to the choice within a budget.
+ */
+#ifndef PARE_PROBLEM_EMBED_H
+#define PARE_PROBLEM_EMBED_H
+
+#include "base/options.h"
+#include "model/field_model.h"
+#include "select/serving.h"
+
+/* A trained model on held-out rows. */
+typedef struct pare_embed_score {
+    double log_loss, auc, cpu; /* cpu: seconds of its training */
+} pare_embed_score;
+
+typedef struct pare_embed {
+    pare_context *ctx;
+    pare_options options; /* a copy */
+    pare_fields fields;
+    pare_field_spec spec;
+    pare_serving serving; /* borrows the arrays below */
+    int64_t candidates;   /* serving.fields * (serving.chunks + 1) */
+    int64_t *size, *width, *group, *fetch;
+    const char **name;
+    char **group_name; /* (serving.groups) */
+    uint8_t *pinned, *banned;
+    int64_t train, held; /* rows */
+    int64_t *train_row, *held_row;
+    int64_t passes;
+
+    /* The answer. */
+    double *gain;  /* (candidates) as the method ranks them */
+    uint8_t *keep; /* (candidates) */
+    int64_t cost[PARE_RESOURCES], full_cost[PARE_RESOURCES];
+    pare_embed_score chosen, full;
+    double cpu_selecting;
+} pare_embed;
+
+/* Reads, splits, trains, selects, retrains on the choice and on all, scores on held-out rows. */
+pare_status pare_embed_run(pare_context *ctx, const char *path, const pare_options *options,
+                           pare_embed **out) PARE_MUST_CHECK;
+void pare_embed_free(pare_embed *embed);
+
+/* ---- Private to the parts ---- */
+
+/* Fields and groups of the schema (embed_schema.c); names no field lacks. Before encoding: kinds;
+ * after: the rest. */
+pare_status pare_embed_schema(pare_embed *embed) PARE_MUST_CHECK;
+/* Limits of option budget. */
+pare_status pare_embed_budget(pare_embed *embed) PARE_MUST_CHECK;
+/* Masks of the model by candidate: weight (candidates). */
+void pare_embed_mask(const pare_embed *embed, const double *weight, pare_field_model *model);
+/* Sums of the masks' gradients by candidate. d_mask: (fields, stride), out: (candidates). */
+void pare_embed_fold(const pare_embed *embed, const pare_field_model *model, const float *d_mask,
+                     double *out);
+/* Puts train_row into file order: training shuffles it, and must not depend on what ran before. */
+void pare_embed_order(pare_embed *embed);
+/* A fresh model with what is kept (NULL: all), trained on the training rows. */
+pare_status pare_embed_train(pare_embed *embed, const uint8_t *keep,
+                             pare_field_model **out) PARE_MUST_CHECK;
+/* gain of the baselines (embed_gains.c), and the choice of sequential attention (embed_search.c),
+ * which fills gain and keep. */
+pare_status pare_embed_gains(pare_embed *embed) PARE_MUST_CHECK;
+pare_status pare_embed_search(pare_embed *embed) PARE_MUST_CHECK;
+
+#endif

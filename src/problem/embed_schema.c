@@ -1,0 +1,214 @@
+/* The schema file and the budget, in words a person writes. */
+#include "problem/embed.h"
+
+#include "base/text.h"
+
+#include <jansson.h>
+#include <math.h>
+#include <stdio.h>
+
+static pare_status refuse(const pare_embed *embed, const char *file, const char *what,
+                          const char *name) {
+    return pare_fail(embed->ctx, PARE_ERROR_INPUT, "%s: %s '%s'", file, what, name);
+}
+
+static pare_status load(const pare_embed *embed, const char *path, json_t **out) {
+    json_error_t error;
+    *out = json_load_file(path, JSON_REJECT_DUPLICATES, &error);
+    if (!*out || !json_is_object(*out)) {
+        json_decref(*out);
+        bool whole = *out != NULL;
+        *out = NULL;
+        return whole ? pare_fail(embed->ctx, PARE_ERROR_INPUT, "%s: expected a JSON object", path)
+                     : pare_fail(embed->ctx, PARE_ERROR_INPUT, "%s line %d: %s", path, error.line,
+                                 error.text);
+    }
+    return PARE_OK;
+}
+
+/* ---- Budget ---------------------------------------------------------------------------------- */
+
+/* "64M" and the like: powers of 1024 for bytes, of 1000 else. */
+static bool read_amount(const char *text, int64_t length, bool bytes, double *out) {
+    char number[64];
+    if (length < 1 || length >= (int64_t)sizeof number) {
+        return false;
+    }
+    memcpy(number, text, (size_t)length);
+    number[length] = '\0';
+    const char *units = "kMGT", *unit = strchr(units, number[length - 1]);
+    double factor = 1;
+    if (unit && number[length - 1] != '\0') {
+        factor = pow(bytes ? 1024 : 1000, (double)(unit - units + 1));
+        number[length - 1] = '\0';
+    }
+    if (!pare_parse_real(number, out) || !isfinite(*out)) {
+        return false;
+    }
+    *out *= factor;
+    return true;
+}
+
+/* One limit; whole numbers are rounded down, so that none is ever exceeded. */
+static pare_status set_limit(pare_embed *embed, const char *name, int64_t length, bool good,
+                             double amount) {
+    char word[32];
+    snprintf(word, sizeof word, "%.*s", (int)(length < 31 ? length : 31), name);
+    bool microseconds = strcmp(word, "fetch_us") == 0;
+    const char *resource = microseconds ? pare_resource_name(PARE_RESOURCE_FETCH) : word;
+    for (int r = 0; r < PARE_RESOURCES; r++) {
+        if (strcmp(resource, pare_resource_name((pare_resource)r)) != 0) {
+            continue;
+        }
+        if (!good || amount < 0) {
+            return pare_fail(embed->ctx, PARE_ERROR_INPUT,
+                             "budget: %s: expected a number >= 0, such as 20 or 64M", word);
+        }
+        amount = floor(microseconds ? amount * 1000 : amount);
+        embed->serving.limit[r] = amount < 0x1p62 ? (int64_t)amount : INT64_MAX;
+        return PARE_OK;
+    }
+    return pare_fail(embed->ctx, PARE_ERROR_INPUT,
+                     "budget: there is no resource '%s'; there are bytes, lines, flops, fetch_us",
+                     word);
+}
+
+static pare_status budget_file(pare_embed *embed, const char *path) {
+    json_t *root = NULL, *value = NULL;
+    const char *name = NULL;
+    pare_status status = load(embed, path, &root);
+    if (status != PARE_OK) {
+        return status;
+    }
+    json_object_foreach(root, name, value) {
+        const char *text = json_string_value(value);
+        double amount = json_number_value(value);
+        bool good = json_is_number(value);
+        if (text) {
+            good = read_amount(text, (int64_t)strlen(text), strcmp(name, "bytes") == 0, &amount);
+        }
+        status = set_limit(embed, name, (int64_t)strlen(name), good, amount);
+        if (status != PARE_OK) {
+            break;
+        }
+    }
+    json_decref(root);
+    return status;
+}
+
+pare_status pare_embed_budget(pare_embed *embed) {
+    const char *cursor = embed->options.budget, *item = NULL;
+    int64_t length = 0;
+    if (cursor[0] && !strchr(cursor, '=')) {
+        return budget_file(embed, cursor);
+    }
+    while (pare_list_next(&cursor, &item, &length)) {
+        const char *equals = memchr(item, '=', (size_t)length);
+        int64_t name = equals ? equals - item : length;
+        double amount = 0;
+        bool bytes = name == 5 && memcmp(item, "bytes", 5) == 0;
+        bool good = equals && read_amount(equals + 1, length - name - 1, bytes, &amount);
+        pare_status status = set_limit(embed, item, name, good, amount);
+        if (status != PARE_OK) {
+            return status;
+        }
+    }
+    return PARE_OK;
+}
+
+/* ---- Schema ---------------------------------------------------------------------------------- */
+
+static pare_status read_groups(pare_embed *embed, const char *path, const json_t *groups) {
+    const char *name = NULL;
+    json_t *value = NULL;
+    int64_t count = (int64_t)json_object_size(groups);
+    pare_status status = pare_alloc_zero(embed->ctx, count, sizeof *embed->fetch, &embed->fetch);
+    if (status == PARE_OK) {
+        status = pare_alloc_zero(embed->ctx, count, sizeof *embed->group_name, &embed->group_name);
+    }
+    embed->serving.fetch = embed->fetch;
+    json_object_foreach((json_t *)(uintptr_t)groups, name, value) {
+        if (status != PARE_OK) {
+            break;
+        }
+        const json_t *fetch = json_object_get(value, "fetch_us");
+        double amount = json_number_value(fetch);
+        if (!json_is_number(fetch) || !(amount >= 0) || amount > 1e12) {
+            return refuse(embed, path, "expected fetch_us, a number >= 0, in group", name);
+        }
+        int64_t at = embed->serving.groups++;
+        embed->fetch[at] = (int64_t)ceil(amount * 1000);
+        status = pare_text_copy(embed->ctx, name, (int64_t)strlen(name), &embed->group_name[at]);
+    }
+    return status;
+}
+
+static pare_status read_field(pare_embed *embed, const char *path, int64_t f, json_t *value) {
+    static const char *const kinds[] = {"category", "number", "bucket"};
+    pare_field *field = &embed->fields.field[f];
+    const char *member = NULL;
+    json_t *setting = NULL;
+    json_object_foreach(value, member, setting) {
+        const char *text = json_string_value(setting);
+        bool known = false;
+        if (strcmp(member, "pinned") == 0 && json_is_boolean(setting)) {
+            embed->pinned[f] = json_is_true(setting);
+            known = true;
+        } else if (strcmp(member, "banned") == 0 && json_is_boolean(setting)) {
+            embed->banned[f] = json_is_true(setting);
+            known = true;
+        } else if (strcmp(member, "kind") == 0 && text) {
+            for (int k = 0; k < 3; k++) {
+                if (strcmp(text, kinds[k]) == 0) {
+                    field->kind = (pare_field_kind)k;
+                    known = true;
+                }
+            }
+        } else if (strcmp(member, "group") == 0 && text) {
+            for (int64_t g = 0; g < embed->serving.groups; g++) {
+                if (strcmp(text, embed->group_name[g]) == 0) {
+                    embed->group[f] = g;
+                    known = true;
+                }
+            }
+        }
+        if (!known) {
+            return pare_fail(embed->ctx, PARE_ERROR_INPUT,
+                             "%s: field '%s': %s: expected kind (category, number, bucket), group "
+                             "(one of groups), pinned or banned (true, false)",
+                             path, field->name, member);
+        }
+    }
+    if (embed->pinned[f] && embed->banned[f]) {
+        return refuse(embed, path, "pinned and banned:", field->name);
+    }
+    return PARE_OK;
+}
+
+pare_status pare_embed_schema(pare_embed *embed) {
+    const char *path = embed->options.schema, *name = NULL;
+    json_t *root = NULL, *value = NULL;
+    pare_status status = load(embed, path, &root);
+    if (status != PARE_OK) {
+        return status;
+    }
+    json_object_foreach(root, name, value) {
+        bool known = strcmp(name, "fields") == 0 || strcmp(name, "groups") == 0;
+        if (status == PARE_OK && (!known || !json_is_object(value))) {
+            status = refuse(embed, path, "expected the objects fields and groups, not", name);
+        }
+    }
+    if (status == PARE_OK && json_object_get(root, "groups")) {
+        status = read_groups(embed, path, json_object_get(root, "groups"));
+    }
+    json_object_foreach(json_object_get(root, "fields"), name, value) {
+        if (status != PARE_OK) {
+            break;
+        }
+        int64_t f = pare_fields_find(&embed->fields, name, (int64_t)strlen(name));
+        status = f < 0 ? refuse(embed, path, "the rows have no field", name)
+                       : read_field(embed, path, f, value);
+    }
+    json_decref(root);
+    return status;
+}

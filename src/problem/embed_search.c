@@ -1,0 +1,169 @@
+/*
+ * Sequential Attention (Yasuda, Bateni, Chen, Fahrbach, Fu, Mirrokni 2023) over fields and chunks
+ * under costs: one training run in phases. Open candidates are multiplied by their share in a
+ * softmax of logits, scaled to mean 1, after the look-up; at the end of phase p, candidates are
+ * committed within p / PHASES of every limit, by what they bring per marginal cost.
+ */
+#include "problem/embed.h"
+
+#include "base/random.h"
+
+#include <math.h>
+
+enum {
+    PHASES = 8,
+    JUDGES = 4,  /* one training row in so many judges the masks and teaches the model nothing: on
+                    rows it learned from, the largest tables always look best */
+    STEPS = 512, /* of the logits, about */
+    BATCH_MIN = 16
+};
+
+#define MASK_RATE 0.01
+#define KEEP      0.98 /* share of the old mean that a step keeps */
+
+typedef struct search {
+    pare_embed *embed;
+    pare_field_model *model;
+    double *logit, *weight, *d, *removal; /* (candidates) */
+    int64_t learners;                     /* rows of train_row that teach; the others judge */
+    int64_t next;                         /* judging row */
+} search;
+
+/* Weights of the masks: 1 for what is kept, n softmax for the n open ones, 0 for banned fields.
+ * Returns n. */
+static int64_t find_weights(const search *s) {
+    const pare_embed *e = s->embed;
+    int64_t open = 0, width = e->serving.chunks + 1;
+    double top = -INFINITY, sum = 0;
+    for (int64_t i = 0; i < e->candidates; i++) {
+        s->weight[i] = e->keep[i] ? 1 : 0;
+        if (!e->keep[i] && !e->banned[i / width]) {
+            top = fmax(top, s->logit[i]);
+            open++;
+        }
+    }
+    for (int64_t i = 0; i < e->candidates; i++) {
+        if (!e->keep[i] && !e->banned[i / width]) {
+            s->weight[i] = exp(s->logit[i] - top);
+            sum += s->weight[i];
+        }
+    }
+    for (int64_t i = 0; i < e->candidates; i++) {
+        if (!e->keep[i] && !e->banned[i / width]) {
+            s->weight[i] *= (double)open / sum;
+        }
+    }
+    return open;
+}
+
+/* d loss / d logit_j = w_j (d_j - mean), with the secant of the loss between mask 0 and w_j in
+ * place of the tangent d_j at w_j: where the model is fitted the tangents of all useful candidates
+ * are 0. w_j times the secant is minus the loss of leaving j out. The step is relative to the root
+ * mean square over the open candidates, so that those that bring nothing stay where they are. */
+static void step_logits(search *s, int64_t open) {
+    const pare_embed *e = s->embed;
+    double mean = 0, square = 0;
+    for (int64_t i = 0; i < e->candidates; i++) {
+        s->removal[i] = KEEP * s->removal[i] + (1 - KEEP) * s->d[i];
+        mean += s->weight[i] > 0 && !e->keep[i] ? s->d[i] / (double)open : 0;
+    }
+    for (int64_t i = 0; i < e->candidates; i++) {
+        double away = s->d[i] - mean;
+        square += s->weight[i] > 0 && !e->keep[i] ? away * away / (double)open : 0;
+    }
+    for (int64_t i = 0; i < e->candidates && square > 0; i++) {
+        if (s->weight[i] > 0 && !e->keep[i]) {
+            s->logit[i] += MASK_RATE * (s->d[i] - mean) / sqrt(square);
+        }
+    }
+}
+
+/* Commits within phase / PHASES of the limits. Early phases may have room for nothing. */
+static pare_status commit(search *s, int64_t phase) {
+    pare_embed *e = s->embed;
+    pare_serving part = e->serving;
+    bool last = phase == PHASES;
+    for (int r = 0; r < PARE_RESOURCES && !last; r++) {
+        int64_t limit = part.limit[r] < e->full_cost[r] ? part.limit[r] : e->full_cost[r];
+        part.limit[r] = limit / PHASES * phase;
+    }
+    (void)find_weights(s);
+    for (int64_t i = 0; i < e->candidates; i++) {
+        if (!e->keep[i]) {
+            e->gain[i] = fmax(s->removal[i], 0);
+        }
+    }
+    pare_status status = pare_serving_choose(&part, e->gain, e->keep);
+    return !last && status == PARE_ERROR_INPUT ? PARE_OK : status;
+}
+
+/* What leaving out each candidate costs the next few judging rows, in nats a row. */
+static void judge(search *s, int64_t rows) {
+    const pare_embed *e = s->embed;
+    int64_t judges = e->train - s->learners, left = judges - s->next;
+    int64_t count = rows < left ? rows : left;
+    memset(s->d, 0, (size_t)e->candidates * sizeof *s->d);
+    pare_field_model_removals(s->model, &e->fields, count, e->train_row + s->learners + s->next,
+                              e->serving.chunks, e->width, s->d);
+    s->next = (s->next + count) % judges;
+    for (int64_t i = 0; i < e->candidates; i++) {
+        s->d[i] /= (double)count;
+    }
+}
+
+static pare_status run(search *s) {
+    pare_embed *e = s->embed;
+    uint64_t seed = (uint64_t)e->options.seed;
+    s->learners = e->train - (e->train + JUDGES - 1) / JUDGES;
+    s->learners = s->learners > 0 ? s->learners : e->train;
+    int64_t batch = s->learners * e->passes / STEPS;
+    batch = batch < BATCH_MIN ? BATCH_MIN : batch;
+    batch = batch > e->spec.batch ? e->spec.batch : batch;
+    int64_t batches = (s->learners + batch - 1) / batch, total = batches * e->passes, done = 0;
+    pare_embed_order(e);
+    pare_random_shuffle(seed, PARE_STREAM_METHOD, 0, e->train, e->train_row);
+    for (int64_t pass = 1; pass <= e->passes; pass++) {
+        pare_random_shuffle(seed, PARE_STREAM_METHOD, (uint64_t)(pass * e->train), s->learners,
+                            e->train_row);
+        for (int64_t at = 0; at < s->learners; at += batch) {
+            int64_t rows = s->learners - at < batch ? s->learners - at : batch;
+            int64_t open = find_weights(s);
+            pare_embed_mask(e, s->weight, s->model);
+            (void)pare_field_model_train(s->model, &e->fields, rows, e->train_row + at, NULL);
+            if (open > 0 && s->learners < e->train) {
+                judge(s, (rows + JUDGES - 2) / (JUDGES - 1));
+                step_logits(s, open);
+            }
+            done++;
+            int64_t phase = done * PHASES / total, before = (done - 1) * PHASES / total;
+            pare_status status = phase > before ? commit(s, phase) : PARE_OK;
+            if (status != PARE_OK) {
+                return status;
+            }
+        }
+    }
+    return PARE_OK;
+}
+
+pare_status pare_embed_search(pare_embed *embed) {
+    pare_context *ctx = embed->ctx;
+    search s = {.embed = embed};
+    double *block = NULL;
+    memset(embed->keep, 0, (size_t)embed->candidates);
+    memset(embed->gain, 0, (size_t)embed->candidates * sizeof *embed->gain);
+    pare_status status = pare_field_model_create(ctx, &embed->spec, &embed->fields,
+                                                 (uint64_t)embed->options.seed, &s.model);
+    if (status == PARE_OK) {
+        status = pare_alloc_zero(ctx, 4 * embed->candidates, sizeof *block, &block);
+    }
+    if (status == PARE_OK) {
+        s.logit = block;
+        s.weight = s.logit + embed->candidates;
+        s.d = s.weight + embed->candidates;
+        s.removal = s.d + embed->candidates;
+        status = run(&s);
+    }
+    pare_free(ctx, block);
+    pare_field_model_destroy(s.model);
+    return status;
+}

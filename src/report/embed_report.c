@@ -1,0 +1,283 @@
+#include "report/embed_report.h"
+
+#include "report/names.h"
+#include "report/page.h"
+
+#include <math.h>
+#include <stdio.h>
+
+enum { NAME_LIMIT = 80 };
+
+/* ---- What is said in all three --------------------------------------------------------------- */
+
+static const char *option_word(const pare_embed *e, const char *name, char *buffer, size_t size) {
+    return pare_options_get(&e->options, pare_option_index(name), buffer, size);
+}
+
+static const char *kind_word(const pare_field *field) {
+    return field->kind == PARE_FIELD_NUMBER ? "number" : field->bucketed ? "bucket" : "category";
+}
+
+typedef struct field_facts {
+    bool kept;
+    int64_t dimension, bytes;
+    double gain; /* of what is kept, or of all of it where nothing is */
+} field_facts;
+
+static field_facts facts_of(const pare_embed *e, int64_t f) {
+    int64_t chunks = e->serving.chunks, at = f * (chunks + 1);
+    field_facts out = {.kept = e->keep[at]};
+    for (int64_t c = 0; c <= chunks; c++) {
+        out.dimension += c > 0 && e->keep[at + c] ? e->width[c - 1] : 0;
+        out.gain += e->keep[at + c] || !out.kept ? e->gain[at + c] : 0;
+    }
+    out.bytes = out.kept ? e->size[f] * 4 * pare_serving_row(out.dimension) : 0;
+    return out;
+}
+
+static const char *limit_text(const pare_embed *e, int resource, char *buffer, size_t size) {
+    if (e->serving.limit[resource] == INT64_MAX) {
+        snprintf(buffer, size, "-");
+    } else {
+        snprintf(buffer, size, "%lld", (long long)e->serving.limit[resource]);
+    }
+    return buffer;
+}
+
+/* Why a field is not in the plan. */
+static const char *reason_of(const pare_embed *e, int64_t f) {
+    return e->banned[f] ? "banned" : "others bring more for their cost";
+}
+
+static void put_fixed(pare_text *out, double value, int decimals) {
+    if (isfinite(value)) {
+        pare_text_append_fixed(out, value, decimals);
+    } else {
+        pare_text_append(out, "-");
+    }
+}
+
+/* ---- Text ------------------------------------------------------------------------------------ */
+
+static void text_score(pare_text *out, const char *name, const pare_embed_score *score) {
+    pare_text_append(out, "%-10s ", name);
+    put_fixed(out, score->log_loss, 5);
+    pare_text_append(out, "    ");
+    put_fixed(out, score->auc, 5);
+    pare_text_append(out, "    ");
+    put_fixed(out, score->cpu, 2);
+    pare_text_append(out, "\n");
+}
+
+void pare_embed_report_text(const pare_embed *e, pare_text *out) {
+    char model[64], method[64], limit[32];
+    pare_text_append(out,
+                     "%s, %s: %lld fields, %lld table rows, %lld training rows, %lld held out, "
+                     "%lld passes\n\n",
+                     option_word(e, "embed-model", model, sizeof model),
+                     option_word(e, "embed-method", method, sizeof method),
+                     (long long)e->fields.count, (long long)e->fields.joint, (long long)e->train,
+                     (long long)e->held, (long long)e->passes);
+    pare_text_append(out, "%-24s %-8s %10s %6s %12s  %s\n", "field", "kind", "rows", "floats",
+                     "bytes", "gain");
+    for (int64_t f = 0; f < e->fields.count; f++) {
+        field_facts facts = facts_of(e, f);
+        char *name = NULL;
+        if (out->status == PARE_OK) {
+            out->status = pare_name_encode(out->ctx, e->fields.field[f].name, &name);
+        }
+        pare_text_append(out, "%-24s %-8s %10lld ", name ? name : "",
+                         kind_word(&e->fields.field[f]), (long long)e->size[f]);
+        pare_free(out->ctx, name);
+        if (facts.kept) {
+            pare_text_append(out, "%6lld %12lld  ", (long long)facts.dimension,
+                             (long long)facts.bytes);
+            put_fixed(out, facts.gain, 4);
+            pare_text_append(out, "\n");
+        } else {
+            pare_text_append(out, "%6s %12s  dropped: %s\n", "-", "-", reason_of(e, f));
+        }
+    }
+    pare_text_append(out, "\n%-10s %16s %16s %16s\n", "resource", "plan", "budget", "all");
+    for (int r = 0; r < PARE_RESOURCES; r++) {
+        pare_text_append(out, "%-10s %16lld %16s %16lld\n", pare_resource_name((pare_resource)r),
+                         (long long)e->cost[r], limit_text(e, r, limit, sizeof limit),
+                         (long long)e->full_cost[r]);
+    }
+    pare_text_append(out, "\n%-10s log loss   AUC        CPU seconds\n", "held out");
+    text_score(out, "plan", &e->chosen);
+    text_score(out, "all", &e->full);
+    pare_text_append(out, "selecting: ");
+    put_fixed(out, e->cpu_selecting, 2);
+    pare_text_append(out, " CPU seconds\n");
+}
+
+/* ---- JSON ------------------------------------------------------------------------------------ */
+
+static void json_text(pare_text *out, const char *text) {
+    char *name = NULL;
+    if (out->status == PARE_OK) {
+        out->status = pare_name_encode(out->ctx, text, &name);
+    }
+    pare_text_append(out, "\"");
+    for (const char *at = name; at && *at; at++) {
+        bool control = (unsigned char)*at < 0x20;
+        pare_text_append(out, control ? "\\u%04x" : *at == '"' || *at == '\\' ? "\\%c" : "%c", *at);
+    }
+    pare_text_append(out, "\"");
+    pare_free(out->ctx, name);
+}
+
+static void json_real(pare_text *out, double value) {
+    char number[PARE_REAL_SIZE];
+    pare_text_append(out, "%s", isfinite(value) ? pare_real_text(value, number) : "null");
+}
+
+static void json_costs(pare_text *out, const char *name, const int64_t *cost) {
+    const char *separator = "";
+    pare_text_append(out, "  \"%s\": {", name);
+    for (int r = 0; r < PARE_RESOURCES; r++) {
+        if (cost[r] < INT64_MAX) {
+            pare_text_append(out, "%s\"%s\": %lld", separator, pare_resource_name((pare_resource)r),
+                             (long long)cost[r]);
+            separator = ", ";
+        }
+    }
+    pare_text_append(out, "},\n");
+}
+
+static void json_score(pare_text *out, const char *name, const pare_embed_score *score,
+                       const char *end) {
+    pare_text_append(out, "    \"%s\": {\"log_loss\": ", name);
+    json_real(out, score->log_loss);
+    pare_text_append(out, ", \"auc\": ");
+    json_real(out, score->auc);
+    pare_text_append(out, ", \"cpu_seconds\": ");
+    json_real(out, score->cpu);
+    pare_text_append(out, "}%s\n", end);
+}
+
+static void json_field(const pare_embed *e, int64_t f, pare_text *out) {
+    int64_t chunks = e->serving.chunks, at = f * (chunks + 1);
+    field_facts facts = facts_of(e, f);
+    pare_text_append(out, "    {\"name\": ");
+    json_text(out, e->fields.field[f].name);
+    pare_text_append(out, ", \"kind\": \"%s\", \"rows\": %lld, \"kept\": %s, \"floats\": %lld, ",
+                     kind_word(&e->fields.field[f]), (long long)e->size[f],
+                     facts.kept ? "true" : "false", (long long)facts.dimension);
+    pare_text_append(out, "\"bytes\": %lld, \"chunks\": [", (long long)facts.bytes);
+    for (int64_t c = 1; c <= chunks; c++) {
+        pare_text_append(out, c > 1 ? ", %s" : "%s", e->keep[at + c] ? "true" : "false");
+    }
+    pare_text_append(out, "], \"gain\": [");
+    for (int64_t c = 0; c <= chunks; c++) {
+        pare_text_append(out, c > 0 ? ", " : "");
+        json_real(out, e->gain[at + c]);
+    }
+    pare_text_append(out, "], \"rare_cells\": %lld, \"unseen_cells\": %lld}%s\n",
+                     (long long)e->fields.field[f].rare, (long long)e->fields.field[f].unseen,
+                     f + 1 < e->fields.count ? "," : "");
+}
+
+void pare_embed_report_json(const pare_embed *e, pare_text *out) {
+    char word[64];
+    pare_text_append(out, "{\n  \"pare_embed\": 1,\n  \"model\": \"%s\",\n",
+                     option_word(e, "embed-model", word, sizeof word));
+    pare_text_append(out, "  \"method\": \"%s\",\n",
+                     option_word(e, "embed-method", word, sizeof word));
+    pare_text_append(out, "  \"seed\": %lld,\n  \"min_count\": %lld,\n  \"passes\": %lld,\n",
+                     (long long)e->options.seed, (long long)e->options.minimum_count,
+                     (long long)e->passes);
+    pare_text_append(out, "  \"train_rows\": %lld,\n  \"held_out_rows\": %lld,\n  \"chunk\": [",
+                     (long long)e->train, (long long)e->held);
+    for (int64_t c = 0; c < e->serving.chunks; c++) {
+        pare_text_append(out, c > 0 ? ", %lld" : "%lld", (long long)e->width[c]);
+    }
+    pare_text_append(out, "],\n");
+    json_costs(out, "budget", e->serving.limit);
+    json_costs(out, "cost", e->cost);
+    json_costs(out, "cost_of_all", e->full_cost);
+    pare_text_append(out, "  \"fields\": [\n");
+    for (int64_t f = 0; f < e->fields.count; f++) {
+        json_field(e, f, out);
+    }
+    pare_text_append(out, "  ],\n  \"held_out\": {\n");
+    json_score(out, "plan", &e->chosen, ",");
+    json_score(out, "all", &e->full, "");
+    pare_text_append(out, "  },\n  \"selecting_cpu_seconds\": ");
+    json_real(out, e->cpu_selecting);
+    pare_text_append(out, "\n}\n");
+}
+
+/* ---- HTML ------------------------------------------------------------------------------------ */
+
+static void html_score(pare_text *out, const char *name, const pare_embed_score *score) {
+    pare_text_append(out, "<tr><th scope=\"row\">%s</th><td>", name);
+    put_fixed(out, score->log_loss, 5);
+    pare_text_append(out, "</td><td>");
+    put_fixed(out, score->auc, 5);
+    pare_text_append(out, "</td><td>");
+    put_fixed(out, score->cpu, 2);
+    pare_text_append(out, "</td></tr>\n");
+}
+
+static void html_fields(const pare_embed *e, pare_text *out) {
+    pare_text_append(out, "<section><h2>Fields</h2>\n<table><thead><tr><th>field</th><th>kind</th>"
+                          "<th>rows</th><th>floats</th><th>bytes</th><th>gain</th>"
+                          "</tr></thead>\n<tbody>\n");
+    for (int64_t f = 0; f < e->fields.count; f++) {
+        field_facts facts = facts_of(e, f);
+        pare_text_append(out, "<tr><th scope=\"row\">");
+        pare_page_name(out, e->fields.field[f].name, NAME_LIMIT);
+        pare_text_append(out, "</th><td>%s</td><td>", kind_word(&e->fields.field[f]));
+        pare_page_count(out, e->size[f]);
+        if (!facts.kept) {
+            pare_text_append(out, "</td><td colspan=\"3\">dropped: %s</td></tr>\n",
+                             reason_of(e, f));
+            continue;
+        }
+        pare_text_append(out, "</td><td>%lld</td><td>", (long long)facts.dimension);
+        pare_page_count(out, facts.bytes);
+        pare_text_append(out, "</td><td>");
+        put_fixed(out, facts.gain, 4);
+        pare_text_append(out, "</td></tr>\n");
+    }
+    pare_text_append(out, "</tbody></table></section>\n");
+}
+
+void pare_embed_report_html(const pare_embed *e, pare_text *out) {
+    char model[64], method[64], limit[32];
+    pare_text_append(out,
+                     "<!DOCTYPE html>\n<html lang=\"en\" xmlns=\"http://www.w3.org/1999/xhtml\">\n"
+                     "<head>\n<meta charset=\"utf-8\"/>\n<meta name=\"viewport\" "
+                     "content=\"width=device-width, initial-scale=1\"/>\n"
+                     "<title>Embedding plan</title>\n<style>\n");
+    for (int64_t i = 0; pare_page_style[i]; i++) {
+        pare_text_append(out, "%s", pare_page_style[i]);
+    }
+    pare_text_append(out,
+                     "</style>\n</head>\n<body>\n<main>\n<header><h1>Embedding plan</h1>\n"
+                     "<p class=\"lead\">%s, chosen by %s from ",
+                     option_word(e, "embed-model", model, sizeof model),
+                     option_word(e, "embed-method", method, sizeof method));
+    pare_page_name(out, e->fields.source, NAME_LIMIT);
+    pare_text_append(out, ".</p></header>\n<section><h2>Held-out rows</h2>\n<table><thead><tr>"
+                          "<th>model</th><th>log loss</th><th>AUC</th><th>CPU seconds</th></tr>"
+                          "</thead>\n<tbody>\n");
+    html_score(out, "plan", &e->chosen);
+    html_score(out, "all", &e->full);
+    pare_text_append(out, "</tbody></table></section>\n<section><h2>Cost</h2>\n<table><thead><tr>"
+                          "<th>resource</th><th>plan</th><th>budget</th><th>all</th></tr></thead>"
+                          "\n<tbody>\n");
+    for (int r = 0; r < PARE_RESOURCES; r++) {
+        pare_text_append(out,
+                         "<tr><th scope=\"row\">%s</th><td>%lld</td><td>%s</td><td>%lld</td>"
+                         "</tr>\n",
+                         pare_resource_name((pare_resource)r), (long long)e->cost[r],
+                         limit_text(e, r, limit, sizeof limit), (long long)e->full_cost[r]);
+    }
+    pare_text_append(out, "</tbody></table></section>\n");
+    html_fields(e, out);
+    pare_text_append(out, "<footer>Made by pare %d.%d.%d.</footer>\n</main>\n</body>\n</html>\n",
+                     PARE_VERSION_MAJOR, PARE_VERSION_MINOR, PARE_VERSION_PATCH);
+}
