@@ -59,6 +59,7 @@ struct pare_cli {
     const char *positional[PARE_POSITIONALS_MAX];
     const char *own[PARE_OWN_OPTIONS_MAX]; /* values of command->own, its default if not given */
     bool help;                             /* --help was among the arguments */
+    int64_t rank;                          /* of several processes; only 0 writes */
     pare_view view;
 };
 

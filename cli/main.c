@@ -130,10 +130,8 @@ done:
     return code;
 }
 
-int main(int argc, char **argv) {
-    pare_system_prepare();
-    pare_system_catch(false);
-    pare_cli cli = {0};
+static int run(int argc, char **argv, int64_t rank) {
+    pare_cli cli = {.rank = rank};
     pare_view_init(&cli.view, false);
     const char *word = argc > 1 ? argv[1] : NULL;
     if (!word) {
@@ -160,4 +158,19 @@ int main(int argc, char **argv) {
         return (int)pare_cli_flush(&cli);
     }
     return (int)run_command(&cli, command, argc - 2, argv + 2);
+}
+
+int main(int argc, char **argv) {
+    pare_system_prepare();
+    int64_t rank = 0, size = 1;
+    pare_cluster_start(&rank, &size);
+    pare_system_catch(false);
+    /* All ranks say the same; one says it. */
+    if (rank > 0 && (!freopen("/dev/null", "w", stdout) || !freopen("/dev/null", "w", stderr))) {
+        return PARE_EXIT_OUTPUT;
+    }
+    int code = run(argc, argv, rank);
+    fflush(stdout);
+    pare_cluster_stop(code);
+    return code;
 }

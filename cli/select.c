@@ -111,6 +111,11 @@ static pare_status advance(pare_cli *cli, pare_selector *selector, double every)
             shown = at.seconds;
             stop = pare_view_progress(&cli->view, &at) != 0;
         }
+        stop = pare_cluster_decide(stop);
+        if (cli->rank > 0) {
+            done = done || stop;
+            continue;
+        }
         if (stop || done || at.seconds - saved >= every) {
             saved = at.seconds;
             status = pare_selector_save(selector, path);
@@ -134,6 +139,8 @@ static pare_status select_saved(pare_cli *cli, pare_dataset *train, double every
     FILE *there = fopen(cli->own[OWN_CHECKPOINT], "rb");
     if (there) {
         (void)fclose(there);
+    }
+    if (pare_cluster_decide(there != NULL)) {
         status = pare_selector_load(selector, cli->own[OWN_CHECKPOINT]);
     }
     if (status == PARE_OK) {
@@ -254,7 +261,7 @@ static pare_exit run_select(pare_cli *cli) {
             pare_view_say(&cli->view, "stopped early: %lld chosen",
                           (long long)pare_selection_count(selection));
         }
-        pare_exit written = write_results(cli, selection);
+        pare_exit written = cli->rank > 0 ? PARE_EXIT_OK : write_results(cli, selection);
         code = code == PARE_EXIT_OK ? written : code;
     }
     if (code == PARE_EXIT_OK && pare_system_interrupted()) {

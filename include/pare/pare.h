@@ -110,6 +110,19 @@ PARE_API PARE_MUST_CHECK pare_status pare_context_set_threads(pare_context *ctx,
  * optional parts); valid until the context is destroyed. */
 PARE_API PARE_MUST_CHECK pare_status pare_context_info(pare_context *ctx, const char **out);
 
+/* ---- Cluster ------------------------------------------------------------------------------- */
+
+/*
+ * Where a program is started as several processes (mpirun, srun) and the library was built with
+ * MPI: joins them, before any other call. All ranks then make the same calls; tables in .pare files
+ * are read in shares, and every rank gets the same answer, bit for bit that of one process. Alone:
+ * rank 0 of 1. stop: after the last call.
+ */
+PARE_API void pare_cluster_start(int64_t *rank, int64_t *size);
+PARE_API void pare_cluster_stop(int code);
+/* What rank 0 says, on every rank: for decisions that depend on time or signals. */
+PARE_API bool pare_cluster_decide(bool mine);
+
 /* ---- Options ------------------------------------------------------------------------------- */
 
 typedef enum pare_option_type {

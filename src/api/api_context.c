@@ -1,6 +1,7 @@
 #include "base/text.h"
 #include "kernels/blas.h"
 #include "kernels/kernels.h"
+#include "platform/cluster.h"
 #include "platform/threads.h"
 
 #include <stdlib.h>
@@ -97,6 +98,7 @@ pare_status pare_context_info(pare_context *ctx, const char **out) {
     pare_text_append(&text, "blas: %s\n", pare_blas_name());
     pare_text_append(&text, "zlib: %s\n", zlibVersion());
     pare_text_append(&text, "jansson: %s\n", jansson_version_str());
+    pare_text_append(&text, "mpi: %s\n", pare_cluster_name());
     pare_text_append(&text, "hdf5: absent (no reader needs it in this version)\n");
     pare_text_append(&text, "cuda: absent (no part needs it in this version)\n");
     pare_status status = text.status;

@@ -74,12 +74,14 @@ pare_status pare_select(pare_dataset *train, pare_dataset *valid, const pare_con
             goto fail;
         }
         pare_progress state;
+        bool stop = false;
         if (progress && selector->seconds - shown > 0.1 &&
             pare_selector_progress(selector, &state) == PARE_OK) {
             shown = selector->seconds;
-            if (progress(user, &state)) {
-                break;
-            }
+            stop = progress(user, &state) != 0;
+        }
+        if (pare_cluster_decide(stop)) {
+            break;
         }
     }
     status = pare_selector_result(selector, out);

@@ -228,12 +228,15 @@ typedef struct pare_pass {
     uint64_t next;     /* place of the next record to be read */
     uint64_t line;     /* rows in the groups before the one being read */
     uint64_t identity; /* of the whole file, from the checksums of all records; set at the end */
+    bool last;         /* nothing behind the current group is wanted: it is not read */
     void (*work)(void *user, pare_file_item *item);
     void *user;
 } pare_pass;
 
 /* Reads header and schema. table: its columns and storage are set, rows too; or NULL. */
 pare_status pare_pass_open(pare_input *input, pare_table *table, pare_pass *out) PARE_MUST_CHECK;
+/* Goes to a group that begins at a place of the file, before the first turn. */
+pare_status pare_pass_seek(pare_pass *pass, uint64_t place, int64_t row) PARE_MUST_CHECK;
 /* Makes the next group the current one; *more: false at the end of the file. */
 pare_status pare_pass_turn(pare_pass *pass, bool *more) PARE_MUST_CHECK;
 /* Calls work(user, item) for every DATA item of the current group, on any thread. */

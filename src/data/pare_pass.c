@@ -494,6 +494,17 @@ pare_status pare_pass_turn(pare_pass *pass, bool *more) {
     return status;
 }
 
+pare_status pare_pass_seek(pare_pass *pass, uint64_t place, int64_t row) {
+    int64_t skip = (int64_t)(place - pass->next);
+    if (place < pass->next || pare_input_skip(pass->input, skip) != skip) {
+        return pare_fail(pass->ctx, PARE_ERROR_IO, "%s: changed while it was read",
+                         pass->input->name);
+    }
+    pass->next = place;
+    pass->line = (uint64_t)row;
+    return PARE_OK;
+}
+
 static void work_item(void *argument, int64_t chunk) {
     pare_pass *pass = argument;
     pare_group *g = &pass->group[pass->current];
@@ -502,7 +513,9 @@ static void work_item(void *argument, int64_t chunk) {
         next->items = next->used = next->rows = 0;
         next->headed = false;
         next->state = PARE_GROUP_OPEN;
-        fill(pass, next);
+        if (!pass->last) {
+            fill(pass, next);
+        }
         return;
     }
     pare_file_item *item = &g->item[chunk - 1];

@@ -9,6 +9,7 @@
 #include "platform/threads.h"
 
 #include <errno.h>
+#include <math.h>
 #include <stdio.h>
 
 static int64_t group_rows(int64_t columns) {
@@ -355,7 +356,8 @@ pare_status pare_writer_table(pare_writer *w, const pare_table *table, pare_prog
         pare_progress at = {.size = sizeof at,
                             .stage = "convert",
                             .fraction = (double)i / (double)table->rows,
-                            .seconds_left = -1};
+                            .seconds_left = -1,
+                            .loss = NAN};
         *stopped = progress && progress(user, &at) != 0;
     }
     return status;

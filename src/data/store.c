@@ -5,6 +5,7 @@
 #include "data/build.h"
 #include "data/pare_file.h"
 #include "data/store.h"
+#include "platform/cluster.h"
 #include "platform/threads.h"
 
 #include <math.h>
@@ -235,6 +236,16 @@ pare_status pare_store_open(pare_context *ctx, const char *path, int64_t memory,
         status = reserve(s);
     }
     pare_pass_close(&pass);
+    status = pare_cluster_agree(ctx, status);
+    if (status == PARE_OK && !pare_cluster_same(s->identity)) {
+        status = pare_fail(ctx, PARE_ERROR_INPUT,
+                           "%s: the ranks have different versions of this file", path);
+    }
+    if (status == PARE_OK && (uint64_t)pare_cluster_size() > s->header.rows) {
+        status =
+            pare_fail(ctx, PARE_ERROR_INPUT, "%s: %lld ranks for %llu rows; more than rows", path,
+                      (long long)pare_cluster_size(), (unsigned long long)s->header.rows);
+    }
     if (status == PARE_OK) {
         status = pare_alloc_zero(ctx, table->columns, sizeof *table->held, &table->held);
     }
@@ -294,35 +305,158 @@ const float *pare_piece_values(const pare_piece *piece, int64_t column, int64_t 
     return scratch;
 }
 
-pare_status pare_store_pass(pare_store *s, const uint8_t *wanted,
-                            void (*work)(void *user, const pare_piece *piece), void *user) {
-    pare_input *input = NULL;
-    pare_pass pass = {0};
-    passing p = {work, user};
-    pare_status status = pare_alloc(s->ctx, 1, sizeof *input, &input);
+/* Groups of a segment; of a rank, the segments one after the other. */
+static int64_t segment_begin(const pare_store *s, int64_t segment) {
+    return s->groups * segment / PARE_STORE_SEGMENTS;
+}
+
+static int64_t rank_segment(int64_t rank) {
+    return PARE_STORE_SEGMENTS * rank / pare_cluster_size();
+}
+
+void pare_store_shares(const pare_store *s, int64_t *begin) {
+    for (int64_t r = 0; r <= pare_cluster_size(); r++) {
+        int64_t row = segment_begin(s, rank_segment(r)) * (int64_t)s->header.group_rows;
+        begin[r] = row < (int64_t)s->header.rows ? row : (int64_t)s->header.rows;
+    }
+}
+
+/* A pass in progress over the groups of this rank. */
+typedef struct walk {
+    pare_store *store;
+    pare_input *input;
+    pare_pass pass;
+    passing p;
+    int64_t group, end;
+} walk;
+
+static void walk_close(walk *w) {
+    if (w->input) {
+        pare_pass_close(&w->pass);
+        pare_input_close(w->input);
+        pare_free(w->store->ctx, w->input);
+    }
+}
+
+static pare_status walk_open(pare_store *s, const uint8_t *wanted,
+                             void (*work)(void *user, const pare_piece *piece), void *user,
+                             walk *w) {
+    *w = (walk){.store = s, .p = {work, user}};
+    pare_status status = pare_alloc_zero(s->ctx, 1, sizeof *w->input, &w->input);
+    if (status == PARE_OK) {
+        status = pare_input_open(s->ctx, s->path, w->input);
+    }
+    if (status == PARE_OK) {
+        status = pare_pass_open(w->input, NULL, &w->pass);
+    }
+    if (status == PARE_OK && w->pass.header.hash != s->header.hash) {
+        status = pare_fail(s->ctx, PARE_ERROR_INPUT, "%s: changed while it was read", s->path);
+    }
     if (status != PARE_OK) {
         return status;
     }
-    status = pare_input_open(s->ctx, s->path, input);
-    if (status == PARE_OK) {
-        status = pare_pass_open(input, NULL, &pass);
+    w->pass.wanted = wanted;
+    w->group = segment_begin(s, rank_segment(pare_cluster_rank()));
+    w->end = segment_begin(s, rank_segment(pare_cluster_rank() + 1));
+    if (w->group < w->end && w->group > 0) {
+        uint64_t place = s->record[s->first[w->group]].offset;
+        status = pare_pass_seek(&w->pass, place, w->group * (int64_t)s->header.group_rows);
     }
-    if (status == PARE_OK && pass.header.hash != s->header.hash) {
-        status = pare_fail(s->ctx, PARE_ERROR_INPUT, "%s: changed while it was read", s->path);
-    }
-    pass.wanted = wanted;
-    bool more = status == PARE_OK;
-    while (more) {
-        status = pare_pass_turn(&pass, &more);
-        if (status == PARE_OK && more) {
-            s->bytes_read += pass.group[pass.current].used;
-            status = pare_pass_work(&pass, work_item, &p);
+    return status;
+}
+
+/* Groups up to `end`. */
+static pare_status walk_to(walk *w, int64_t end) {
+    pare_status status = PARE_OK;
+    for (; status == PARE_OK && w->group < end; w->group++) {
+        bool more = false;
+        status = pare_pass_turn(&w->pass, &more);
+        if (status == PARE_OK && !more) {
+            status = pare_fail(w->store->ctx, PARE_ERROR_INPUT, "%s: changed while it was read",
+                               w->store->path);
         }
-        more = more && status == PARE_OK;
+        if (status == PARE_OK) {
+            w->store->bytes_read += w->pass.group[w->pass.current].used;
+            w->pass.last = w->group + 1 == w->end; /* do not read what another rank has */
+            status = pare_pass_work(&w->pass, work_item, &w->p);
+        }
     }
-    pare_pass_close(&pass);
-    pare_input_close(input);
-    pare_free(s->ctx, input);
+    return status;
+}
+
+pare_status pare_store_pass(pare_store *s, const uint8_t *wanted,
+                            void (*work)(void *user, const pare_piece *piece), void *user) {
+    walk w;
+    pare_status status = walk_open(s, wanted, work, user, &w);
+    if (status == PARE_OK) {
+        status = walk_to(&w, w.end);
+    }
+    walk_close(&w);
+    return pare_cluster_agree(s->ctx, status);
+}
+
+/* Partials of all ranks into the total, segment by segment; own: (segments of this rank, count). */
+static pare_status exchange(pare_store *s, int64_t count, const double *own, double *total) {
+    double *all = NULL;
+    int64_t ranks = pare_cluster_size(), most = (PARE_STORE_SEGMENTS + ranks - 1) / ranks;
+    enum { PIECE = 4096 };
+    double *send = NULL;
+    pare_status status = pare_alloc(s->ctx, ranks * most * PIECE, sizeof *all, &all);
+    if (status == PARE_OK) {
+        status = pare_alloc_zero(s->ctx, most * PIECE, sizeof *send, &send);
+    }
+    status = pare_cluster_agree(s->ctx, status);
+    int64_t mine = rank_segment(pare_cluster_rank() + 1) - rank_segment(pare_cluster_rank());
+    for (int64_t from = 0; status == PARE_OK && from < count; from += PIECE) {
+        int64_t some = count - from < PIECE ? count - from : PIECE;
+        for (int64_t g = 0; g < mine; g++) {
+            memcpy(send + g * some, own + g * count + from, (size_t)some * sizeof *send);
+        }
+        pare_cluster_gather(most * some, send, all);
+        for (int64_t r = 0; r < ranks; r++) {
+            for (int64_t g = 0; g < rank_segment(r + 1) - rank_segment(r); g++) {
+                const double *part = all + (r * most + g) * some;
+                for (int64_t i = 0; i < some; i++) {
+                    total[from + i] += part[i];
+                }
+            }
+        }
+    }
+    pare_free(s->ctx, all);
+    pare_free(s->ctx, send);
+    return status;
+}
+
+pare_status pare_store_sum(pare_store *s, void (*work)(void *user, const pare_piece *piece),
+                           void *user, int64_t count, double *partial, double *total) {
+    walk w;
+    double *own = NULL;
+    bool alone = pare_cluster_size() == 1;
+    int64_t first = rank_segment(pare_cluster_rank()), last = rank_segment(pare_cluster_rank() + 1);
+    int64_t cells = 0;
+    memset(total, 0, (size_t)count * sizeof *total);
+    pare_status status = walk_open(s, NULL, work, user, &w);
+    if (status == PARE_OK && !alone) {
+        status = pare_checked_multiply(last - first, count, &cells)
+                     ? pare_alloc(s->ctx, cells, sizeof *own, &own)
+                     : pare_fail(s->ctx, PARE_ERROR_MEMORY, "out of memory: sums of all segments");
+    }
+    for (int64_t g = first; status == PARE_OK && g < last; g++) {
+        memset(partial, 0, (size_t)count * sizeof *partial);
+        status = walk_to(&w, segment_begin(s, g + 1));
+        if (own) {
+            memcpy(own + (g - first) * count, partial, (size_t)count * sizeof *own);
+        }
+        for (int64_t i = 0; alone && i < count; i++) {
+            total[i] += partial[i];
+        }
+    }
+    walk_close(&w);
+    status = pare_cluster_agree(s->ctx, status);
+    if (status == PARE_OK && !alone) {
+        status = exchange(s, count, own, total);
+    }
+    pare_free(s->ctx, own);
     return status;
 }
 
@@ -354,9 +488,23 @@ pare_status pare_store_columns(pare_store *s, float **out) {
     for (int64_t c = 0; status == PARE_OK && c < columns; c++) {
         wanted[c] = out[c] != NULL;
     }
+    int64_t *begin = NULL;
+    if (status == PARE_OK) {
+        status = pare_alloc(s->ctx, pare_cluster_size() + 1, sizeof *begin, &begin);
+    }
+    status = pare_cluster_agree(s->ctx, status);
     if (status == PARE_OK) {
         status = pare_store_pass(s, wanted, hold_piece, &h);
     }
+    if (status == PARE_OK) {
+        pare_store_shares(s, begin);
+    }
+    for (int64_t c = 0; status == PARE_OK && c < columns; c++) {
+        if (out[c]) {
+            pare_cluster_share(out[c], begin);
+        }
+    }
+    pare_free(s->ctx, begin);
     pare_free(s->ctx, wanted);
     return status;
 }
@@ -499,24 +647,26 @@ pare_status pare_build_hold(pare_build *build) {
 
 typedef struct survey {
     const pare_build *build;
-    pare_moments *of; /* (columns) */
-    int64_t *odd;     /* (columns) first row whose cell is missing or infinite, -1: none */
+    const float *center; /* (columns) the first row */
+    double *partial;     /* (columns, 3): sum, square, zeros */
+    int64_t *odd;        /* (columns) first row whose cell is missing or infinite, -1: none */
 } survey;
 
-enum { TILE = 256, LANES = 8 };
+enum { TILE = 256, LANES = 8, SUMS = 3 };
 
-static void add_tile(const float *x, const float *weight, int64_t count, pare_moments *of) {
+static void add_tile(const float *x, const float *weight, int64_t count, double center,
+                     double *out) {
     double sum[LANES] = {0}, square[LANES] = {0};
     int64_t i = 0, zeros = 0;
     for (; i + LANES <= count; i += LANES) {
         for (int k = 0; k < LANES; k++) {
-            double d = (double)x[i + k] - of->center, w = (double)weight[i + k];
+            double d = (double)x[i + k] - center, w = (double)weight[i + k];
             sum[k] += w * d;
             square[k] += w * d * d;
         }
     }
     for (; i < count; i++) {
-        double d = (double)x[i] - of->center, w = (double)weight[i];
+        double d = (double)x[i] - center, w = (double)weight[i];
         sum[0] += w * d;
         square[0] += w * d * d;
     }
@@ -524,10 +674,10 @@ static void add_tile(const float *x, const float *weight, int64_t count, pare_mo
         zeros += (x[i] == 0) & (weight[i] > 0);
     }
     for (int k = 0; k < LANES; k++) {
-        of->sum += sum[k];
-        of->square += square[k];
+        out[0] += sum[k];
+        out[1] += square[k];
     }
-    of->zeros += zeros;
+    out[2] += (double)zeros;
 }
 
 static void survey_piece(void *user, const pare_piece *piece) {
@@ -538,7 +688,6 @@ static void survey_piece(void *user, const pare_piece *piece) {
         if (s->build->role[column] != PARE_ROLE_FEATURE) {
             continue;
         }
-        pare_moments *of = &s->of[column];
         for (int64_t i = 0; i < piece->rows; i += TILE) {
             int64_t count = piece->rows - i < TILE ? piece->rows - i : TILE;
             const float *x = pare_piece_values(piece, c, i, count, scratch);
@@ -552,44 +701,93 @@ static void survey_piece(void *user, const pare_piece *piece) {
                 }
                 continue;
             }
-            of->center = piece->row + i == 0 ? (double)x[0] : of->center;
-            add_tile(x, s->build->part_weight + piece->row + i, count, of);
+            add_tile(x, s->build->part_weight + piece->row + i, count, (double)s->center[column],
+                     s->partial + SUMS * column);
         }
     }
 }
 
-pare_status pare_build_survey(pare_build *build) {
-    pare_dataset *data = build->data;
-    pare_table *table = &data->table;
-    survey s = {.build = build};
-    pare_status status =
-        pare_alloc_zero(build->ctx, table->columns, sizeof *build->moments, &build->moments);
-    if (status == PARE_OK) {
-        status = pare_alloc(build->ctx, table->columns, sizeof *s.odd, &s.odd);
+/* The first row, which every rank has at hand. */
+static pare_status find_centers(pare_table *table, float *center) {
+    int64_t *all = NULL;
+    const int64_t row = 0;
+    pare_status status = pare_alloc(table->ctx, table->columns, sizeof *all, &all);
+    for (int64_t c = 0; status == PARE_OK && c < table->columns; c++) {
+        all[c] = c;
     }
     if (status == PARE_OK) {
-        status = pare_alloc_zero(build->ctx, table->columns, 1, &build->gaps);
+        pare_store_rows(table->stream, 1, &row, table->columns, all, center);
+        status = pare_store_trouble(table->stream);
     }
-    if (status == PARE_OK) {
-        s.of = build->moments;
-        memset(s.odd, 0xFF, (size_t)table->columns * sizeof *s.odd); /* -1 */
-        status = pare_store_pass(table->stream, NULL, survey_piece, &s);
-    }
-    double total = 0;
-    for (int64_t i = 0; status == PARE_OK && i < data->train_count; i++) {
-        total += (double)build->part_weight[data->train[i]];
-    }
-    for (int64_t j = 0; status == PARE_OK && j < table->columns; j++) {
+    pare_free(table->ctx, all);
+    return pare_cluster_agree(table->ctx, status);
+}
+
+static pare_status refuse_odd(const pare_table *table, const int64_t *odd) {
+    for (int64_t j = 0; j < table->columns; j++) {
         char place[PARE_PLACE_SIZE];
-        build->moments[j].weight = total;
-        if (s.odd[j] >= 0) {
-            status = pare_fail(build->ctx, PARE_ERROR_UNSUPPORTED,
-                               "%s: column '%.100s' is missing or infinite; a table read in pieces "
-                               "(option memory) may have finite numbers only",
-                               pare_table_place(table, s.odd[j], place), table->column[j].name);
+        if (odd[j] >= 0) {
+            return pare_fail(table->ctx, PARE_ERROR_UNSUPPORTED,
+                             "%s: column '%.100s' is missing or infinite; a table read in pieces "
+                             "(option memory) may have finite numbers only",
+                             pare_table_place(table, odd[j], place), table->column[j].name);
         }
     }
+    return PARE_OK;
+}
+
+pare_status pare_build_survey(pare_build *build) {
+    pare_context *ctx = build->ctx;
+    pare_dataset *data = build->data;
+    pare_table *table = &data->table;
+    float *center = NULL;
+    double *total = NULL;
+    survey s = {.build = build};
+    const struct {
+        void *array;
+        int64_t count;
+        size_t size;
+    } arrays[] = {{&build->moments, table->columns, sizeof *build->moments},
+                  {&build->gaps, table->columns, 1},
+                  {&s.odd, table->columns, sizeof *s.odd},
+                  {&center, table->columns, sizeof *center},
+                  {&s.partial, SUMS * table->columns, sizeof *s.partial},
+                  {&total, SUMS * table->columns, sizeof *total}};
+    pare_status status = PARE_OK;
+    for (size_t i = 0; status == PARE_OK && i < sizeof arrays / sizeof arrays[0]; i++) {
+        status = pare_alloc_zero(ctx, arrays[i].count, arrays[i].size, arrays[i].array);
+    }
+    status = pare_cluster_agree(ctx, status);
+    if (status == PARE_OK) {
+        memset(s.odd, 0xFF, (size_t)table->columns * sizeof *s.odd); /* -1 */
+        status = find_centers(table, center);
+    }
+    for (int64_t j = 0; status == PARE_OK && j < table->columns; j++) {
+        center[j] = isfinite(center[j]) ? center[j] : 0;
+    }
+    if (status == PARE_OK) {
+        s.center = center;
+        status = pare_store_sum(table->stream, survey_piece, &s, SUMS * table->columns, s.partial,
+                                total);
+    }
+    if (status == PARE_OK) {
+        status = pare_cluster_agree(ctx, refuse_odd(table, s.odd));
+    }
+    double weight = 0;
+    for (int64_t i = 0; status == PARE_OK && i < data->train_count; i++) {
+        weight += (double)build->part_weight[data->train[i]];
+    }
+    for (int64_t j = 0; status == PARE_OK && j < table->columns; j++) {
+        build->moments[j] = (pare_moments){.center = (double)center[j],
+                                           .weight = weight,
+                                           .sum = total[SUMS * j],
+                                           .square = total[SUMS * j + 1],
+                                           .zeros = (int64_t)total[SUMS * j + 2]};
+    }
     data->checksum = table->stream->identity;
-    pare_free(build->ctx, s.odd);
+    pare_free(ctx, s.odd);
+    pare_free(ctx, center);
+    pare_free(ctx, s.partial);
+    pare_free(ctx, total);
     return status;
 }

@@ -35,12 +35,25 @@ const float *pare_piece_values(const pare_piece *piece, int64_t column, int64_t 
 
 /*
  * Calls work(user, piece) for all pieces, those of the same columns in the order of their rows, on
- * any thread: two calls at a time never share a column. While it works, the next rows are read.
+ * any thread: two calls at a time never share a column. While it works, the next rows are read. Of
+ * several ranks each sees its own share of the rows.
  * wanted: (columns) pieces without any such column are not read; NULL: all.
  */
 pare_status pare_store_pass(pare_store *stream, const uint8_t *wanted,
                             void (*work)(void *user, const pare_piece *piece),
                             void *user) PARE_MUST_CHECK;
+/*
+ * Sums over all rows in an order that depends on the file alone: it is cut into PARE_STORE_SEGMENTS
+ * runs of groups; work(user, piece) adds into partial (count), which is 0 at the start of each run,
+ * and total (count, overwritten) is the sum of the partials in order. Ranks share the runs out.
+ */
+enum { PARE_STORE_SEGMENTS = 64 };
+pare_status pare_store_sum(pare_store *stream, void (*work)(void *user, const pare_piece *piece),
+                           void *user, int64_t count, double *partial,
+                           double *total) PARE_MUST_CHECK;
+/* Rows that this rank reads in a pass with columns to keep: those of pare_store_pass. begin: (ranks
+ * + 1) first row of each. */
+void pare_store_shares(const pare_store *stream, int64_t *begin);
 /* Whole columns: out[c] (rows), NULL: not wanted. */
 pare_status pare_store_columns(pare_store *stream, float **out) PARE_MUST_CHECK;
 

@@ -1,6 +1,7 @@
 #include "base/text.h"
 #include "data/pare_file.h"
 #include "data/store.h"
+#include "platform/cluster.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -309,14 +310,15 @@ pare_status pare_table_open(pare_context *ctx, const char *path, const pare_opti
     int64_t limit = 0, cells = 0, size = 0, changed = 0;
     *out = (pare_table){0};
     pare_status status = memory_limit(ctx, options->memory, &limit);
-    if (status != PARE_OK || limit == INT64_MAX || strcmp(path, "-") == 0) {
+    bool several = pare_cluster_size() > 1;
+    if (status != PARE_OK || (limit == INT64_MAX && !several) || strcmp(path, "-") == 0) {
         return status == PARE_OK ? pare_table_read(ctx, path, options, out) : status;
     }
     status = file_cells(ctx, path, &cells);
     if (status != PARE_OK) {
         return status;
     }
-    if (cells > limit / TABLE_SHARE) {
+    if (cells > limit / TABLE_SHARE || (several && cells >= 0)) {
         return pare_store_open(ctx, path, limit, out);
     }
     if (cells < 0 && pare_file_facts(path, &size, &changed) && size > limit / TABLE_SHARE) {

@@ -8,6 +8,7 @@
 #include "data/store.h"
 #include "kernels/blas.h"
 #include "kernels/kernels.h"
+#include "platform/cluster.h"
 #include "platform/threads.h"
 
 #include <math.h>
@@ -230,7 +231,7 @@ static pare_status streamed_correlate(void *self, pare_precision precision, int6
     streamed *d = self;
     const pare_dataset *data = d->data;
     int64_t *position = NULL;
-    product p = {.d = d, .precision = precision, .m = m, .r = r, .out = out};
+    product p = {.d = d, .precision = precision, .m = m, .r = r};
     if (m == 0 || d->columns == 0) {
         return PARE_OK;
     }
@@ -238,7 +239,13 @@ static pare_status streamed_correlate(void *self, pare_precision precision, int6
     if (status == PARE_OK && precision == PARE_PRECISION_DOUBLE) {
         status = pare_alloc(d->ctx, data->table.rows, sizeof *position, &position);
     }
+    if (status == PARE_OK) {
+        status = pare_alloc(d->ctx, m * d->columns, sizeof *p.out, &p.out);
+    }
+    status = pare_cluster_agree(d->ctx, status);
     if (status != PARE_OK) {
+        pare_free(d->ctx, position);
+        pare_free(d->ctx, p.out);
         return status;
     }
     for (int64_t i = 0; position && i < data->table.rows; i++) {
@@ -251,8 +258,7 @@ static pare_status streamed_correlate(void *self, pare_precision precision, int6
     if (precision == PARE_PRECISION_FLOAT) {
         spread_vectors(d, m, r);
     }
-    memset(out, 0, (size_t)(m * d->columns) * sizeof *out);
-    status = pare_store_pass(d->stream, NULL, product_piece, &p);
+    status = pare_store_sum(d->stream, product_piece, &p, m * d->columns, p.out, out);
     for (int64_t v = 0; v < m && precision == PARE_PRECISION_FLOAT; v++) {
         for (int64_t f = 0; f < d->columns; f++) {
             double shift = needs_centring(data, f) ? 0 : (double)data->shift[f] * d->total[v];
@@ -260,6 +266,7 @@ static pare_status streamed_correlate(void *self, pare_precision precision, int6
         }
     }
     pare_free(d->ctx, position);
+    pare_free(d->ctx, p.out);
     return status;
 }
 
@@ -296,6 +303,32 @@ static void fetch_piece(void *user, const pare_piece *piece) {
     }
 }
 
+/* What the other ranks have read: theirs are neighbouring training rows too. */
+static pare_status share_columns(const streamed *d, int64_t count, const int64_t *position,
+                                 float *out) {
+    int64_t ranks = pare_cluster_size(), *begin = NULL;
+    if (ranks == 1) {
+        return PARE_OK;
+    }
+    pare_status status = pare_alloc(d->ctx, ranks + 1, sizeof *begin, &begin);
+    status = pare_cluster_agree(d->ctx, status);
+    if (status == PARE_OK) {
+        pare_store_shares(d->stream, begin);
+        for (int64_t r = 0; r <= ranks; r++) {
+            int64_t row = begin[r];
+            while (row < d->data->table.rows && position[row] < 0) {
+                row++;
+            }
+            begin[r] = row < d->data->table.rows ? position[row] : d->rows;
+        }
+        for (int64_t c = 0; c < count; c++) {
+            pare_cluster_share(out + c * d->rows, begin);
+        }
+    }
+    pare_free(d->ctx, begin);
+    return status;
+}
+
 static pare_status streamed_fetch(void *self, int64_t count, const int64_t *column, float *out) {
     const streamed *d = self;
     const pare_dataset *data = d->data;
@@ -322,6 +355,9 @@ static pare_status streamed_fetch(void *self, int64_t count, const int64_t *colu
         f.place = place;
         f.position = position;
         status = pare_store_pass(d->stream, wanted, fetch_piece, &f);
+    }
+    if (status == PARE_OK) {
+        status = share_columns(d, count, position, out);
     }
     pare_free(d->ctx, place);
     pare_free(d->ctx, wanted);

@@ -320,7 +320,8 @@ pare_status pare_selector_advance(pare_selector *s, bool *done) {
     if (status != PARE_OK) {
         return status;
     }
-    if (!s->done && s->options.time_limit > 0 && s->seconds >= s->options.time_limit) {
+    if (!s->done && s->options.time_limit > 0 &&
+        pare_cluster_decide(s->seconds >= s->options.time_limit)) {
         s->stopped = true;
         s->done = true;
     }
