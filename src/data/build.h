@@ -122,7 +122,7 @@ pare_status pare_build_empty(pare_build *build) PARE_MUST_CHECK;
 pare_status pare_build_features(pare_build *build) PARE_MUST_CHECK;
 pare_status pare_build_statistics(pare_build *build) PARE_MUST_CHECK;
 
-/* store.c: columns without a cell to choose from into memory; one pass for moments, gaps and
+/* store_build.c: columns without a cell to choose from into memory; one pass for moments, gaps and
  * checksum. */
 pare_status pare_build_hold(pare_build *build) PARE_MUST_CHECK;
 pare_status pare_build_survey(pare_build *build) PARE_MUST_CHECK;

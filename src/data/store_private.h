@@ -1,0 +1,44 @@
+/* Between store.c (opening, rows) and store_pass.c (passes, sums, columns). */
+#ifndef PARE_DATA_STORE_PRIVATE_H
+#define PARE_DATA_STORE_PRIVATE_H
+
+#include "data/pare_file.h"
+#include "data/store.h"
+#include "platform/threads.h"
+
+enum { WINDOWS = 2 };
+
+/* A group, decoded: some columns of it, each contiguous. */
+typedef struct window {
+    int64_t group; /* -1: empty */
+    int64_t count;
+    int64_t *column; /* (count) */
+    float *cells;    /* (count, rows of the group) */
+    int64_t used;    /* when, by the stream's clock */
+} window;
+
+struct pare_store {
+    pare_context *ctx;
+    char *path;
+    int64_t memory;
+    pare_file_header header;
+    uint64_t identity;
+    pare_record *record; /* of data, in file order */
+    int64_t records;
+    int64_t groups;
+    int64_t *first; /* (groups + 1) records of each group */
+    int64_t most_stored, most_length, most_group;
+    int64_t bytes_read;
+
+    pare_lock lock; /* of what is below: rows may be wanted by several threads */
+    pare_input input;
+    uint64_t place; /* of the input */
+    unsigned char *stored, *unpacked;
+    window window[WINDOWS];
+    int64_t *list; /* (columns) of the rows asked for */
+    int64_t clock;
+    pare_status trouble; /* of a window that could not be filled */
+    char sentence[PARE_MESSAGE_SIZE];
+};
+
+#endif
