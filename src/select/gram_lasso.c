@@ -89,13 +89,14 @@ static double squared_error(const problem *p, int64_t rows, const int64_t *row, 
 
 typedef struct workspace {
     problem p;
+    double *whole, *whole_product; /* products over all rows */
     double *part_x, *part_y;
     int64_t *order;
 } workspace;
 
 static void workspace_clear(pare_context *ctx, workspace *w) {
-    void *const owned[] = {w->p.gram, w->p.product, w->p.b,  w->p.slope,
-                           w->part_x, w->part_y,    w->order};
+    void *const owned[] = {w->p.gram,        w->p.product, w->p.b,    w->p.slope, w->whole,
+                           w->whole_product, w->part_x,    w->part_y, w->order};
     for (size_t i = 0; i < sizeof owned / sizeof owned[0]; i++) {
         pare_free(ctx, owned[i]);
     }
@@ -115,6 +116,8 @@ static pare_status workspace_init(pare_context *ctx, int64_t rows, int64_t colum
         {&w->part_x, rows * columns},
         {&w->part_y, rows * m},
         {&w->order, rows},
+        {&w->whole, columns * columns},
+        {&w->whole_product, columns * m},
     };
     for (size_t i = 0; i < sizeof arrays / sizeof arrays[0]; i++) {
         pare_status status = pare_alloc_zero(ctx, arrays[i].count, sizeof(double), arrays[i].out);
@@ -129,6 +132,20 @@ static pare_status workspace_init(pare_context *ctx, int64_t rows, int64_t colum
     return PARE_OK;
 }
 
+/* Products over all rows but those of a fold: a fifth of the work of summing the others. */
+static void leave_out(workspace *w, int64_t rows, int64_t held, const int64_t *row, const double *x,
+                      const double *y) {
+    problem *p = &w->p;
+    products(p, held, row, x, y, w->part_x, w->part_y);
+    double all = (double)rows / (double)(rows - held), fold = (double)held / (double)(rows - held);
+    for (int64_t at = 0; at < p->columns * p->columns; at++) {
+        p->gram[at] = all * w->whole[at] - fold * p->gram[at];
+    }
+    for (int64_t at = 0; at < p->columns * p->m; at++) {
+        p->product[at] = all * w->whole_product[at] - fold * p->product[at];
+    }
+}
+
 pare_status pare_gram_lasso(pare_context *ctx, int64_t rows, int64_t columns, const double *x,
                             int64_t m, const double *y, uint64_t seed, double *size) {
     workspace w;
@@ -138,6 +155,8 @@ pare_status pare_gram_lasso(pare_context *ctx, int64_t rows, int64_t columns, co
     }
     double lambda[LAMBDAS], error[LAMBDAS] = {0}, most = 0;
     products(&w.p, rows, w.order, x, y, w.part_x, w.part_y);
+    memcpy(w.whole, w.p.gram, (size_t)(columns * columns) * sizeof *w.whole);
+    memcpy(w.whole_product, w.p.product, (size_t)(columns * m) * sizeof *w.whole_product);
     for (int64_t j = 0; j < columns; j++) {
         double square = 0;
         for (int64_t c = 0; c < m; c++) {
@@ -150,30 +169,20 @@ pare_status pare_gram_lasso(pare_context *ctx, int64_t rows, int64_t columns, co
     }
     pare_random_shuffle(seed, PARE_STREAM_KNOCKOFFS, UINT64_C(1) << 60, rows, w.order);
     for (int64_t fold = 0; most > 0 && fold < FOLDS; fold++) {
-        /* The fold's rows to the end of the list. */
-        int64_t from = rows * fold / FOLDS, to = rows * (fold + 1) / FOLDS, held = to - from;
-        for (int64_t i = 0; i < held; i++) {
-            int64_t at = w.order[from + i];
-            w.order[from + i] = w.order[rows - held + i];
-            w.order[rows - held + i] = at;
-        }
-        products(&w.p, rows - held, w.order, x, y, w.part_x, w.part_y);
+        int64_t from = rows * fold / FOLDS, held = rows * (fold + 1) / FOLDS - from;
+        leave_out(&w, rows, held, w.order + from, x, y);
         restart(&w.p);
         for (int l = 0; l < LAMBDAS; l++) {
             solve(&w.p, lambda[l]);
-            error[l] += squared_error(&w.p, held, w.order + rows - held, x, y);
-        }
-        for (int64_t i = held - 1; i >= 0; i--) { /* and back */
-            int64_t at = w.order[from + i];
-            w.order[from + i] = w.order[rows - held + i];
-            w.order[rows - held + i] = at;
+            error[l] += squared_error(&w.p, held, w.order + from, x, y);
         }
     }
     int best = 0;
     for (int l = 1; l < LAMBDAS; l++) {
         best = error[l] < error[best] ? l : best;
     }
-    products(&w.p, rows, w.order, x, y, w.part_x, w.part_y);
+    memcpy(w.p.gram, w.whole, (size_t)(columns * columns) * sizeof *w.whole);
+    memcpy(w.p.product, w.whole_product, (size_t)(columns * m) * sizeof *w.whole_product);
     restart(&w.p);
     for (int l = 0; most > 0 && l <= best; l++) {
         solve(&w.p, lambda[l]);

@@ -7,7 +7,7 @@
 #include <string.h>
 
 enum { SWEEPS = 30, POWER_STEPS = 500 };
-static const double sweep_tolerance = 1e-4;
+static const double sweep_tolerance = 1e-3; /* largest relative move of an s_j */
 /* Room between s and what would make the joint covariance singular. */
 static const double margin = 1e-6;
 
