@@ -5,7 +5,7 @@
 #include <math.h>
 #include <string.h>
 
-enum { FOLDS = 5, LAMBDAS = 30, SWEEPS = 1000 };
+enum { FOLDS = 5, LAMBDAS = 30, SWEEPS = 1000, PATIENCE = 5 };
 static const double path_end = 1.0 / 100;
 static const double tolerance = 1e-4; /* of lambda: the move at which a sweep ends it */
 
@@ -172,9 +172,20 @@ pare_status pare_gram_lasso(pare_context *ctx, int64_t rows, int64_t columns, co
         int64_t from = rows * fold / FOLDS, held = rows * (fold + 1) / FOLDS - from;
         leave_out(&w, rows, held, w.order + from, x, y);
         restart(&w.p);
+        double least = INFINITY;
+        int at = 0;
         for (int l = 0; l < LAMBDAS; l++) {
-            solve(&w.p, lambda[l]);
-            error[l] += squared_error(&w.p, held, w.order + from, x, y);
+            /* Smaller penalties only overfit once the error has risen for a while. */
+            double now = INFINITY;
+            if (l <= at + PATIENCE) {
+                solve(&w.p, lambda[l]);
+                now = squared_error(&w.p, held, w.order + from, x, y);
+            }
+            if (now < least) {
+                least = now;
+                at = l;
+            }
+            error[l] += now;
         }
     }
     int best = 0;

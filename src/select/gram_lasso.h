@@ -10,7 +10,8 @@
  *     |y - X b|^2 / (2 rows) + lambda sum_j |b_j|,
  * x (rows, columns) row-major with columns of mean 0 and mean square 1, y (rows, m) of mean 0;
  * lambda, from 30 values between that which gives 0 and 1/100 of it, is the one with the least
- * squared error in 5-fold cross-validation (folds by seed). Coordinate descent on products
+ * squared error in 5-fold cross-validation (folds by seed; a fold's path
+ * ends 5 values after its least error). Coordinate descent on products
  * (Friedman, Hastie, Tibshirani 2010). Memory: 2 columns^2 doubles.
  */
 pare_status pare_gram_lasso(pare_context *ctx, int64_t rows, int64_t columns, const double *x,
