@@ -2,6 +2,9 @@
  * conversion that is cut off anywhere ends, continued, in the same table. */
 #include "pare_file_support.h"
 
+#include <signal.h>
+#include <sys/resource.h>
+
 #include "base/xxh64.h"
 
 static void test_xxh64(void **state) {
@@ -316,6 +319,42 @@ static void test_disk_full(void **state) {
     reading_close(&r);
 }
 
+/* The disk fills up half-way: a sentence, and what was written is gone on with later. */
+static void test_disk_full_later(void **state) {
+    (void)state;
+    reading r;
+    reading_open(&r, NULL, NULL);
+    folder f = folder_open();
+    int64_t size = 0;
+    char *text = mixed_csv(160000, 5, &size);
+    char csv[96], out[96];
+    snprintf(csv, sizeof csv, "%s", in_folder(&f, "t.csv"));
+    snprintf(out, sizeof out, "%s", in_folder(&f, "t.pare"));
+    write_file(csv, text, size);
+    struct rlimit before, small = {0};
+    assert_int_equal(getrlimit(RLIMIT_FSIZE, &before), 0);
+    small = before;
+    small.rlim_cur = 1500000; /* more than the first group, less than all */
+    (void)signal(SIGXFSZ, SIG_IGN);
+    assert_int_equal(setrlimit(RLIMIT_FSIZE, &small), 0);
+    pare_status status = convert(&r, csv, out, false);
+    assert_int_equal(setrlimit(RLIMIT_FSIZE, &before), 0);
+    assert_int_equal(status, PARE_ERROR_IO);
+    assert_non_null(strstr(pare_context_error(r.ctx), "cannot be written: File too large"));
+    assert_int_equal(access(out, F_OK), -1);
+    assert_int_equal(access(in_folder(&f, "t.pare.partial"), F_OK), 0);
+    assert_ok(r.ctx, convert(&r, csv, out, false));
+    pare_table a, b;
+    assert_ok(r.ctx, pare_table_read(r.ctx, csv, &r.options, &a));
+    assert_ok(r.ctx, pare_table_read(r.ctx, out, &r.options, &b));
+    assert_same_any(&a, &b);
+    pare_table_clear(&a);
+    pare_table_clear(&b);
+    free(text);
+    folder_close(&f);
+    reading_close(&r);
+}
+
 static void test_out_of_memory(void **state) {
     (void)state;
     folder f = folder_open();
@@ -366,6 +405,7 @@ int main(void) {
         cmocka_unit_test(test_resume),
         cmocka_unit_test(test_unfinished_is_refused),
         cmocka_unit_test(test_disk_full),
+        cmocka_unit_test(test_disk_full_later),
         cmocka_unit_test(test_out_of_memory),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
