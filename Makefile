@@ -24,8 +24,9 @@ full: ## check, slow tests and sanitizers
 format: ## lay out all sources
 	scripts/format.sh
 
-docs: build ## docs/options.md and the golden help texts, from the options table
+docs: build ## docs/options.md, the golden help texts and docs/python.md, from table and docstrings
 	scripts/options_doc.sh
+	/usr/bin/python3 scripts/python_doc.py
 
 symbols: build ## tests/symbols.txt, the symbols the shared library exports
 	scripts/symbols.sh
