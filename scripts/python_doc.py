@@ -18,7 +18,8 @@ import pare.plot  # noqa: E402
 try:
     import pare.torch  # noqa: E402
 except ImportError:
-    sys.exit("python_doc.py: skipped, PyTorch is not installed" if "--check" not in sys.argv else 0)
+    sys.exit("python_doc.py: skipped, PyTorch is not installed" if "--check" not in sys.argv
+             else 0)
 
 INTRO = """# Python
 
@@ -46,6 +47,7 @@ PAGES = [
     ("Selectors", [pare.SequentialAttentionSelector, pare.OMPSelector, pare.Selector]),
     ("Functions", [pare.certify, pare.compare, pare.knockoffs, pare.stability]),
     ("Tables in files", [pare.open, pare.select, pare.load, pare.apply, pare.convert, pare.Table]),
+    ("Recommenders and genomes", [pare.embed, pare.genome, pare.EmbeddingPlan]),
     ("Answers", [pare.Selection, pare.Comparison]),
     ("Options, build", [pare.options, pare.Option, pare.info]),
     ("Plots", [pare.plot.plot_path, pare.plot.plot_scores, pare.plot.plot_stability]),
@@ -100,7 +102,8 @@ def describe(item, heading, prefix="pare."):
     apart = item.__module__ in ("pare.plot", "pare.torch")
     module = item.__module__ + "." if apart else prefix
     out = [f"{heading} {kind}{module}{name}", ""]
-    if not error and item not in (pare.Table, pare.Selection, pare.Comparison, pare.Option):
+    if not error and item not in (pare.Table, pare.Selection, pare.Comparison, pare.Option,
+                              pare.EmbeddingPlan):
         out += ["    " + name + signature(item), ""]
     text = getattr(item, "_brief_doc", item.__doc__)
     if item in (pare.OMPSelector, pare.Selector):  # the parameters are those of the first

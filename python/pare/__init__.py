@@ -11,10 +11,11 @@ from ._selection import Selection
 from .functions import Comparison, certify, compare, knockoffs, stability
 from .selectors import OMPSelector, Selector, SequentialAttentionSelector
 from .table import Table, apply, convert, info, load, open, select
+from .tasks import EmbeddingPlan, embed, genome
 
 __version__ = "0.1.0"
-__all__ = ["ArgumentError", "Comparison", "InputError", "NumericError", "OMPSelector", "Option",
-           "PareError", "PareIOError", "PareMemoryError", "Selection", "Selector",
-           "SequentialAttentionSelector", "Table", "UnsupportedError", "apply", "certify",
-           "compare", "convert", "info", "knockoffs", "load", "open", "options", "select",
-           "stability"]
+__all__ = ["ArgumentError", "Comparison", "EmbeddingPlan", "InputError", "NumericError",
+           "OMPSelector", "Option", "PareError", "PareIOError", "PareMemoryError", "Selection",
+           "Selector", "SequentialAttentionSelector", "Table", "UnsupportedError", "apply",
+           "certify", "compare", "convert", "embed", "genome", "info", "knockoffs", "load", "open",
+           "options", "select", "stability"]
