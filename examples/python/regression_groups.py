@@ -22,6 +22,6 @@ selector = pare.OMPSelector("auto", groups=groups, certify=True).fit(X, y, sampl
 print("chosen, in order:", ", ".join(selector.choices_))
 for count, score, error in selector.path_[:5]:
     print(f"  {count:.0f} kept: R squared {score:.3f} +- {error:.3f}")
-print(f"proved: at least {selector.certificate_['fraction']:.1%} of the best loss reduction that any "
-      f"{len(selector.choices_)} candidates can reach")
+print(f"proved: at least {selector.certificate_['fraction']:.1%} of the best loss reduction that "
+      f"any {len(selector.choices_)} candidates can reach")
 assert set(selector.choices_) >= {"sensor1", "sensor5", "site"}

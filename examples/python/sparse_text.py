@@ -1,5 +1,5 @@
-"""Words that tell apart what functions are about: documentation strings of three scientific packages
-as a sparse matrix of word counts."""
+"""Words that tell apart what functions are about: documentation strings of four scientific
+packages as a sparse matrix of words."""
 
 import importlib
 import inspect

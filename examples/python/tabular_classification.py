@@ -1,5 +1,5 @@
-"""Which proteins tell eight classes of mice apart? A pipeline over a data frame with missing values,
-judged on mice it has not seen.
+"""Which proteins tell eight classes of mice apart? A pipeline over a data frame with missing
+values, judged on mice it has not seen.
 
 Data: Higuera, Gardiner and Cios 2015, UCI 342, CC BY 4.0 (examples/data/README.md).
 """

@@ -67,6 +67,19 @@ class Results(Case):
             OMPSelector(2).fit(x, y)
         self.assertTrue(any("x3" in str(w.message) and w.category is UserWarning for w in seen))
 
+    def test_progress_line(self):
+        import contextlib
+        import io
+        seen = io.StringIO()
+        with contextlib.redirect_stderr(seen):
+            view = _selection.View(1)
+            view.show(_library.Progress(stage=b"select", fraction=0.5, chosen=3, wanted=6,
+                                        seconds=2, seconds_left=2, last=b"x4"))
+            view.end()
+            OMPSelector(2, verbose=1).fit(*regression(60))
+        self.assertIn("select [##########..........] 3/6, last x4, 2 s, 2 s left",
+                      seen.getvalue())
+
     def test_threads_of_the_caller(self):
         x, y = regression()
         want = OMPSelector(3).fit(x, y).scores_
