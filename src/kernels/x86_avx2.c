@@ -97,6 +97,10 @@ INLINE vec smaller(vec a, vec b) {
     return _mm256_min_ps(a, b);
 }
 
+INLINE float lowest(vec a) {
+    return _mm256_cvtss_f32(a);
+}
+
 INLINE float total(vec a) {
     __m128 four = _mm_add_ps(_mm256_castps256_ps128(a), _mm256_extractf128_ps(a, 1));
     __m128 two = _mm_add_ps(four, _mm_movehl_ps(four, four));

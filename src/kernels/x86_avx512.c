@@ -93,6 +93,10 @@ INLINE vec smaller(vec a, vec b) {
     return _mm512_min_ps(a, b);
 }
 
+INLINE float lowest(vec a) {
+    return _mm512_cvtss_f32(a);
+}
+
 INLINE float total(vec a) {
     return _mm512_reduce_add_ps(a);
 }

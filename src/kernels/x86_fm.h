@@ -24,20 +24,40 @@ INLINE vec fm_looked_up(const pare_fm *fm, const pare_fm_row *row, int64_t f, in
     return row->value ? multiply(v, fill(row->value[f])) : v;
 }
 
+/* fm_forward over one line of 16 places: the loop over its vectors is unrolled. */
+INLINE vec fm_line(const pare_fm *fm, const pare_fm_row *row, int64_t first, bool valued,
+                   float *sum) {
+    enum { PARTS = PARE_FM_LINE / LANES };
+    vec totals[PARTS], squares[PARTS], pairs = fill(0);
+    for (int p = 0; p < PARTS; p++) {
+        totals[p] = squares[p] = fill(0);
+    }
+    for (int64_t f = 0; f < fm->fields; f++) {
+        if (row->index[f] < 0) {
+            continue;
+        }
+        const float *v = fm->table + row->index[f] * fm->stride + first;
+        const float *mask = fm->mask + f * fm->stride + first;
+        for (int p = 0; p < PARTS; p++) {
+            vec e = multiply(load(v + p * LANES, LANES), load(mask + p * LANES, LANES));
+            e = valued ? multiply(e, fill(row->value[f])) : e;
+            totals[p] = add(totals[p], e);
+            squares[p] = multiply_add(e, e, squares[p]);
+        }
+    }
+    for (int p = 0; p < PARTS; p++) {
+        store(sum + first + p * LANES, totals[p], LANES);
+        vec both = subtract(multiply(totals[p], totals[p]), squares[p]);
+        pairs = multiply_add(both, fm_at_vector(first + p * LANES), pairs);
+    }
+    return pairs;
+}
+
 KERNEL float fm_forward(const pare_fm *fm, const pare_fm_row *row, float *sum) {
     vec pairs = fill(0);
-    for (int64_t place = 0; place < fm->stride; place += LANES) {
-        vec total_of = fill(0), squares = fill(0);
-        for (int64_t f = 0; f < fm->fields; f++) {
-            if (row->index[f] >= 0) {
-                vec e = fm_looked_up(fm, row, f, place);
-                total_of = add(total_of, e);
-                squares = multiply_add(e, e, squares);
-            }
-        }
-        store(sum + place, total_of, LANES);
-        vec both = subtract(multiply(total_of, total_of), squares);
-        pairs = multiply_add(both, fm_at_vector(place), pairs);
+    for (int64_t first = 0; first < fm->stride; first += PARE_FM_LINE) {
+        pairs = add(pairs, row->value ? fm_line(fm, row, first, true, sum)
+                                      : fm_line(fm, row, first, false, sum));
     }
     return sum[0] + 0.5f * total(pairs);
 }
@@ -74,8 +94,52 @@ KERNEL void fm_slopes(const pare_fm *fm, const pare_fm_row *row, const float *su
     }
 }
 
-KERNEL void fm_update(const pare_fm *fm, const pare_fm_row *row, const float *sum, float slope,
-                      const float *extra, const pare_adagrad *step) {
+/* Rows of a single line stay in registers. */
+INLINE void fm_update_line(const pare_fm *fm, const pare_fm_row *row, const float *sum, float slope,
+                           const float *extra, const pare_adagrad *step, bool valued) {
+    enum { PARTS = PARE_FM_LINE / LANES };
+    const vec decay = fill(step->decay), slopes = fill(slope);
+    const float state = step->per_lane;
+    vec sums[PARTS], vector[PARTS], linear[PARTS];
+    for (int p = 0; p < PARTS; p++) {
+        sums[p] = load(sum + p * LANES, LANES);
+        vector[p] = load(fm_vector + p * LANES, LANES);
+        linear[p] = load(fm_linear + p * LANES, LANES);
+    }
+    for (int64_t f = 0; f < fm->fields; f++) {
+        if (row->index[f] < 0) {
+            continue;
+        }
+        float *at = fm->table + row->index[f] * PARE_FM_LINE;
+        const float *mask = fm->mask + f * PARE_FM_LINE;
+        vec v[PARTS], d[PARTS], square = fill(0), x = valued ? fill(row->value[f]) : fill(1);
+        for (int p = 0; p < PARTS; p++) {
+            v[p] = load(at + p * LANES, LANES);
+            vec m = load(mask + p * LANES, LANES);
+            m = valued ? multiply(m, x) : m;
+            vec by = subtract(sums[p], multiply(v[p], m));
+            by = multiply(slopes, multiply_add(by, vector[p], linear[p]));
+            by = extra ? add(by, load(extra + f * PARE_FM_LINE + p * LANES, LANES)) : by;
+            d[p] = multiply_add(decay, v[p], multiply(by, m));
+            vec in_vector = multiply(d[p], vector[p]);
+            square = multiply_add(in_vector, in_vector, square);
+        }
+        float first = lowest(d[0]), one = at[1] + first * first;
+        float other = at[2] + state * total(square);
+        /* Place 0 takes the step of the linear weight; 1 to 3 stay. */
+        float rate = -step->rate / sqrtf(other), rate_one = -step->rate / sqrtf(one);
+        vec rates = multiply_add(fill(rate_one), linear[0], multiply(fill(rate), vector[0]));
+        store(at, multiply_add(rates, d[0], v[0]), LANES);
+        for (int p = 1; p < PARTS; p++) {
+            store(at + p * LANES, multiply_add(fill(rate), d[p], v[p]), LANES);
+        }
+        at[1] = one;
+        at[2] = other;
+    }
+}
+
+INLINE void fm_update_long(const pare_fm *fm, const pare_fm_row *row, const float *sum, float slope,
+                           const float *extra, const pare_adagrad *step) {
     for (int64_t f = 0; f < fm->fields; f++) {
         if (row->index[f] < 0) {
             continue;
@@ -103,6 +167,17 @@ KERNEL void fm_update(const pare_fm *fm, const pare_fm_row *row, const float *su
         }
         at[1] = linear;
         at[2] = vector;
+    }
+}
+
+KERNEL void fm_update(const pare_fm *fm, const pare_fm_row *row, const float *sum, float slope,
+                      const float *extra, const pare_adagrad *step) {
+    if (fm->stride > PARE_FM_LINE) {
+        fm_update_long(fm, row, sum, slope, extra, step);
+    } else if (row->value || extra) {
+        fm_update_line(fm, row, sum, slope, extra, step, row->value != NULL);
+    } else {
+        fm_update_line(fm, row, sum, slope, NULL, step, false);
     }
 }
 

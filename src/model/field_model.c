@@ -1,6 +1,7 @@
 #include "model/field_model.h"
 
 #include "base/random.h"
+#include "platform/system.h"
 
 #include <math.h>
 
@@ -122,8 +123,7 @@ static pare_status create_arrays(pare_field_model *model) {
     const struct {
         int64_t count;
         float **array;
-    } parts[] = {{cells, &model->table},
-                 {model->fields * model->stride, &model->mask},
+    } parts[] = {{model->fields * model->stride, &model->mask},
                  {model->fields * model->stride, &model->extra},
                  {dense, &model->gradient},
                  {dense, &model->first},
@@ -133,6 +133,12 @@ static pare_status create_arrays(pare_field_model *model) {
                  {spec->batch, &model->slope},
                  {cut, &model->input},
                  {cut, &model->d_input}};
+    pare_status table = pare_alloc(model->ctx, cells, sizeof *model->table, &model->table);
+    if (table != PARE_OK) {
+        return table;
+    }
+    pare_memory_large_pages(model->table, cells * (int64_t)sizeof *model->table);
+    memset(model->table, 0, (size_t)cells * sizeof *model->table);
     for (size_t i = 0; i < sizeof parts / sizeof parts[0]; i++) {
         pare_status status =
             pare_alloc_zero(model->ctx, parts[i].count, sizeof(float), parts[i].array);
@@ -224,10 +230,11 @@ static void fetch(const pare_field_model *model, const pare_fields *fields, int6
 }
 
 static void fetch_cells(const pare_fields *fields, int64_t row) {
-    const char *at = (const char *)(fields->cell + row * fields->count);
-    for (int64_t byte = 0; byte < fields->count * (int64_t)sizeof(int32_t); byte += 64) {
-        __builtin_prefetch(at + byte);
+    const int32_t *at = fields->cell + row * fields->count;
+    for (int64_t f = 0; f < fields->count; f += PARE_FM_LINE) {
+        __builtin_prefetch(at + f);
     }
+    __builtin_prefetch(at + fields->count - 1); /* rows begin anywhere in a line */
 }
 
 static void look_ahead(const pare_field_model *model, const pare_fields *fields, int64_t count,

@@ -285,3 +285,17 @@ bool pare_file_facts(const char *path, int64_t *size, int64_t *changed) {
     *changed = (int64_t)about.st_mtime;
     return true;
 }
+
+void pare_memory_large_pages(void *memory, int64_t bytes) {
+#ifdef MADV_HUGEPAGE
+    const uintptr_t page = (uintptr_t)1 << 21;
+    uintptr_t first = ((uintptr_t)memory + page - 1) / page * page;
+    uintptr_t last = ((uintptr_t)memory + (uintptr_t)bytes) / page * page;
+    if (last > first) {
+        (void)madvise((char *)memory + (first - (uintptr_t)memory), last - first, MADV_HUGEPAGE);
+    }
+#else
+    (void)memory;
+    (void)bytes;
+#endif
+}

@@ -89,9 +89,10 @@ static pare_status commit(search *s, int64_t phase) {
     }
     (void)find_weights(s);
     for (int64_t i = 0; i < e->candidates; i++) {
-        if (!e->keep[i]) {
-            e->gain[i] = fmax(s->removal[i], 0);
-        }
+        e->gain[i] = fmax(s->removal[i], 0);
+    }
+    if (last) { /* early commitments had to be cheap; now the whole budget is there */
+        memset(e->keep, 0, (size_t)e->candidates);
     }
     pare_status status = pare_serving_choose(&part, e->gain, e->keep);
     return !last && status == PARE_ERROR_INPUT ? PARE_OK : status;
