@@ -55,10 +55,10 @@ bool pare_serving_fits(const pare_serving *serving, const int64_t cost[PARE_RESO
  * Keeps what brings most within the budget: whole bundles (a field with its best chunks, or more
  * chunks of a kept field) by gain per share of the budget their marginal cost takes, also with each
  * field put in first; then swaps (one field dropped, the room filled anew) while the sum of gains
- * grows. The result is checked against the limits: it is never over. gain: (fields, chunks + 1) >= 0. keep: in, what must stay
- * (its own pinned fields are added); out, the choice, written only on success. Fails if the pinned,
- * or else every single field, exceeds the budget; the sentence names the cheapest plan. Ties: the
- * lower number. Cost: O(swaps fields (fields chunks)^2).
+ * grows. The result is checked against the limits: it is never over. gain: (fields, chunks + 1) >=
+ * 0. keep: in, what must stay (its own pinned fields are added); out, the choice, written only on
+ * success. Fails if the pinned, or else every single field, exceeds the budget; the sentence names
+ * the cheapest plan. Ties: the lower number. Cost: O(swaps fields (fields chunks)^2).
  */
 pare_status pare_serving_choose(const pare_serving *serving, const double *gain,
                                 uint8_t *keep) PARE_MUST_CHECK;
