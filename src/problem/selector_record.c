@@ -19,7 +19,7 @@ static pare_status copy_text(pare_context *ctx, const char *text, char **out) {
 static pare_status copy_numbers(pare_context *ctx, const double *from, int64_t count,
                                 double **out) {
     pare_status status = pare_alloc(ctx, count, sizeof **out, out);
-    if (status == PARE_OK) {
+    if (status == PARE_OK && count > 0) { /* a strategy may leave no trace */
         memcpy(*out, from, (size_t)count * sizeof **out);
     }
     return status;
