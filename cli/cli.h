@@ -82,6 +82,11 @@ pare_exit pare_cli_readable(pare_cli *cli, const char *path);
 const char *pare_cli_text(pare_cli *cli, const char *option);
 bool pare_cli_flag(pare_cli *cli, const char *option);
 
+/* ---- model.c ---- */
+
+/* Opens a language model, or says why not. */
+pare_exit pare_cli_open_model(pare_cli *cli, const char *path, pare_model **out);
+
 /* ---- arguments.c ---- */
 
 /* Reads argv[0 .. argc - 1], the words after the command's name, into cli. */
@@ -122,6 +127,8 @@ bool pare_system_terminal(int64_t *columns);
  * makes pare_system_interrupted() true and the second one ends it. */
 void pare_system_catch(bool keep);
 bool pare_system_interrupted(void);
+/* Whether something of that name is there. */
+bool pare_system_exists(const char *path);
 /* Whether `path` could be written now, found by trying in its folder; "-" always can. On false,
  * *reason is the system's text. */
 bool pare_system_writable(const char *path, const char **reason);
@@ -135,6 +142,11 @@ extern const pare_command pare_command_certify;
 extern const pare_command pare_command_compare;
 extern const pare_command pare_command_genome;
 extern const pare_command pare_command_embed;
+extern const pare_command pare_command_prune;
+extern const pare_command pare_command_model;
+extern const pare_command pare_command_perplexity;
+extern const pare_command pare_command_generate;
+extern const pare_command pare_command_latency;
 extern const pare_command pare_command_info;
 extern const pare_command pare_command_options;
 

@@ -101,7 +101,7 @@ const pare_command pare_command_embed = {
     .examples = "pare embed train.csv --target clicked --budget bytes=64M,lines=20\n"
                 "pare embed train.libffm --model deepfm --out plan.json --report plan.html\n"
                 "pare embed train.tsv --schema schema.json --budget budget.json\n",
-    .sections = "embed|output",
+    .sections = "budget|embed|output",
     .own = own,
     .own_count = OWN_COUNT,
     .positionals = 1,

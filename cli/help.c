@@ -187,8 +187,8 @@ void pare_help_program(void) {
     const pare_command *command = NULL;
     for (int64_t i = 0; (command = pare_command_at(i)); i++) {
         if (command->summary) {
-            printf("  %-10s", command->name);
-            print_wrapped(command->summary, 12, 12);
+            printf("  %-11s", command->name);
+            print_wrapped(command->summary, 13, 13);
         }
     }
     printf("\nExamples:\n");

@@ -6,9 +6,22 @@
 #include <string.h>
 
 static const pare_command *const commands[] = {
-    &pare_command_select,  &pare_command_apply,   &pare_command_certify,
-    &pare_command_compare, &pare_command_convert, &pare_command_genome,
-    &pare_command_embed,   &pare_command_info,    &pare_command_options,
+    // clang-format off
+    &pare_command_select,
+    &pare_command_apply,
+    &pare_command_certify,
+    &pare_command_compare,
+    &pare_command_convert,
+    &pare_command_genome,
+    &pare_command_embed,
+    &pare_command_prune,
+    &pare_command_model,
+    &pare_command_perplexity,
+    &pare_command_generate,
+    &pare_command_latency,
+    &pare_command_info,
+    &pare_command_options,
+    // clang-format on
 };
 
 const pare_command *pare_command_at(int64_t index) {

@@ -62,6 +62,11 @@ bool pare_system_interrupted(void) {
     return interrupted != 0;
 }
 
+bool pare_system_exists(const char *path) {
+    struct stat about;
+    return lstat(path, &about) == 0;
+}
+
 bool pare_system_writable(const char *path, const char **reason) {
     *reason = "";
     struct stat about;

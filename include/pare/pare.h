@@ -428,6 +428,78 @@ PARE_API int64_t pare_external_count(const pare_external *external);
 PARE_API const int64_t *pare_external_items(const pare_external *external);
 PARE_API double pare_external_score(const pare_external *external, int64_t rank);
 PARE_API void pare_external_destroy(pare_external *external);
+/* ---- Language models ----------------------------------------------------------------------- */
+
+typedef struct pare_model pare_model;
+
+/*
+ * Opens a model of the Llama family: a Hugging Face directory (config.json and safetensors), a GGUF
+ * file, or a llama2.c file, with its tokenizer (option "tokenizer", else the one beside or inside
+ * it). Files stay mapped and must not change until close. Cost: the weights are read once, to
+ * refuse values that are not finite.
+ */
+PARE_API PARE_MUST_CHECK pare_status pare_model_open(pare_context *ctx, const char *path,
+                                                     const pare_config *config, pare_model **out);
+/* A model made by pare_model_prune must be closed before the one it was made of. */
+PARE_API void pare_model_close(pare_model *model);
+/* Shape, size and cost, as lines "name: value\n"; of a pruned model also what was kept. Valid until
+ * the next such call on this model. */
+PARE_API PARE_MUST_CHECK pare_status pare_model_text(pare_model *model, const char **out);
+
+typedef struct pare_perplexity {
+    size_t size;             /* set by the caller to sizeof(pare_perplexity) */
+    double perplexity, nats; /* exp(nats); mean negative log-likelihood of a scored token */
+    int64_t tokens, windows; /* scored tokens, windows */
+    int64_t context, stride; /* tokens of a window, between the starts of two */
+} pare_perplexity;
+
+/* Scores the file of option "text" by options "context", "stride", "windows", "protocol". */
+PARE_API PARE_MUST_CHECK pare_status pare_model_perplexity(pare_model *model,
+                                                           const pare_config *config,
+                                                           pare_progress_fn progress, void *user,
+                                                           pare_perplexity *out);
+
+/*
+ * A smaller model: the options of section "pruning" say what may go and how much may stay, option
+ * "text" on what to calibrate. Borrows `model` until closed; `model` itself does not change. A
+ * nonzero return of progress stops without a result.
+ */
+PARE_API PARE_MUST_CHECK pare_status pare_model_prune(pare_model *model, const pare_config *config,
+                                                      pare_progress_fn progress, void *user,
+                                                      pare_model **out);
+
+/*
+ * Writes a Hugging Face directory (and model.gguf with option "gguf"; layers that differ need it:
+ * stock readers of config.json expect equal ones). Everything is read again and compared before
+ * the directory gets its name; difference: the largest difference of a logit, may be NULL. An
+ * existing directory is refused unless option "overwrite".
+ */
+PARE_API PARE_MUST_CHECK pare_status pare_model_save(pare_model *model, const pare_config *config,
+                                                     const char *path, double *difference);
+
+/* Bytes of generated text, not necessarily whole characters; nonzero stops. */
+typedef int (*pare_piece_fn)(void *user, const char *bytes, int64_t length);
+
+typedef struct pare_generation {
+    size_t size;            /* set by the caller to sizeof(pare_generation) */
+    int64_t prompt, tokens; /* tokens read and made */
+    double prompt_seconds, seconds;
+} pare_generation;
+
+/* Goes on from option "prompt" for option "generate" tokens or to the end token. */
+PARE_API PARE_MUST_CHECK pare_status pare_model_generate(pare_model *model,
+                                                         const pare_config *config,
+                                                         pare_piece_fn piece, void *user,
+                                                         pare_generation *out);
+
+/* Seconds of one decoding step of "sequences" sequences at a quarter of the context, measured. */
+PARE_API PARE_MUST_CHECK pare_status pare_model_step_seconds(pare_model *model,
+                                                             const pare_config *config,
+                                                             double *out);
+/* What structures cost on this machine, as lines; valid until the next text of this model. */
+PARE_API PARE_MUST_CHECK pare_status pare_model_latency(pare_model *model,
+                                                        const pare_config *config,
+                                                        const char **out);
 
 #ifdef __cplusplus
 }

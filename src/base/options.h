@@ -65,8 +65,8 @@ X(proof, confidence, "confidence", REAL, "0.95", 0.5, 0.9999, "", "confidence of
 X(run, seed, "seed", INTEGER, "1", 0, 9007199254740992, "", "seed of every random draw") \
 X(run, threads, "threads", INTEGER, "0", 0, 256, "", "threads; 0: one per core. The answer does not depend on it") \
 X(run, quiet, "quiet", BOOL, "false", 0, 0, "", "print nothing but errors") \
+X(budget, budget, "budget", TEXT, "", 0, 0, "", "pare embed: what scoring a row may cost, bytes=64M,lines=20,flops=..,fetch_us=.., or a JSON file of these, empty: no limit; pare prune: the share that may stay, params=0.75 (of the layers), bytes=, flops= or latency=") \
 X(embed, schema, "schema", TEXT, "", 0, 0, "", "JSON file of fields and feature-store groups (docs/embed.md); default: inferred from the file") \
-X(embed, budget, "budget", TEXT, "", 0, 0, "", "what scoring a row may cost: bytes=64M,lines=20,flops=..,fetch_us=.., or a JSON file of these; empty: no limit") \
 X(embed, dimension, "dimension", INTEGER, "8", 1, 252, "", "floats of the longest vector of a field") \
 X(embed, chunk, "chunk", INTEGER, "4", 1, 252, "", "floats of a chunk, the unit in which vectors are shortened") \
 X(embed, minimum_count, "min-count", INTEGER, "1", 1, 1000000000, "", "training rows in which an id must occur to get a row of its own; all others share one") \
@@ -98,7 +98,29 @@ X(genome, alpha, "alpha", REAL, "0.05", 1e-6, 0.5, "", "level of stop permutatio
 X(genome, permutations, "permutations", INTEGER, "199", 19, 100000, "", "permutations of stop permutation") \
 X(genome, folds, "folds", INTEGER, "0", 0, 100, "", "folds of the cross-validation that scores the whole analysis; 0: none") \
 X(genome, repeats, "repeats", INTEGER, "1", 1, 1000, "", "times the cross-validation is repeated with other folds") \
-X(genome, scan, "scan", BOOL, "false", 0, 0, "", "write effect and p of every variant taken alone")
+X(genome, scan, "scan", BOOL, "false", 0, 0, "", "write effect and p of every variant taken alone") \
+X(text, text, "text", TEXT, "", 0, 0, "", "file of plain text: to calibrate on, or to score") \
+X(text, context, "context", INTEGER, "0", 0, 1048576, "", "tokens in a window; 0: what the model was made for, at most 512") \
+X(tokens, tokenizer, "tokenizer", TEXT, "", 0, 0, "", "tokenizer.model, tokenizer.json or llama2.c tokenizer (default: the one of the model)") \
+X(scoring, stride, "stride", INTEGER, "0", 0, 1048576, "", "tokens between the starts of two windows, of which only new ones are scored; 0: the whole window") \
+X(scoring, windows, "windows", INTEGER, "0", 0, 1000000000, "", "at most so many windows; 0: all") \
+X(scoring, protocol, "protocol", CHOICE, "windows", 0, 0, "windows|llama.cpp", "windows: every token but a window's first is scored once; llama.cpp: windows begin with the begin token and their second half is scored") \
+X(pruning, structure, "structure", TEXT, "attention,mlp,heads,ffn", 0, 0, "", "what may go: heads (key/value heads with their query heads), ffn (channels), attention and mlp (whole halves of layers), layers") \
+X(pruning, criterion, "criterion", CHOICE, "reconstruction", 0, 0, "reconstruction|sequential-attention|taylor|activation|magnitude|random", "how candidates are ranked") \
+X(pruning, uniform, "uniform", BOOL, "false", 0, 0, "", "the same shape for every layer") \
+X(pruning, round, "round", INTEGER, "1", 1, 65536, "", "feed-forward channels stay a multiple of this") \
+X(pruning, compensate, "compensate", BOOL, "true", 0, 0, "", "solve for new output matrices that make up for what went") \
+X(pruning, calibration, "calibration", INTEGER, "128", 1, 1000000, "", "windows of the text to calibrate on") \
+X(pruning, probe, "probe", INTEGER, "16", 1, 1000000, "", "windows on which the loss without each structure is measured") \
+X(pruning, mask_steps, "mask-steps", INTEGER, "64", 8, 1000000, "", "training steps of the mask of sequential-attention") \
+X(export, gguf, "gguf", BOOL, "false", 0, 0, "", "write model.gguf too") \
+X(export, dtype, "dtype", CHOICE, "f32", 0, 0, "f32|f16|bf16", "number format of the written matrices") \
+X(export, overwrite, "overwrite", BOOL, "false", 0, 0, "", "replace the output folder if it exists") \
+X(generation, prompt, "prompt", TEXT, "", 0, 0, "", "text to go on from") \
+X(generation, generate, "generate", INTEGER, "64", 1, 1048576, "", "tokens to generate") \
+X(generation, prompt_tokens, "prompt-tokens", INTEGER, "128", 1, 1048576, "", "length of the prompt when latency is measured") \
+X(generation, sequences, "sequences", INTEGER, "1", 1, 1024, "", "sequences generated at a time when latency is measured") \
+X(generation, temperature, "temperature", REAL, "0", 0, 100, "", "0: always the most likely token; else tokens are drawn")
 // clang-format on
 
 typedef int64_t pare_field_INTEGER;
@@ -156,6 +178,8 @@ enum {
 enum { PARE_MODEL_AUTO, PARE_MODEL_LINEAR, PARE_MODEL_MLP };
 enum { PARE_ACTIVATION_RELU, PARE_ACTIVATION_GELU };
 enum { PARE_NORMALISE_NONE, PARE_NORMALISE_BATCH, PARE_NORMALISE_LAYER };
+enum { PARE_PROTOCOL_WINDOWS, PARE_PROTOCOL_LLAMA_CPP };
+enum { PARE_EXPORT_F32, PARE_EXPORT_F16, PARE_EXPORT_BF16 };
 enum { PARE_LOSS_AUTO, PARE_LOSS_SQUARED, PARE_LOSS_HUBER };
 enum { PARE_OPTIMIZER_ADAM, PARE_OPTIMIZER_ADAMW, PARE_OPTIMIZER_SGD };
 enum { PARE_KNOCKOFFS_AUTO, PARE_KNOCKOFFS_GAUSSIAN, PARE_KNOCKOFFS_FIXED };

@@ -82,6 +82,8 @@ typedef struct pare_kernels {
     float (*dot)(int64_t n, const float *a, const float *b);
     /* The same with double accumulation of float inputs. */
     double (*dot_double)(int64_t n, const float *a, const float *b);
+    /* sum w_i b_i, w stored as bfloat16 (the upper half of a float32). */
+    float (*dot_bf16)(int64_t n, const uint16_t *w, const float *b);
     /* y[i] += a * x[i]; y in-out. */
     void (*axpy)(int64_t n, float a, const float *x, float *y);
     /* y[i] = a * x[i]; x = y allowed. */

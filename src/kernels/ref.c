@@ -24,6 +24,17 @@ static float dot(int64_t n, const float *a, const float *b) {
     return sum;
 }
 
+static float dot_bf16(int64_t n, const uint16_t *w, const float *b) {
+    float sum = 0;
+    for (int64_t i = 0; i < n; i++) {
+        uint32_t bits = (uint32_t)w[i] << 16;
+        float value;
+        memcpy(&value, &bits, sizeof value);
+        sum += value * b[i];
+    }
+    return sum;
+}
+
 static double dot_double(int64_t n, const float *a, const float *b) {
     double sum = 0;
     for (int64_t i = 0; i < n; i++) {
@@ -293,6 +304,7 @@ void pare_kernels_fill_ref(pare_kernels *table) {
         .level = "ref",
         .dot = dot,
         .dot_double = dot_double,
+        .dot_bf16 = dot_bf16,
         .axpy = axpy,
         .scale = scale,
         .columns_dot = columns_dot,

@@ -38,6 +38,12 @@ INLINE void store(float *p, vec a, int64_t count) {
     }
 }
 
+/* LANES bfloat16 numbers. */
+INLINE vec load_bf16(const uint16_t *p) {
+    __m256i wide = _mm256_cvtepu16_epi32(_mm_loadu_si128((const __m128i *)(const void *)p));
+    return _mm256_castsi256_ps(_mm256_slli_epi32(wide, 16));
+}
+
 INLINE vec load_u8(const uint8_t *p, int64_t count) {
     uint64_t bytes = 0;
     memcpy(&bytes, p, (size_t)count);

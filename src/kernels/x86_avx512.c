@@ -33,6 +33,12 @@ INLINE void store(float *p, vec a, int64_t count) {
     }
 }
 
+/* LANES bfloat16 numbers. */
+INLINE vec load_bf16(const uint16_t *p) {
+    __m512i wide = _mm512_cvtepu16_epi32(_mm256_loadu_si256((const __m256i *)(const void *)p));
+    return _mm512_castsi512_ps(_mm512_slli_epi32(wide, 16));
+}
+
 INLINE vec load_u8(const uint8_t *p, int64_t count) {
     __m128i bytes = count == LANES ? _mm_loadu_si128((const __m128i *)(const void *)p)
                                    : _mm_maskz_loadu_epi8(first_lanes(count), p);

@@ -3,6 +3,7 @@
 #include "model/checkpoint/gguf.h"
 #include "model/checkpoint/safetensors.h"
 
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -161,8 +162,44 @@ static void pad(writer *w) {
     put(w, zero, (GGUF_ALIGNMENT - w->at % GGUF_ALIGNMENT) % GGUF_ALIGNMENT);
 }
 
+/* Do the rotary frequencies differ from those of the base? Then GGUF carries what divides them. */
+static bool has_rope_factors(const pare_lm_shape *s) {
+    for (int64_t i = 0; i < s->head_dim / 2; i++) {
+        double plain = pow(s->rope_base, -2.0 * (double)i / (double)s->head_dim);
+        if (fabs(s->rope_frequency[i] - plain) > 1e-6 * plain) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static void put_description(writer *w, const char *name, int64_t rank, const int64_t *shape,
+                            pare_dtype dtype, int64_t offset) {
+    put_text(w, name, (int64_t)strlen(name));
+    put_u32(w, (uint32_t)rank);
+    for (int64_t r = rank - 1; r >= 0; r--) {
+        put(w, &shape[r], 8);
+    }
+    put_u32(w, (uint32_t)pare_gguf_dtype(dtype));
+    put(w, &offset, 8);
+}
+
+static void put_rope_factors(writer *w, const pare_lm_shape *s) {
+    for (int64_t i = 0; i < s->head_dim / 2; i++) {
+        double plain = pow(s->rope_base, -2.0 * (double)i / (double)s->head_dim);
+        float factor = (float)(plain / s->rope_frequency[i]);
+        put(w, &factor, sizeof factor);
+    }
+    pad(w);
+}
+
 static pare_status put_descriptions(writer *w, const pare_export *export) {
     int64_t offset = 0;
+    if (has_rope_factors(export->shape)) {
+        int64_t half = export->shape->head_dim / 2;
+        put_description(w, "rope_freqs.weight", 1, &half, PARE_DTYPE_F32, 0);
+        offset = (4 * half + GGUF_ALIGNMENT - 1) / GGUF_ALIGNMENT * GGUF_ALIGNMENT;
+    }
     for (int64_t i = 0; i < export->tensors; i++) {
         const pare_export_tensor *tensor = &export->tensor[i];
         char name[GGUF_NAME];
@@ -170,13 +207,7 @@ static pare_status put_descriptions(writer *w, const pare_export *export) {
             return pare_fail(export->ctx, PARE_ERROR_UNSUPPORTED, "tensor %s has no name in GGUF",
                              tensor->name);
         }
-        put_text(w, name, (int64_t)strlen(name));
-        put_u32(w, (uint32_t)tensor->rank);
-        for (int64_t r = tensor->rank - 1; r >= 0; r--) {
-            put(w, &tensor->shape[r], 8);
-        }
-        put_u32(w, (uint32_t)pare_gguf_dtype(dtype_of(export, tensor)));
-        put(w, &offset, 8);
+        put_description(w, name, tensor->rank, tensor->shape, dtype_of(export, tensor), offset);
         int64_t bytes = pare_dtype_bytes(dtype_of(export, tensor), values_of(tensor));
         offset += (bytes + GGUF_ALIGNMENT - 1) / GGUF_ALIGNMENT * GGUF_ALIGNMENT;
     }
@@ -191,7 +222,8 @@ pare_status pare_write_gguf(const pare_export *export, const char *path) {
     }
     writer count = {0}, w = {.file = output.file};
     put_metadata(&count, export);
-    uint64_t tensors = (uint64_t) export->tensors, pairs = (uint64_t)count.pairs;
+    bool factors = has_rope_factors(export->shape);
+    uint64_t tensors = (uint64_t)(export->tensors + factors), pairs = (uint64_t)count.pairs;
     put(&w, "GGUF", 4);
     put_u32(&w, GGUF_VERSION);
     put(&w, &tensors, 8);
@@ -199,6 +231,9 @@ pare_status pare_write_gguf(const pare_export *export, const char *path) {
     put_metadata(&w, export);
     status = put_descriptions(&w, export);
     pad(&w);
+    if (factors) {
+        put_rope_factors(&w, export->shape);
+    }
     for (int64_t i = 0; status == PARE_OK && i < export->tensors; i++) {
         pare_dtype dtype = dtype_of(export, &export->tensor[i]);
         status = pare_write_values(export, dtype, i, output.file);

@@ -304,6 +304,25 @@ static int set_layers(json_t *config, const pare_lm_shape *s) {
     return bad | json_object_set_new(config, "per_layer_config", layers);
 }
 
+/* Frequencies of a model that came without config.json: the plain ones, or all divided alike. */
+static pare_status set_rope_scaling(pare_context *ctx, json_t *config, const pare_lm_shape *s) {
+    double first = 1 / s->rope_frequency[0];
+    for (int64_t i = 0; i < s->head_dim / 2; i++) {
+        double plain = pow(s->rope_base, -2.0 * (double)i / (double)s->head_dim);
+        if (fabs(plain / s->rope_frequency[i] - first) > 1e-5 * first) {
+            return pare_fail(ctx, PARE_ERROR_UNSUPPORTED,
+                             "config.json has no form for the rotary frequencies of this model; "
+                             "GGUF has");
+        }
+    }
+    if (fabs(first - 1) > 1e-6 &&
+        json_object_set_new(config, "rope_scaling",
+                            json_pack("{s:s, s:f}", "rope_type", "linear", "factor", first)) != 0) {
+        return pare_fail(ctx, PARE_ERROR_MEMORY, "out of memory while writing config.json");
+    }
+    return PARE_OK;
+}
+
 /* The configuration of the pruned model: that of the original with the sizes changed. */
 static pare_status new_config(const pare_export *export, const char *from, json_t **out) {
     const pare_lm_shape *s = export->shape;
@@ -357,6 +376,12 @@ static pare_status new_config(const pare_export *export, const char *from, json_
     }
     if (!from && s->eos >= 0) {
         bad |= json_object_set_new(*out, "eos_token_id", json_integer(s->eos));
+    }
+    if (!from && !bad) {
+        status = set_rope_scaling(export->ctx, *out, s);
+    }
+    if (status != PARE_OK) {
+        return status;
     }
     if (!bad && !pare_lm_uniform(s)) {
         bad = set_layers(*out, s);

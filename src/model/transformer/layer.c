@@ -168,7 +168,7 @@ static void add_branch(const pare_lm_run *run, const pare_lm_gates *gates, const
                        const float *branch, float *out) {
     int64_t hidden = run->lm->shape.hidden;
     if (!branch) {
-        memcpy(out, x, (size_t)(run->rows * hidden) * sizeof *out);
+        memmove(out, x, (size_t)(run->rows * hidden) * sizeof *out);
         return;
     }
     over_rows((rows_work){.run = run,

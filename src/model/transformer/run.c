@@ -69,7 +69,7 @@ static int list_needs(pare_lm_run *r, const pare_lm_shape *s, int64_t rows, bool
         {&r->final, stream},
         {&r->inverse_final, rows},
         {&r->logits, logits},
-        {&r->teacher_logits, training ? logits : 0},
+        {&r->teacher_logits, logits},
         {&r->d_stream, back * s->hidden},
         {&r->d_branch, back * s->hidden},
         {&r->d_normed, back * s->hidden},
@@ -260,6 +260,25 @@ const float *pare_lm_forward(pare_lm_run *r, const int32_t *token, const pare_lm
         lm_weights w;
         pare_lm_layer_load(r, i, &w);
         pare_lm_layer_forward(r, i, &w, gates, stream_at(r, i), stream_at(r, i + 1));
+    }
+    return stream_at(r, s->layers);
+}
+
+const float *pare_lm_forward_from(pare_lm_run *r, int64_t index, pare_lm_half half,
+                                  const float *x) {
+    const pare_lm_shape *s = &r->lm->shape;
+    if (index == s->layers) {
+        memcpy(stream_at(r, index), x, (size_t)(r->rows * s->hidden) * sizeof *x);
+    }
+    for (int64_t i = index; i < s->layers; i++) {
+        lm_weights w;
+        const float *from = i == index ? x : stream_at(r, i);
+        pare_lm_layer_load(r, i, &w);
+        if (i > index || half == PARE_LM_ATTENTION) {
+            pare_lm_layer_forward(r, i, &w, NULL, from, stream_at(r, i + 1));
+        } else {
+            pare_lm_ffn_half(r, i, &w, NULL, from, stream_at(r, i + 1));
+        }
     }
     return stream_at(r, s->layers);
 }

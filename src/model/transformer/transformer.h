@@ -91,6 +91,11 @@ typedef enum pare_lm_half { PARE_LM_ATTENTION, PARE_LM_FFN } pare_lm_half;
 void pare_lm_half_forward(pare_lm_run *run, int64_t index, pare_lm_half half,
                           const pare_lm_gates *gates, const float *x, float *out);
 const float *pare_lm_inner(const pare_lm_run *run, pare_lm_half half);
+/* The rest of the forward pass, from a residual stream of the caller that stands before `half` of
+ * layer `index` (the number of layers: after the last); then pare_lm_loss and pare_lm_logits follow
+ * as after pare_lm_forward. */
+const float *pare_lm_forward_from(pare_lm_run *run, int64_t index, pare_lm_half half,
+                                  const float *x);
 /* Embeddings of a batch into a residual stream of the caller. */
 void pare_lm_embed(const pare_lm_run *run, const int32_t *token, const pare_lm_gates *gates,
                    float *out);

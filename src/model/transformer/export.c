@@ -1,0 +1,130 @@
+#include "model/transformer/export.h"
+
+#include <stdio.h>
+#include <string.h>
+
+/* What the writers ask values from. */
+typedef struct source {
+    const pare_lm *lm;
+    bool turn;        /* the target rotates other pairs than the model in memory */
+    bool interleaved; /* the target's convention */
+    const pare_lm_tensor **tensor;
+    bool *rotated; /* rows of this tensor are rotated by position */
+    float *scratch, *turned;
+} source;
+
+/* Rows of a head in the target's order: halves (i, i + d / 2) become neighbours, or back. */
+static void turn_rows(const source *s, const pare_lm_tensor *t, const float *from, float *to) {
+    int64_t d = s->lm->shape.head_dim, half = d / 2, width = t->columns > 0 ? t->columns : 1;
+    for (int64_t row = 0; row < t->rows; row++) {
+        int64_t at = row % d, start = row - at;
+        int64_t neighbour = at < half ? 2 * at : 2 * (at - half) + 1;
+        int64_t split = at % 2 == 0 ? at / 2 : at / 2 + half;
+        int64_t place = start + (s->interleaved ? neighbour : split);
+        memcpy(to + place * width, from + row * width, (size_t)width * sizeof *to);
+    }
+}
+
+static const float *values(void *user, int64_t index) {
+    source *s = user;
+    const pare_lm_tensor *t = s->tensor[index];
+    const float *stored = pare_lm_values(t, s->scratch);
+    if (!s->turn || !s->rotated[index]) {
+        return stored;
+    }
+    turn_rows(s, t, stored, s->turned);
+    return s->turned;
+}
+
+static void add(source *s, pare_export_tensor *list, int64_t *count, const char *name,
+                const pare_lm_tensor *t, bool rotated) {
+    pare_export_tensor *one = &list[*count];
+    snprintf(one->name, sizeof one->name, "%s", name);
+    one->rank = t->columns > 0 ? 2 : 1;
+    one->shape[0] = t->rows;
+    one->shape[1] = t->columns;
+    s->rotated[*count] = rotated;
+    s->tensor[(*count)++] = t;
+}
+
+static bool is_rotated(pare_lm_slot slot) {
+    return slot == PARE_LM_Q || slot == PARE_LM_K || slot == PARE_LM_Q_BIAS ||
+           slot == PARE_LM_K_BIAS || slot == PARE_LM_Q_NORM || slot == PARE_LM_K_NORM;
+}
+
+/* Lists the tensors and hands them to one of the writers. */
+static pare_status write_model(const pare_lm *lm, pare_dtype dtype, bool interleaved,
+                               const pare_stored_vocabulary *vocabulary, const char *gguf,
+                               const char *directory, const char *config_from) {
+    pare_context *ctx = lm->ctx;
+    const pare_lm_shape *shape = &lm->shape;
+    int64_t most = shape->layers * PARE_LM_SLOTS + 3, count = 0, widest = 0;
+    source s = {
+        .lm = lm, .turn = interleaved != shape->rope_interleaved, .interleaved = interleaved};
+    pare_export_tensor *list = NULL;
+    pare_status status = pare_alloc_zero(ctx, most, sizeof *list, &list);
+    if (status == PARE_OK) {
+        status = pare_alloc(ctx, most, sizeof *s.tensor, &s.tensor);
+    }
+    if (status == PARE_OK) {
+        status = pare_alloc(ctx, most, sizeof *s.rotated, &s.rotated);
+    }
+    if (status != PARE_OK) {
+        goto fail;
+    }
+    add(&s, list, &count, "model.embed_tokens.weight", &lm->embedding, false);
+    for (int64_t i = 0; i < shape->layers * PARE_LM_SLOTS; i++) {
+        pare_lm_slot slot = (pare_lm_slot)(i % PARE_LM_SLOTS);
+        const pare_lm_tensor *t = &lm->layer[i / PARE_LM_SLOTS][slot];
+        char name[PARE_LM_NAME];
+        pare_lm_slot_name(i / PARE_LM_SLOTS, slot, name);
+        if (t->own || t->stored) {
+            add(&s, list, &count, name, t, is_rotated(slot));
+        }
+    }
+    add(&s, list, &count, "model.norm.weight", &lm->norm, false);
+    if (!shape->tied) {
+        add(&s, list, &count, "lm_head.weight", &lm->head, false);
+    }
+    for (int64_t i = 0; i < count; i++) {
+        int64_t size = s.tensor[i]->rows * (s.tensor[i]->columns > 0 ? s.tensor[i]->columns : 1);
+        widest = size > widest ? size : widest;
+    }
+    status = pare_alloc(ctx, widest, sizeof *s.scratch, &s.scratch);
+    if (status == PARE_OK) {
+        status = pare_alloc(ctx, widest, sizeof *s.turned, &s.turned);
+    }
+    if (status == PARE_OK) {
+        pare_export export = {ctx, shape, vocabulary, dtype, count, list, values, &s};
+        status =
+            gguf ? pare_write_gguf(&export, gguf) : pare_write_hf(&export, directory, config_from);
+    }
+fail:
+    pare_free(ctx, list);
+    pare_free(ctx, s.tensor);
+    pare_free(ctx, s.rotated);
+    pare_free(ctx, s.scratch);
+    pare_free(ctx, s.turned);
+    return status;
+}
+
+bool pare_lm_gguf_interleaved(const pare_lm_shape *shape) {
+    return strcmp(shape->architecture, "llama") == 0 || strcmp(shape->architecture, "mistral") == 0;
+}
+
+pare_status pare_lm_write_hf(const pare_lm *lm, pare_dtype dtype, const char *directory,
+                             const char *config_from) {
+    return write_model(lm, dtype, false, NULL, NULL, directory, config_from);
+}
+
+pare_status pare_lm_write_gguf(const pare_lm *lm, pare_dtype dtype,
+                               const pare_stored_vocabulary *vocabulary, const char *path) {
+    bool interleaved = pare_lm_gguf_interleaved(&lm->shape);
+    if (!interleaved && !pare_lm_uniform(&lm->shape)) {
+        return pare_fail(
+            lm->ctx, PARE_ERROR_UNSUPPORTED,
+            "%s: GGUF has no form for %s with layers that differ; prune with --uniform", path,
+            lm->shape.architecture);
+    }
+    return write_model(lm, dtype, interleaved, vocabulary, path, NULL, NULL);
+}

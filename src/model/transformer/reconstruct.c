@@ -1,0 +1,432 @@
+#include "model/transformer/reconstruct.h"
+#include "kernels/blas.h"
+#include "platform/threads.h"
+
+#include <math.h>
+#include <string.h>
+
+enum { BATCH = 8, UPDATE_ROWS = 32 };
+
+void pare_calibration_restart(pare_calibration *c) {
+    int64_t hidden = c->dense->shape.hidden;
+    for (int64_t at = 0; at < c->sequences; at += c->batch) {
+        pare_lm_embed(c->dense_run, c->token + at * c->length, NULL,
+                      c->dense_stream + at * c->length * hidden);
+    }
+    memcpy(c->stream, c->dense_stream,
+           (size_t)(c->sequences * c->length * hidden) * sizeof *c->stream);
+    c->same = false;
+}
+
+pare_status pare_calibration_init(const pare_lm *dense, int64_t sequences, int64_t length,
+                                  const int32_t *token, pare_calibration *out) {
+    pare_context *ctx = dense->ctx;
+    int64_t batch = sequences < BATCH ? sequences : BATCH;
+    sequences -= sequences % batch; /* whole batches */
+    *out = (pare_calibration){.ctx = ctx,
+                              .dense = dense,
+                              .sequences = sequences,
+                              .length = length,
+                              .batch = batch,
+                              .token = token};
+    int64_t values = 0;
+    if (!pare_checked_multiply(sequences * length, dense->shape.hidden, &values)) {
+        return pare_fail(ctx, PARE_ERROR_MEMORY, "out of memory: too much calibration text");
+    }
+    pare_status status = pare_alloc(ctx, values, sizeof(float), &out->dense_stream);
+    if (status == PARE_OK) {
+        status = pare_alloc(ctx, values, sizeof(float), &out->stream);
+    }
+    if (status == PARE_OK) {
+        status = pare_alloc(ctx, batch * length, sizeof(int32_t), &out->target);
+    }
+    if (status == PARE_OK) {
+        status = pare_lm_run_create(dense, batch, length, false, &out->dense_run);
+    }
+    if (status != PARE_OK) {
+        pare_calibration_clear(out);
+        return status;
+    }
+    pare_calibration_restart(out);
+    return PARE_OK;
+}
+
+void pare_calibration_clear(pare_calibration *c) {
+    if (!c->ctx) {
+        return;
+    }
+    pare_lm_run_destroy(c->dense_run);
+    pare_free(c->ctx, c->dense_stream);
+    pare_free(c->ctx, c->stream);
+    pare_free(c->ctx, c->target);
+    pare_free(c->ctx, c->dense_final);
+    *c = (pare_calibration){0};
+}
+
+void pare_half_clear(pare_context *ctx, pare_half_problem *problem) {
+    pare_free(ctx, problem->gram);
+    pare_free(ctx, problem->cross);
+    *problem = (pare_half_problem){0};
+}
+
+/* Products of one batch in float32, added up over the batches in double. Chunks: rows of the
+ * results. */
+typedef struct gram_work {
+    const pare_half_problem *problem;
+    const float *inner, *target; /* (rows, width), (rows, outputs) */
+    float *part;                 /* (width, width + outputs) */
+    int64_t rows;
+} gram_work;
+
+static void gram_chunk(void *argument, int64_t chunk) {
+    const gram_work *w = argument;
+    int64_t width = w->problem->width, outputs = w->problem->outputs, from = chunk * UPDATE_ROWS;
+    int64_t count = width - from < UPDATE_ROWS ? width - from : UPDATE_ROWS, wide = width + outputs;
+    float *part = w->part + from * wide;
+    pare_gemm(true, false, count, width, w->rows, 1, w->inner + from, width, w->inner, width, 0,
+              part, wide);
+    pare_gemm(true, false, count, outputs, w->rows, 1, w->inner + from, width, w->target, outputs,
+              0, part + width, wide);
+    for (int64_t i = 0; i < count; i++) {
+        for (int64_t j = 0; j < width; j++) {
+            w->problem->gram[(from + i) * width + j] += (double)part[i * wide + j];
+        }
+        for (int64_t j = 0; j < outputs; j++) {
+            w->problem->cross[(from + i) * outputs + j] += (double)part[i * wide + width + j];
+        }
+    }
+}
+
+/* Sums over all batches, without the ridge. */
+static pare_status collect(pare_calibration *c, const pare_lm *lm, int64_t layer, pare_lm_half half,
+                           pare_half_problem *p) {
+    pare_context *ctx = c->ctx;
+    int64_t hidden = c->dense->shape.hidden, rows = c->batch * c->length;
+    pare_lm_run *run = NULL;
+    float *out = NULL, *target = NULL, *part = NULL;
+    pare_status status =
+        c->same ? PARE_OK : pare_lm_run_create(lm, c->batch, c->length, false, &run);
+    if (status == PARE_OK) {
+        status = pare_alloc(ctx, rows * hidden, sizeof *out, &out);
+    }
+    if (status == PARE_OK) {
+        status = pare_alloc(ctx, rows * hidden, sizeof *target, &target);
+    }
+    if (status == PARE_OK) {
+        status = pare_alloc(ctx, p->width * (p->width + hidden), sizeof *part, &part);
+    }
+    for (int64_t at = 0; status == PARE_OK && at < c->sequences; at += c->batch) {
+        int64_t place = at * c->length * hidden;
+        float *dense = c->dense_stream + place;
+        pare_lm_half_forward(c->dense_run, layer, half, NULL, dense, dense);
+        if (p->width == 0) {
+            continue;
+        }
+        if (!c->same) {
+            pare_lm_half_forward(run, layer, half, NULL, c->stream + place, out);
+        }
+        for (int64_t i = 0; i < rows * hidden; i++) {
+            target[i] = dense[i] - c->stream[place + i];
+            p->target += (double)target[i] * (double)target[i];
+        }
+        gram_work work = {p, pare_lm_inner(c->same ? c->dense_run : run, half), target, part, rows};
+        pare_pool_run(ctx->pool, (p->width + UPDATE_ROWS - 1) / UPDATE_ROWS, gram_chunk, &work);
+    }
+    pare_lm_run_destroy(run);
+    pare_free(ctx, out);
+    pare_free(ctx, target);
+    pare_free(ctx, part);
+    return status;
+}
+
+pare_status pare_half_measure(pare_calibration *c, const pare_lm *lm, int64_t layer,
+                              pare_lm_half half, double ridge, pare_half_problem *out) {
+    pare_context *ctx = c->ctx;
+    const pare_lm_shape *s = &lm->shape;
+    const pare_lm_tensor *last =
+        &lm->layer[layer][half == PARE_LM_ATTENTION ? PARE_LM_O : PARE_LM_DOWN];
+    *out =
+        (pare_half_problem){.width = half == PARE_LM_ATTENTION ? s->layer[layer].heads * s->head_dim
+                                                               : s->layer[layer].ffn,
+                            .outputs = s->hidden};
+    int64_t width = out->width;
+    pare_status status = pare_alloc_zero(ctx, width * width, sizeof(double), &out->gram);
+    if (status == PARE_OK) {
+        status = pare_alloc_zero(ctx, width * out->outputs, sizeof(double), &out->cross);
+    }
+    if (status == PARE_OK) {
+        status = collect(c, lm, layer, half, out);
+    }
+    if (status != PARE_OK) {
+        pare_half_clear(ctx, out);
+        return status;
+    }
+    double mean = 0;
+    for (int64_t i = 0; i < width; i++) {
+        mean += out->gram[i * width + i] / (double)width;
+    }
+    double pull = mean > 0 ? ridge * mean : 1;
+    for (int64_t i = 0; i < width; i++) {
+        out->gram[i * width + i] += pull;
+        for (int64_t o = 0; o < out->outputs; o++) {
+            out->cross[i * out->outputs + o] += pull * (double)last->own[o * width + i];
+        }
+    }
+    return PARE_OK;
+}
+
+/* ---- Elimination ----------------------------------------------------------------------------- */
+
+typedef struct elimination {
+    int64_t width, outputs, block;
+    double *inverse;  /* (width, width) of the Gram matrix over what is left */
+    double *weight;   /* (width, outputs) the solution */
+    double *column;   /* (width, block) columns of the block being removed */
+    double *row;      /* (block, width) its rows, solved by its own block */
+    double *solution; /* (block, outputs) its weights, likewise */
+    double *factor;   /* (block, block) */
+    double *copy;     /* (block, outputs) scratch */
+    uint8_t *gone;    /* (width / block) */
+} elimination;
+
+/* Rise of the sum of squares when a block goes: tr(W_b' (M_bb)^-1 W_b). */
+static double rise(elimination *e, int64_t block) {
+    int64_t b = e->block, from = block * b;
+    for (int64_t i = 0; i < b; i++) {
+        memcpy(e->factor + i * b, e->inverse + (from + i) * e->width + from,
+               (size_t)b * sizeof *e->factor);
+    }
+    memcpy(e->copy, e->weight + from * e->outputs, (size_t)(b * e->outputs) * sizeof *e->copy);
+    if (pare_cholesky(b, e->factor, b) != 0) {
+        return INFINITY; /* numerically dependent on the others only by rounding: keep it */
+    }
+    pare_cholesky_solve(b, e->outputs, e->factor, b, e->copy, e->outputs);
+    double sum = 0;
+    for (int64_t i = 0; i < b * e->outputs; i++) {
+        sum += e->copy[i] * e->weight[from * e->outputs + i];
+    }
+    return sum;
+}
+
+static void update_chunk(void *argument, int64_t chunk) {
+    elimination *e = argument;
+    int64_t b = e->block, from = chunk * UPDATE_ROWS;
+    int64_t count = e->width - from < UPDATE_ROWS ? e->width - from : UPDATE_ROWS;
+    const double *column = e->column + from * b;
+    pare_gemm_double(false, false, count, e->outputs, b, -1, column, b, e->solution, e->outputs, 1,
+                     e->weight + from * e->outputs, e->outputs);
+    pare_gemm_double(false, false, count, e->width, b, -1, column, b, e->row, e->width, 1,
+                     e->inverse + from * e->width, e->width);
+}
+
+/* Takes a block out: the inverse and the solution of what is left, by the block inverse formula. */
+static void remove_block(pare_context *ctx, elimination *e, int64_t block) {
+    int64_t b = e->block, from = block * b;
+    for (int64_t i = 0; i < e->width; i++) {
+        memcpy(e->column + i * b, e->inverse + i * e->width + from, (size_t)b * sizeof *e->column);
+    }
+    memcpy(e->row, e->inverse + from * e->width, (size_t)(b * e->width) * sizeof *e->row);
+    memcpy(e->solution, e->weight + from * e->outputs,
+           (size_t)(b * e->outputs) * sizeof *e->solution);
+    memcpy(e->factor, e->column + from * b, (size_t)(b * b) * sizeof *e->factor);
+    if (pare_cholesky(b, e->factor, b) == 0) {
+        pare_cholesky_solve(b, e->width, e->factor, b, e->row, e->width);
+        pare_cholesky_solve(b, e->outputs, e->factor, b, e->solution, e->outputs);
+        pare_pool_run(ctx->pool, (e->width + UPDATE_ROWS - 1) / UPDATE_ROWS, update_chunk, e);
+    }
+    e->gone[block] = 1;
+}
+
+static void elimination_clear(pare_context *ctx, elimination *e) {
+    pare_free(ctx, e->inverse);
+    pare_free(ctx, e->weight);
+    pare_free(ctx, e->column);
+    pare_free(ctx, e->row);
+    pare_free(ctx, e->solution);
+    pare_free(ctx, e->factor);
+    pare_free(ctx, e->copy);
+    pare_free(ctx, e->gone);
+}
+
+static pare_status elimination_init(pare_context *ctx, const pare_half_problem *p, int64_t block,
+                                    elimination *e) {
+    int64_t w = p->width;
+    *e = (elimination){.width = w, .outputs = p->outputs, .block = block};
+    const struct {
+        void *array;
+        int64_t count;
+        size_t size;
+    } arrays[] = {
+        {&e->inverse, w * w, sizeof(double)},
+        {&e->weight, w * p->outputs, sizeof(double)},
+        {&e->column, w * block, sizeof(double)},
+        {&e->row, block * w, sizeof(double)},
+        {&e->solution, block * p->outputs, sizeof(double)},
+        {&e->factor, block * block, sizeof(double)},
+        {&e->copy, block * p->outputs, sizeof(double)},
+        {&e->gone, w / block, 1},
+    };
+    for (size_t i = 0; i < sizeof arrays / sizeof arrays[0]; i++) {
+        pare_status status = pare_alloc_zero(ctx, arrays[i].count, arrays[i].size, arrays[i].array);
+        if (status != PARE_OK) {
+            return status;
+        }
+    }
+    double *factor = NULL;
+    pare_status status = pare_alloc(ctx, w * w, sizeof *factor, &factor);
+    if (status != PARE_OK) {
+        return status;
+    }
+    memcpy(factor, p->gram, (size_t)(w * w) * sizeof *factor);
+    if (pare_cholesky(w, factor, w) != 0) {
+        status = pare_fail(ctx, PARE_ERROR_NUMERIC,
+                           "the calibration activations are not finite or too alike: a larger "
+                           "ridge helps");
+    } else {
+        for (int64_t i = 0; i < w; i++) {
+            e->inverse[i * w + i] = 1;
+        }
+        pare_cholesky_solve(w, w, factor, w, e->inverse, w);
+        memcpy(e->weight, p->cross, (size_t)(w * p->outputs) * sizeof *e->weight);
+        pare_cholesky_solve(w, p->outputs, factor, w, e->weight, p->outputs);
+    }
+    pare_free(ctx, factor);
+    return status;
+}
+
+pare_status pare_half_eliminate(pare_context *ctx, const pare_half_problem *problem, int64_t block,
+                                int64_t keep, int64_t *order, double *increase) {
+    elimination e = {0};
+    int64_t blocks = problem->width / block;
+    pare_status status = elimination_init(ctx, problem, block, &e);
+    for (int64_t i = 0; status == PARE_OK && i < blocks - keep; i++) {
+        int64_t best = -1;
+        double least = INFINITY;
+        for (int64_t j = 0; j < blocks; j++) {
+            double cost = e.gone[j] ? INFINITY : rise(&e, j);
+            if (!e.gone[j] && (best < 0 || cost < least)) {
+                best = j;
+                least = cost;
+            }
+        }
+        order[i] = best;
+        increase[i] = least;
+        remove_block(ctx, &e, best);
+    }
+    elimination_clear(ctx, &e);
+    return status;
+}
+
+pare_status pare_half_solve(pare_context *ctx, const pare_half_problem *p, int64_t block,
+                            const uint8_t *keep, float *weight) {
+    int64_t w = p->width, kept = 0, outputs = p->outputs;
+    double *gram = NULL, *cross = NULL;
+    int64_t *column = NULL;
+    pare_status status = pare_alloc(ctx, w * w, sizeof *gram, &gram);
+    if (status == PARE_OK) {
+        status = pare_alloc(ctx, w * outputs, sizeof *cross, &cross);
+    }
+    if (status == PARE_OK) {
+        status = pare_alloc(ctx, w, sizeof *column, &column);
+    }
+    for (int64_t i = 0; status == PARE_OK && i < w; i++) {
+        if (keep[i / block]) {
+            column[kept++] = i;
+        }
+    }
+    for (int64_t i = 0; status == PARE_OK && i < kept; i++) {
+        for (int64_t j = 0; j < kept; j++) {
+            gram[i * kept + j] = p->gram[column[i] * w + column[j]];
+        }
+        memcpy(cross + i * outputs, p->cross + column[i] * outputs,
+               (size_t)outputs * sizeof *cross);
+    }
+    if (status == PARE_OK && pare_cholesky(kept, gram, kept) != 0) {
+        status = pare_fail(ctx, PARE_ERROR_NUMERIC,
+                           "the calibration activations are too alike: a larger ridge helps");
+    }
+    if (status == PARE_OK) {
+        pare_cholesky_solve(kept, outputs, gram, kept, cross, outputs);
+        memset(weight, 0, (size_t)(w * outputs) * sizeof *weight);
+        for (int64_t i = 0; i < kept; i++) {
+            for (int64_t o = 0; o < outputs; o++) {
+                weight[o * w + column[i]] = (float)cross[i * outputs + o];
+            }
+        }
+    }
+    pare_free(ctx, gram);
+    pare_free(ctx, cross);
+    pare_free(ctx, column);
+    return status;
+}
+
+pare_status pare_calibration_advance(pare_calibration *c, const pare_lm *lm, int64_t layer,
+                                     pare_lm_half half) {
+    pare_lm_run *run = NULL;
+    if (c->same) {
+        memcpy(c->stream, c->dense_stream,
+               (size_t)(c->sequences * c->length * c->dense->shape.hidden) * sizeof *c->stream);
+        return PARE_OK;
+    }
+    pare_status status = pare_lm_run_create(lm, c->batch, c->length, false, &run);
+    for (int64_t at = 0; status == PARE_OK && at < c->sequences; at += c->batch) {
+        float *stream = c->stream + at * c->length * c->dense->shape.hidden;
+        pare_lm_half_forward(run, layer, half, NULL, stream, stream);
+    }
+    pare_lm_run_destroy(run);
+    return status;
+}
+
+static void set_targets(const pare_calibration *c, int64_t at) {
+    const int32_t *token = c->token + at * c->length;
+    for (int64_t i = 0; i < c->batch * c->length; i++) {
+        c->target[i] = (i + 1) % c->length == 0 ? -1 : token[i + 1];
+    }
+}
+
+double pare_calibration_loss(const pare_calibration *c, pare_lm_run *run, int64_t sequences) {
+    int64_t batches = 0;
+    double sum = 0;
+    for (int64_t at = 0; at < c->sequences && (at == 0 || at < sequences);
+         at += c->batch, batches++) {
+        set_targets(c, at);
+        (void)pare_lm_forward(run, c->token + at * c->length, NULL);
+        sum += pare_lm_loss(run, NULL, c->target, NULL, NULL, NULL);
+    }
+    return batches > 0 ? sum / (double)batches : 0;
+}
+
+pare_status pare_calibration_teach(pare_calibration *c, int64_t sequences) {
+    int64_t hidden = c->dense->shape.hidden;
+    sequences = sequences < c->sequences ? sequences : c->sequences;
+    sequences = (sequences + c->batch - 1) / c->batch * c->batch;
+    pare_free(c->ctx, c->dense_final);
+    c->taught = 0;
+    pare_status status =
+        pare_alloc(c->ctx, sequences * c->length * hidden, sizeof(float), &c->dense_final);
+    if (status != PARE_OK) {
+        return status;
+    }
+    c->taught = sequences;
+    for (int64_t at = 0; at < sequences; at += c->batch) {
+        const float *last = pare_lm_forward(c->dense_run, c->token + at * c->length, NULL);
+        memcpy(c->dense_final + at * c->length * hidden, last,
+               (size_t)(c->batch * c->length * hidden) * sizeof *last);
+    }
+    return PARE_OK;
+}
+
+double pare_calibration_divergence(const pare_calibration *c, pare_lm_run *run, int64_t layer,
+                                   pare_lm_half half) {
+    int64_t hidden = c->dense->shape.hidden;
+    double sum = 0;
+    for (int64_t at = 0; at < c->taught; at += c->batch) {
+        int64_t place = at * c->length * hidden;
+        set_targets(c, at);
+        (void)pare_lm_forward_from(c->dense_run, c->dense->shape.layers, PARE_LM_ATTENTION,
+                                   c->dense_final + place);
+        (void)pare_lm_forward_from(run, layer, half, c->stream + place);
+        sum += pare_lm_loss(run, NULL, c->target, c->dense_run, NULL, NULL);
+    }
+    return c->taught > 0 ? sum / (double)(c->taught / c->batch) : 0;
+}

@@ -1,0 +1,83 @@
+/*
+ * Structural pruning of a language model to a budget, without training of weights: which key/value
+ * head groups, feed-forward channels, halves of layers or whole layers go, and new output matrices
+ * that make up for them (model/transformer/reconstruct.h).
+ */
+#ifndef PARE_PROBLEM_PRUNE_H
+#define PARE_PROBLEM_PRUNE_H
+
+#include "base/options.h"
+#include "model/transformer/decode.h"
+#include "model/transformer/reconstruct.h"
+
+/* How candidates are ranked: the option `criterion`, in its order. */
+typedef enum pare_prune_criterion {
+    PARE_PRUNE_RECONSTRUCTION,       /* rise of the refitted output error (optimal brain surgeon);
+                                        shares follow the loss measured with each half cut */
+    PARE_PRUNE_SEQUENTIAL_ATTENTION, /* trained mean-1 softmax mask, gradual sparsification; heads
+                                        and channels each give up the same share */
+    PARE_PRUNE_TAYLOR,     /* |sum of gate gradients| of each batch; ranked per cost over all layers
+                            */
+    PARE_PRUNE_ACTIVATION, /* norm of activation times norm of output weights; same share a half */
+    PARE_PRUNE_MAGNITUDE,  /* norm of the weights; same share of every half */
+    PARE_PRUNE_RANDOM,     /* same share of every half */
+    PARE_PRUNE_CRITERIA
+} pare_prune_criterion;
+
+/* What the budget counts. */
+typedef enum pare_prune_resource {
+    PARE_PRUNE_PARAMETERS, /* of the layers */
+    PARE_PRUNE_BYTES,      /* of the whole model */
+    PARE_PRUNE_FLOPS,      /* of one token after `length` others, output included */
+    PARE_PRUNE_LATENCY     /* seconds of one token, by a measured table */
+} pare_prune_resource;
+
+typedef struct pare_prune_options {
+    pare_prune_criterion criterion;
+    pare_prune_resource resource;
+    double keep;                 /* share of the resource that may stay, 0 < keep < 1 */
+    bool layers;                 /* whole layers may go: nothing else at the same time */
+    bool attention, mlp;         /* whole halves may go */
+    bool heads, ffn;             /* single groups, channels may go */
+    bool uniform;                /* the same shape for every layer */
+    bool compensate;             /* refit the output matrices */
+    int64_t round;               /* channels of a layer stay a multiple of this */
+    double ridge;                /* share of the mean diagonal of the Gram matrix */
+    int64_t probe;               /* calibration sequences for measuring losses */
+    int64_t steps;               /* of the trained mask */
+    const pare_latency *latency; /* NULL unless it is the resource */
+    uint64_t seed;
+} pare_prune_options;
+
+/* What was decided for one half of a layer. */
+typedef struct pare_prune_part {
+    int64_t layer;
+    pare_lm_half half;
+    int64_t blocks, kept; /* groups or channels */
+} pare_prune_part;
+
+typedef struct pare_prune_result {
+    int64_t parts;
+    pare_prune_part *part;                       /* (parts) */
+    int64_t parameters_before, parameters_after; /* of the layers */
+    double share;                                /* of the resource, predicted */
+    double loss_before, loss_after;              /* nats per token, on the probe sequences */
+} pare_prune_result;
+
+/* Called between bounded pieces of work; nonzero stops. fraction: of the whole. */
+typedef int (*pare_prune_progress)(void *user, const char *stage, double fraction);
+
+/*
+ * Prunes `lm` (an owned copy of `dense`) in place. token: (sequences, length) calibration text,
+ * each sequence beginning with the begin token. result: for the caller to clear. Errors: a budget
+ * below what the structures allow (the least is named), numeric failure. Memory: two residual
+ * streams of the calibration text and the Gram matrix of the widest half, in double. After a
+ * failure lm is of no use any more.
+ */
+pare_status pare_prune(const pare_lm *dense, pare_lm *lm, int64_t sequences, int64_t length,
+                       const int32_t *token, const pare_prune_options *options,
+                       pare_prune_progress progress, void *user,
+                       pare_prune_result *result) PARE_MUST_CHECK;
+void pare_prune_result_clear(pare_context *ctx, pare_prune_result *result);
+
+#endif

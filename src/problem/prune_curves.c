@@ -1,0 +1,153 @@
+/* Loss against number of removed candidates: the order by elimination, the loss measured with the
+ * half refitted at a few points, in proportion to the output error between them. */
+#include "problem/prune_parts.h"
+
+#include <math.h>
+#include <string.h>
+
+/* Shares of the candidates removed at which the loss is measured. */
+static const double probe_share[] = {0.25, 0.5, 0.75, 1};
+enum { PROBES = sizeof probe_share / sizeof probe_share[0] };
+
+typedef struct curve {
+    pruning *p;
+    prune_part *one;
+    pare_lm_run *run;
+    pare_half_problem problem;
+    double *error; /* (blocks + 1) */
+    float *cut;    /* last matrix with columns missing */
+    uint8_t *keep;
+} curve;
+
+/* Loss with the first `removed` candidates of the order gone. */
+static pare_status probe(curve *c, int64_t removed, double *out) {
+    pruning *p = c->p;
+    const prune_part *one = c->one;
+    pare_lm_tensor *t =
+        &p->lm->layer[one->layer][one->half == PARE_LM_ATTENTION ? PARE_LM_O : PARE_LM_DOWN];
+    int64_t width = c->problem.width;
+    memset(c->keep, 1, (size_t)one->blocks);
+    for (int64_t i = 0; i < removed; i++) {
+        c->keep[one->order[i]] = 0;
+    }
+    if (removed < one->blocks && p->options->compensate) {
+        pare_status status = pare_half_solve(p->ctx, &c->problem, one->block, c->keep, c->cut);
+        if (status != PARE_OK) {
+            return status;
+        }
+    } else {
+        for (int64_t i = 0; i < t->rows * width; i++) {
+            c->cut[i] = c->keep[i % width / one->block] ? t->own[i] : 0;
+        }
+    }
+    float *old = t->own;
+    t->own = c->cut;
+    *out = pare_calibration_divergence(&p->calibration, c->run, one->layer, one->half);
+    t->own = old;
+    return PARE_OK;
+}
+
+static pare_status measure(curve *c) {
+    prune_part *one = c->one;
+    int64_t from = 0;
+    for (int i = 0; i < PROBES; i++) {
+        int64_t to = (int64_t)round(probe_share[i] * (double)one->blocks);
+        if (to <= from || (to < one->blocks ? !one->some : !one->whole)) {
+            continue;
+        }
+        double loss = 0;
+        pare_status status = probe(c, to, &loss);
+        if (status != PARE_OK) {
+            return status;
+        }
+        double rise = fmax(loss, one->loss[from]);
+        double span = c->error[to] - c->error[from];
+        for (int64_t k = from + 1; k <= to; k++) {
+            double share = span > 0 ? (c->error[k] - c->error[from]) / span : 1;
+            one->loss[k] = one->loss[from] + (rise - one->loss[from]) * share;
+        }
+        from = to;
+    }
+    /* Past the last measured point the loss follows the error on. */
+    double slope = from > 0 && c->error[from] > 0 ? one->loss[from] / c->error[from] : 0;
+    for (int64_t k = from + 1; k <= one->blocks; k++) {
+        one->loss[k] = one->loss[from] + slope * (c->error[k] - c->error[from]);
+    }
+    return PARE_OK;
+}
+
+/* Loss without a whole layer: the rest of the pass begins at the next one. */
+static double without_layer(curve *c, int64_t layer) {
+    pare_lm_layer *shape = &c->p->lm->shape.layer[layer], old = *shape;
+    *shape = (pare_lm_layer){0};
+    double rise = pare_calibration_divergence(&c->p->calibration, c->run, layer, PARE_LM_ATTENTION);
+    *shape = old;
+    return rise;
+}
+
+static pare_status curve_of_part(curve *c) {
+    pruning *p = c->p;
+    prune_part *one = c->one;
+    double *increase = NULL;
+    if (p->options->layers &&
+        (one->half == PARE_LM_ATTENTION || p->lm->shape.layer[one->layer].heads == 0)) {
+        p->layer_loss[one->layer] = without_layer(c, one->layer);
+    }
+    pare_status status = pare_half_measure(&p->calibration, p->lm, one->layer, one->half,
+                                           p->options->ridge, &c->problem);
+    if (status == PARE_OK) {
+        status = pare_alloc_zero(p->ctx, one->blocks + 1, sizeof *c->error, &c->error);
+    }
+    if (status == PARE_OK) {
+        status = pare_alloc(p->ctx, one->blocks, sizeof *increase, &increase);
+    }
+    if (status == PARE_OK) {
+        status = pare_alloc(p->ctx, one->blocks, 1, &c->keep);
+    }
+    if (status == PARE_OK) {
+        status = pare_alloc(p->ctx, c->problem.width * c->problem.outputs, sizeof *c->cut, &c->cut);
+    }
+    if (status == PARE_OK && one->some) {
+        status = pare_half_eliminate(p->ctx, &c->problem, one->block, 0, one->order, increase);
+    }
+    for (int64_t k = 0; status == PARE_OK && k < one->blocks; k++) {
+        double rise = one->some && isfinite(increase[k]) ? increase[k] : 0;
+        c->error[k + 1] = c->error[k] + rise;
+        one->order[k] = one->some ? one->order[k] : k;
+    }
+    if (status == PARE_OK && !p->options->layers) {
+        status = measure(c);
+    }
+    if (status == PARE_OK) {
+        status = pare_calibration_advance(&p->calibration, p->lm, one->layer, one->half);
+    }
+    pare_half_clear(p->ctx, &c->problem);
+    pare_free(p->ctx, c->error);
+    pare_free(p->ctx, c->keep);
+    pare_free(p->ctx, c->cut);
+    pare_free(p->ctx, increase);
+    return status;
+}
+
+pare_status pare_prune_curves(pruning *p) {
+    pare_lm_run *run = NULL;
+    pare_calibration *calibration = &p->calibration;
+    calibration->same = true; /* nothing is cut yet */
+    pare_status status =
+        pare_lm_run_create(p->lm, calibration->batch, calibration->length, false, &run);
+    if (status == PARE_OK) {
+        p->loss = pare_calibration_loss(calibration, run, p->options->probe);
+    }
+    if (status == PARE_OK) {
+        status = pare_calibration_teach(calibration, p->options->probe);
+    }
+    for (int64_t i = 0; status == PARE_OK && i < p->parts; i++) {
+        curve c = {.p = p, .one = &p->part[i], .run = run};
+        status = pare_prune_tell(p, "measure", 0.6 * (double)i / (double)p->parts);
+        if (status == PARE_OK) {
+            status = curve_of_part(&c);
+        }
+    }
+    pare_lm_run_destroy(run);
+    return status;
+}

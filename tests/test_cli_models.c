@@ -1,0 +1,161 @@
+/* Language models through the program: the whole way, and everything that can be wrong. */
+#include "cli_support.h"
+#include "language_support.h"
+
+static pare_context *ctx;
+
+static int setup(void **state) {
+    if (cli_setup(state) != 0 || mkdir("hf", 0777) != 0 ||
+        pare_context_create(NULL, &ctx) != PARE_OK) {
+        return -1;
+    }
+    pare_lm lm;
+    tiny_make(ctx, "llama", false, &lm);
+    assert_ok(ctx, pare_lm_write_hf(&lm, PARE_DTYPE_F32, "hf", NULL));
+    assert_ok(ctx, pare_lm_write_gguf(&lm, PARE_DTYPE_F32, NULL, "plain.gguf"));
+    lm.layer[1][PARE_LM_UP].own[5] = NAN;
+    assert_ok(ctx, pare_lm_write_gguf(&lm, PARE_DTYPE_F32, NULL, "nan.gguf"));
+    pare_lm_clear(&lm);
+    tiny_write_tokenizer("tokenizer.bin");
+    tiny_write_text("text", 3000);
+    tiny_write_text("short", 10);
+    cli_write("none", "", 0);
+    return 0;
+}
+
+/* The folders first; the files are cli_teardown's. */
+static int teardown(void **state) {
+    pare_context_destroy(ctx);
+    return system("rm -rf hf out") == 0 ? cli_teardown(state) : -1;
+}
+
+static double number_after(const char *text, const char *name) {
+    const char *at = strstr(text, name);
+    if (!at) {
+        fail_msg("'%s' is not in: %s", name, text);
+        return NAN;
+    }
+    return strtod(at + strlen(name), NULL);
+}
+
+#define TEXT "--tokenizer tokenizer.bin --text text --context 32 "
+
+static void test_info(void **state) {
+    (void)state;
+    assert_int_equal(cli_run("model info plain.gguf"), 0);
+    assert_non_null(strstr(cli_out, "layer 0 to 2: 6 heads, 3 key/value heads, 24 channels"));
+    assert_non_null(strstr(cli_out, "in layers 7008"));
+    assert_int_equal(cli_run("model info hf"), 0);
+    assert_int_equal(cli_run("latency hf --prompt-tokens 8 --generate 4"), 0);
+    assert_true(number_after(cli_out, "measured: ") > 0);
+}
+
+static void test_prune(void **state) {
+    (void)state;
+    assert_int_equal(cli_run("perplexity hf " TEXT), 0);
+    assert_true(number_after(cli_out, "perplexity: ") > 1);
+    static const char *const options[] = {
+        "hf --budget params=0.7 --gguf",
+        "hf --budget bytes=0.9 --structure heads,ffn --uniform --round 4 --gguf --dtype bf16",
+        "plain.gguf --budget flops=0.8 --criterion sequential-attention --mask-steps 8",
+        "plain.gguf --budget latency=0.9 --structure layers",
+    };
+    for (size_t i = 0; i < sizeof options / sizeof options[0]; i++) {
+        char line[512];
+        snprintf(line, sizeof line, "prune %s " TEXT "--calibration 8 --out out --overwrite",
+                 options[i]);
+        if (cli_run(line) != 0) {
+            fail_msg("%s: %s", line, cli_err);
+        }
+        assert_true(number_after(cli_out, "kept: ") < 1);
+        double bound = i == 1 ? 2 : 1e-3;
+        assert_true(number_after(cli_out, "difference of a logit: ") < bound);
+        assert_true(number_after(cli_out, "measured step after: ") > 0);
+        assert_int_equal(cli_run("perplexity out " TEXT), 0);
+        double score = number_after(cli_out, "perplexity: ");
+        if (i < 2) {
+            assert_int_equal(cli_run("perplexity out/model.gguf " TEXT), 0);
+            double same = number_after(cli_out, "perplexity: ");
+            assert_true(fabs(score - same) < 1e-3 * score);
+        }
+    }
+    assert_int_equal(cli_count("out"), 1); /* nothing partial */
+}
+
+static void test_generate(void **state) {
+    (void)state;
+    assert_int_equal(cli_run("generate hf --tokenizer tokenizer.bin --prompt abc --generate 9"), 0);
+    char first[256];
+    snprintf(first, sizeof first, "%.200s", cli_out);
+    assert_int_equal(strncmp(first, "abc", 3), 0);
+    assert_non_null(strstr(cli_err, "tokens a second"));
+    assert_int_equal(cli_run("generate hf --tokenizer tokenizer.bin --prompt abc --generate 9 "
+                             "--threads 1"),
+                     0);
+    assert_int_equal(strncmp(first, cli_out, 200), 0);
+}
+
+/* The protocol changes what is scored. */
+static void test_protocol(void **state) {
+    (void)state;
+    assert_int_equal(cli_run("perplexity hf " TEXT "--windows 5"), 0);
+    assert_true(number_after(cli_out, "tokens scored: ") == 5 * 31);
+    assert_int_equal(cli_run("perplexity hf " TEXT "--windows 5 --protocol llama.cpp"), 0);
+    assert_true(number_after(cli_out, "tokens scored: ") == 5 * 15);
+    assert_int_equal(cli_run("perplexity hf " TEXT "--windows 5 --stride 8"), 0);
+    assert_true(number_after(cli_out, "tokens scored: ") == 31 + 4 * 8);
+}
+
+static void test_bad(void **state) {
+    (void)state;
+    static const struct {
+        const char *arguments;
+        int code;
+        const char *says[2];
+    } cases[] = {
+        {"model info missing", 2, {"missing"}},
+        {"model info text", 2, {"text"}},
+        {"model show hf", 2, {"'show'"}},
+        {"model info nan.gguf", 2, {"up_proj", "not finite"}},
+        {"perplexity hf --text text", 2, {"no tokenizer", "hf"}},
+        {"perplexity hf --tokenizer tokenizer.bin", 2, {"option text"}},
+        {"perplexity hf --tokenizer tokenizer.bin --text none", 2, {"none", "empty"}},
+        {"perplexity hf --tokenizer tokenizer.bin --text gone", 2, {"gone"}},
+        {"perplexity hf --tokenizer tokenizer.bin --text short --context 32", 2, {"one window"}},
+        {"perplexity hf " TEXT "--stride 33", 2, {"stride"}},
+        {"perplexity hf --tokenizer tokenizer.bin --text text --context 500", 2, {"context"}},
+        {"perplexity hf --tokenizer text --text text", 2, {"text"}},
+        {"prune hf " TEXT "--budget params=0.5", 2, {"option out"}},
+        {"prune hf " TEXT "--out o", 2, {"option budget"}},
+        {"prune hf " TEXT "--out o --budget params=1.5", 2, {"params=1.5"}},
+        {"prune hf " TEXT "--out o --budget size=0.5", 2, {"size=0.5"}},
+        {"prune hf " TEXT "--out o --budget params=0.5 --structure arms", 2, {"'arms'", "heads"}},
+        {"prune hf " TEXT "--out o --budget bytes=0.1", 2, {"the least is"}},
+        {"prune hf " TEXT "--out o --budget params=0.5 --round 25", 2, {"only 24 channels"}},
+        {"prune hf " TEXT "--out o --budget params=0.5 --structure layers,ffn", 2, {"alone"}},
+        {"prune hf " TEXT "--out hf --budget params=0.5", 2, {"exists already", "--overwrite"}},
+        {"prune hf " TEXT "--out no/o --budget params=0.9", 3, {"cannot be written"}},
+        {"generate hf --tokenizer tokenizer.bin --prompt a --generate 100", 2, {"made for 48"}},
+        {"latency hf", 2, {"48 tokens"}},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        int code = cli_run(cases[i].arguments);
+        for (int j = 0; j < 2; j++) {
+            bool said = !cases[i].says[j] || strstr(cli_err, cases[i].says[j]);
+            if (code != cases[i].code || !said) {
+                fail_msg("%s: code %d, %s", cases[i].arguments, code, cli_err);
+            }
+        }
+        assert_false(cli_exists("o"));
+    }
+    assert_int_equal(cli_count("o."), 0);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_info),     cmocka_unit_test(test_prune),
+        cmocka_unit_test(test_generate), cmocka_unit_test(test_protocol),
+        cmocka_unit_test(test_bad),
+    };
+    return cmocka_run_group_tests(tests, setup, teardown);
+}

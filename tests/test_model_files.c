@@ -1,0 +1,253 @@
+/* Models written and read again in every format, with either rotary convention, and what damaged
+ * files lead to. */
+#include "language_support.h"
+
+#include <sys/stat.h>
+
+static char folder[64];
+
+static int setup(void **state) {
+    (void)state;
+    strcpy(folder, "/tmp/pare-test-XXXXXX");
+    return mkdtemp(folder) && chdir(folder) == 0 && mkdir("hf", 0777) == 0 ? 0 : -1;
+}
+
+static int teardown(void **state) {
+    (void)state;
+    char command[128];
+    snprintf(command, sizeof command, "rm -r %s", folder);
+    return chdir("/") == 0 && system(command) == 0 ? 0 : -1;
+}
+
+static void check_same(pare_context *ctx, const char *path, const float *expected, double bound) {
+    pare_checkpoint checkpoint;
+    pare_lm lm;
+    assert_ok(ctx, pare_checkpoint_open(ctx, path, &checkpoint));
+    assert_ok(ctx, pare_lm_open(&checkpoint, &lm));
+    assert_ok(ctx, pare_lm_check_finite(&lm, path));
+    float *logits = tiny_logits(&lm);
+    double difference = tiny_difference(logits, expected);
+    if (!(difference <= bound)) {
+        fail_msg("%s: logits differ by %g", path, difference);
+    }
+    test_free(logits);
+    pare_lm_clear(&lm);
+    pare_checkpoint_close(&checkpoint);
+}
+
+/* HF, GGUF, and GGUF of what HF gave and back: the logits stay, whichever pairs are rotated. */
+static void test_round_trip(void **state) {
+    (void)state;
+    static const char *const architectures[] = {"llama", "mistral", "qwen2", "qwen3"};
+    for (int i = 0; i < 8; i++) {
+        const char *architecture = architectures[i / 2];
+        if (i % 2 == 1 && i >= 4) {
+            continue; /* only Llama's family is stored with neighbours rotated */
+        }
+        pare_context *ctx = NULL;
+        pare_lm lm, again;
+        pare_checkpoint checkpoint;
+        assert_int_equal(pare_context_create(NULL, &ctx), PARE_OK);
+        tiny_make(ctx, architecture, i % 2 == 1, &lm);
+        float *expected = tiny_logits(&lm);
+        assert_ok(ctx, pare_lm_write_hf(&lm, PARE_DTYPE_F32, "hf", NULL));
+        check_same(ctx, "hf", expected, 1e-4);
+        assert_ok(ctx, pare_lm_write_gguf(&lm, PARE_DTYPE_F32, NULL, "a.gguf"));
+        check_same(ctx, "a.gguf", expected, 1e-4);
+        assert_ok(ctx, pare_checkpoint_open(ctx, "hf", &checkpoint));
+        assert_ok(ctx, pare_lm_open(&checkpoint, &again));
+        assert_ok(ctx, pare_lm_write_gguf(&again, PARE_DTYPE_F32, NULL, "b.gguf"));
+        check_same(ctx, "b.gguf", expected, 1e-4);
+        pare_lm_clear(&again);
+        pare_checkpoint_close(&checkpoint);
+        assert_ok(ctx, pare_checkpoint_open(ctx, "b.gguf", &checkpoint));
+        assert_ok(ctx, pare_lm_open(&checkpoint, &again));
+        assert_ok(ctx, pare_lm_write_hf(&again, PARE_DTYPE_F32, "hf", NULL));
+        check_same(ctx, "hf", expected, 1e-4);
+        pare_lm_clear(&again);
+        pare_checkpoint_close(&checkpoint);
+        test_free(expected);
+        pare_lm_clear(&lm);
+        pare_context_destroy(ctx);
+    }
+}
+
+/* Layers that differ, one without attention, one without feed-forward part. */
+static void test_layers_that_differ(void **state) {
+    (void)state;
+    pare_context *ctx = NULL;
+    pare_lm lm;
+    uint8_t group[9] = {1, 0, 1, 0, 0, 0, 1, 1, 1}, channel[72];
+    for (int i = 0; i < 72; i++) {
+        channel[i] = i < 48 ? i % 3 > 0 : 0;
+    }
+    assert_int_equal(pare_context_create(NULL, &ctx), PARE_OK);
+    tiny_make(ctx, "llama", false, &lm);
+    pare_lm_keep keep = {group, channel, NULL, true};
+    assert_ok(ctx, pare_lm_cut(&lm, &keep));
+    assert_int_equal(lm.shape.layer[1].heads, 0);
+    assert_int_equal(lm.shape.layer[2].ffn, 0);
+    float *expected = tiny_logits(&lm);
+    assert_ok(ctx, pare_lm_write_hf(&lm, PARE_DTYPE_F32, "hf", NULL));
+    check_same(ctx, "hf", expected, 1e-4);
+    assert_ok(ctx, pare_lm_write_gguf(&lm, PARE_DTYPE_F32, NULL, "a.gguf"));
+    check_same(ctx, "a.gguf", expected, 1e-4);
+    snprintf(lm.shape.architecture, sizeof lm.shape.architecture, "qwen2");
+    assert_int_equal(pare_lm_write_gguf(&lm, PARE_DTYPE_F32, NULL, "b.gguf"),
+                     PARE_ERROR_UNSUPPORTED);
+    assert_non_null(strstr(pare_context_error(ctx), "--uniform"));
+    test_free(expected);
+    pare_lm_clear(&lm);
+    pare_context_destroy(ctx);
+}
+
+/* Frequencies that no base explains survive in GGUF; config.json keeps those divided alike. */
+static void test_rope_factors(void **state) {
+    (void)state;
+    pare_context *ctx = NULL;
+    pare_lm lm;
+    assert_int_equal(pare_context_create(NULL, &ctx), PARE_OK);
+    tiny_make(ctx, "llama", true, &lm);
+    lm.shape.rope_frequency[1] /= 8;
+    float *expected = tiny_logits(&lm);
+    assert_ok(ctx, pare_lm_write_gguf(&lm, PARE_DTYPE_F32, NULL, "a.gguf"));
+    check_same(ctx, "a.gguf", expected, 1e-4);
+    assert_int_equal(pare_lm_write_hf(&lm, PARE_DTYPE_F32, "hf", NULL), PARE_ERROR_UNSUPPORTED);
+    test_free(expected);
+    lm.shape.rope_frequency[0] /= 8;
+    expected = tiny_logits(&lm);
+    assert_ok(ctx, pare_lm_write_hf(&lm, PARE_DTYPE_F32, "hf", NULL));
+    check_same(ctx, "hf", expected, 1e-4);
+    test_free(expected);
+    pare_lm_clear(&lm);
+    pare_context_destroy(ctx);
+}
+
+static void test_narrow_numbers(void **state) {
+    (void)state;
+    static const pare_dtype dtypes[] = {PARE_DTYPE_F16, PARE_DTYPE_BF16};
+    pare_context *ctx = NULL;
+    pare_lm lm;
+    assert_int_equal(pare_context_create(NULL, &ctx), PARE_OK);
+    tiny_make(ctx, "llama", false, &lm);
+    float *expected = tiny_logits(&lm);
+    for (int i = 0; i < 2; i++) {
+        assert_ok(ctx, pare_lm_write_hf(&lm, dtypes[i], "hf", NULL));
+        check_same(ctx, "hf", expected, i == 0 ? 0.1 : 0.6);
+        assert_ok(ctx, pare_lm_write_gguf(&lm, dtypes[i], NULL, "a.gguf"));
+        check_same(ctx, "a.gguf", expected, i == 0 ? 0.1 : 0.6);
+    }
+    test_free(expected);
+    pare_lm_clear(&lm);
+    pare_context_destroy(ctx);
+}
+
+/* Opens a damaged file: success or one sentence, nothing else. */
+static void try_open(const char *path) {
+    test_allocator counter = {.fail_at = -1};
+    pare_allocator allocator = test_allocator_of(&counter);
+    pare_context *ctx = NULL;
+    pare_checkpoint checkpoint;
+    assert_int_equal(pare_context_create(&allocator, &ctx), PARE_OK);
+    assert_int_equal(pare_context_set_threads(ctx, 1), PARE_OK);
+    if (pare_checkpoint_open(ctx, path, &checkpoint) == PARE_OK) {
+        pare_lm lm;
+        if (pare_lm_open(&checkpoint, &lm) == PARE_OK) {
+            (void)!pare_lm_check_finite(&lm, path);
+            pare_lm_clear(&lm);
+        }
+        pare_checkpoint_close(&checkpoint);
+    } else {
+        assert_true(strlen(pare_context_error(ctx)) > 10);
+    }
+    pare_context_destroy(ctx);
+    assert_int_equal(counter.live, 0);
+}
+
+static void damage(const char *from, const char *to, const char *opened, int64_t head) {
+    static unsigned char bytes[1 << 20];
+    FILE *file = fopen(from, "rb");
+    assert_non_null(file);
+    int64_t length = (int64_t)fread(bytes, 1, sizeof bytes, file);
+    assert_int_equal(fclose(file), 0);
+    head = head < length ? head : length;
+    for (int64_t at = 0; at < head; at += 1 + at / 16) {
+        static const unsigned char values[] = {0, 1, 0x7f, 0xff, '"', '9'};
+        for (size_t v = 0; v <= sizeof values; v++) { /* last: cut there */
+            unsigned char old = bytes[at];
+            bytes[at] = v < sizeof values ? values[v] : old;
+            file = fopen(to, "wb");
+            assert_non_null(file);
+            fwrite(bytes, 1, (size_t)(v < sizeof values ? length : at), file);
+            assert_int_equal(fclose(file), 0);
+            bytes[at] = old;
+            try_open(opened);
+        }
+    }
+}
+
+static void test_damaged(void **state) {
+    (void)state;
+    pare_context *ctx = NULL;
+    pare_lm lm;
+    assert_int_equal(pare_context_create(NULL, &ctx), PARE_OK);
+    tiny_make(ctx, "llama", true, &lm);
+    assert_ok(ctx, pare_lm_write_gguf(&lm, PARE_DTYPE_F16, NULL, "good.gguf"));
+    damage("good.gguf", "bad.gguf", "bad.gguf", 4096);
+    assert_ok(ctx, pare_lm_write_hf(&lm, PARE_DTYPE_F16, "hf", NULL));
+    assert_int_equal(rename("hf/model.safetensors", "good"), 0);
+    damage("good", "hf/model.safetensors", "hf", 4096);
+    assert_int_equal(rename("good", "hf/model.safetensors"), 0);
+    assert_int_equal(rename("hf/config.json", "good"), 0);
+    damage("good", "hf/config.json", "hf", 4096);
+    assert_int_equal(rename("good", "hf/config.json"), 0);
+    pare_lm_clear(&lm);
+    pare_context_destroy(ctx);
+}
+
+/* Every allocation of opening and of writing fails once. */
+static void test_allocations(void **state) {
+    (void)state;
+    static const char *const paths[] = {"hf", "a.gguf"};
+    for (int kind = 0; kind < 4; kind++) {
+        bool done = false;
+        for (int64_t fail_at = 0; !done; fail_at++) {
+            test_allocator counter = {.fail_at = -1};
+            pare_allocator allocator = test_allocator_of(&counter);
+            pare_context *ctx = NULL;
+            pare_checkpoint checkpoint = {0};
+            pare_lm lm = {0};
+            assert_int_equal(pare_context_create(&allocator, &ctx), PARE_OK);
+            tiny_make(ctx, "llama", true, &lm);
+            counter.fail_at = kind < 2 ? -1 : counter.count + fail_at;
+            pare_status status = kind % 2 == 0
+                                     ? pare_lm_write_hf(&lm, PARE_DTYPE_F32, "hf", NULL)
+                                     : pare_lm_write_gguf(&lm, PARE_DTYPE_F32, NULL, "a.gguf");
+            if (kind < 2) {
+                assert_int_equal(status, PARE_OK);
+                counter.fail_at = counter.count + fail_at;
+                status = pare_checkpoint_open(ctx, paths[kind], &checkpoint);
+            }
+            done = counter.count <= counter.fail_at;
+            if (status != (done ? PARE_OK : PARE_ERROR_MEMORY)) {
+                fail_msg("kind %d, allocation %d: %s", kind, (int)fail_at, pare_context_error(ctx));
+            }
+            counter.fail_at = -1;
+            if (kind < 2 && status == PARE_OK) {
+                pare_checkpoint_close(&checkpoint);
+            }
+            pare_lm_clear(&lm);
+            pare_context_destroy(ctx);
+            assert_int_equal(counter.live, 0);
+        }
+    }
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_round_trip),   cmocka_unit_test(test_layers_that_differ),
+        cmocka_unit_test(test_rope_factors), cmocka_unit_test(test_narrow_numbers),
+        cmocka_unit_test(test_damaged),      cmocka_unit_test(test_allocations),
+    };
+    return cmocka_run_group_tests(tests, setup, teardown);
+}

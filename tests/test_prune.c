@@ -1,0 +1,328 @@
+/* Pruning of a small model: budgets, shapes, what is worth nothing goes first; decoding token by
+ * token; and the whole way through the public functions. */
+#include "language_support.h"
+
+#include "model/transformer/decode.h"
+#include "problem/allocate.h"
+#include "problem/prune.h"
+
+enum { SEQUENCES = 8 };
+
+static int32_t tokens[SEQUENCES * TINY_CONTEXT];
+
+static int setup(void **state) {
+    (void)state;
+    for (int64_t i = 0; i < SEQUENCES * TINY_CONTEXT; i++) {
+        tokens[i] =
+            i % TINY_CONTEXT == 0
+                ? 1
+                : (int32_t)pare_random_below(3, PARE_STREAM_TEST, (uint64_t)i, TINY_VOCABULARY);
+    }
+    return 0;
+}
+
+static pare_prune_options usual(void) {
+    return (pare_prune_options){.keep = 0.6,
+                                .heads = true,
+                                .ffn = true,
+                                .compensate = true,
+                                .round = 1,
+                                .ridge = 1e-3,
+                                .probe = 8,
+                                .steps = 12,
+                                .seed = 1};
+}
+
+static pare_status run(pare_context *ctx, const pare_prune_options *options, pare_lm *lm,
+                       pare_prune_result *result) {
+    pare_lm dense;
+    tiny_make(ctx, "llama", false, &dense);
+    tiny_make(ctx, "llama", false, lm);
+    pare_status status =
+        pare_prune(&dense, lm, SEQUENCES, TINY_CONTEXT, tokens, options, NULL, NULL, result);
+    pare_lm_clear(&dense);
+    return status;
+}
+
+/* Every criterion meets the budget and leaves a model that runs; the same twice. */
+static void test_budget(void **state) {
+    (void)state;
+    for (int criterion = 0; criterion < PARE_PRUNE_CRITERIA; criterion++) {
+        for (int resource = 0; resource < PARE_PRUNE_LATENCY; resource++) {
+            pare_context *ctx = NULL;
+            pare_lm lm, again;
+            pare_prune_result result, second;
+            assert_int_equal(pare_context_create(NULL, &ctx), PARE_OK);
+            pare_prune_options o = usual();
+            o.criterion = (pare_prune_criterion)criterion;
+            o.resource = (pare_prune_resource)resource;
+            o.keep = resource == PARE_PRUNE_PARAMETERS ? 0.6 : 0.8;
+            assert_ok(ctx, run(ctx, &o, &lm, &result));
+            assert_true(result.share <= o.keep && result.share > o.keep - 0.1);
+            int64_t left = 0;
+            for (int64_t i = 0; i < lm.shape.layers; i++) {
+                left += pare_lm_layer_parameters(&lm.shape, i);
+            }
+            assert_int_equal(left, result.parameters_after);
+            if (resource == PARE_PRUNE_PARAMETERS) {
+                double share = (double)left / (double)result.parameters_before;
+                assert_true(fabs(share - result.share) < 1e-9);
+            }
+            assert_int_equal(pare_context_set_threads(ctx, 3), PARE_OK);
+            assert_ok(ctx, run(ctx, &o, &again, &second));
+            float *a = tiny_logits(&lm), *b = tiny_logits(&again);
+            assert_true(tiny_difference(a, b) == 0);
+            test_free(a);
+            test_free(b);
+            pare_prune_result_clear(ctx, &result);
+            pare_prune_result_clear(ctx, &second);
+            pare_lm_clear(&lm);
+            pare_lm_clear(&again);
+            pare_context_destroy(ctx);
+        }
+    }
+}
+
+static void test_shapes(void **state) {
+    (void)state;
+    pare_context *ctx = NULL;
+    pare_lm lm;
+    pare_prune_result result;
+    assert_int_equal(pare_context_create(NULL, &ctx), PARE_OK);
+    pare_prune_options o = usual();
+    o.uniform = true;
+    o.round = 8;
+    assert_ok(ctx, run(ctx, &o, &lm, &result));
+    assert_true(pare_lm_uniform(&lm.shape));
+    assert_int_equal(lm.shape.layer[0].ffn % 8, 0);
+    pare_prune_result_clear(ctx, &result);
+    pare_lm_clear(&lm);
+    o = usual();
+    o.heads = o.ffn = false;
+    o.layers = true;
+    o.keep = 0.7;
+    assert_ok(ctx, run(ctx, &o, &lm, &result));
+    assert_int_equal(lm.shape.layers, 2);
+    assert_true(pare_lm_uniform(&lm.shape));
+    pare_prune_result_clear(ctx, &result);
+    pare_lm_clear(&lm);
+    o.layers = false;
+    o.attention = o.mlp = true;
+    assert_ok(ctx, run(ctx, &o, &lm, &result));
+    for (int64_t i = 0; i < lm.shape.layers; i++) {
+        assert_true(lm.shape.layer[i].heads == 6 || lm.shape.layer[i].heads == 0);
+        assert_true(lm.shape.layer[i].ffn == 24 || lm.shape.layer[i].ffn == 0);
+    }
+    pare_prune_result_clear(ctx, &result);
+    pare_lm_clear(&lm);
+    pare_context_destroy(ctx);
+}
+
+/* Channels whose output weights are zero go first and cost nothing, by every criterion that
+ * looks at the outputs. */
+static void test_worthless(void **state) {
+    (void)state;
+    static const pare_prune_criterion criteria[] = {PARE_PRUNE_RECONSTRUCTION, PARE_PRUNE_TAYLOR,
+                                                    PARE_PRUNE_ACTIVATION};
+    for (size_t c = 0; c < sizeof criteria / sizeof criteria[0]; c++) {
+        pare_context *ctx = NULL;
+        pare_lm lm, dense;
+        pare_prune_result result;
+        assert_int_equal(pare_context_create(NULL, &ctx), PARE_OK);
+        tiny_make(ctx, "llama", false, &dense);
+        tiny_make(ctx, "llama", false, &lm);
+        for (int64_t i = 0; i < lm.shape.layers; i++) {
+            pare_lm_tensor *t = &lm.layer[i][PARE_LM_DOWN], *d = &dense.layer[i][PARE_LM_DOWN];
+            for (int64_t v = 0; v < t->rows * t->columns; v++) {
+                t->own[v] = d->own[v] = v % 3 == 0 ? 0 : t->own[v];
+            }
+        }
+        pare_prune_options o = usual();
+        o.criterion = criteria[c];
+        o.heads = false;
+        o.compensate = false;
+        o.keep = 1 - 8.0 * 48 * 3 / ((16 * 4 * (12 + 6) + 16 * 2 + 24 * 48) * 3.0) + 1e-9;
+        assert_ok(
+            ctx, pare_prune(&dense, &lm, SEQUENCES, TINY_CONTEXT, tokens, &o, NULL, NULL, &result));
+        float *before = tiny_logits(&dense), *after = tiny_logits(&lm);
+        if (tiny_difference(before, after) > 1e-3) {
+            fail_msg("criterion %d: logits differ by %g", (int)criteria[c],
+                     tiny_difference(before, after));
+        }
+        test_free(before);
+        test_free(after);
+        pare_prune_result_clear(ctx, &result);
+        pare_lm_clear(&lm);
+        pare_lm_clear(&dense);
+        pare_context_destroy(ctx);
+    }
+}
+
+static void test_refused(void **state) {
+    (void)state;
+    pare_prune_options bad[6];
+    for (int i = 0; i < 6; i++) {
+        bad[i] = usual();
+    }
+    bad[0].keep = 1;
+    bad[1].layers = true;
+    bad[2].heads = bad[2].ffn = false;
+    bad[3].attention = bad[3].uniform = true;
+    bad[4].round = 25;
+    bad[5].keep = 0.01;
+    static const char *const says[] = {"between 0",        "alone",       "no structure", "alike",
+                                       "only 24 channels", "the least is"};
+    for (int i = 0; i < 6; i++) {
+        pare_context *ctx = NULL;
+        pare_lm lm;
+        pare_prune_result result;
+        assert_int_equal(pare_context_create(NULL, &ctx), PARE_OK);
+        assert_true(run(ctx, &bad[i], &lm, &result) != PARE_OK);
+        if (!strstr(pare_context_error(ctx), says[i])) {
+            fail_msg("'%s' does not say '%s'", pare_context_error(ctx), says[i]);
+        }
+        pare_lm_clear(&lm);
+        pare_context_destroy(ctx);
+    }
+}
+
+static void test_prune_allocations(void **state) {
+    (void)state;
+    static const pare_prune_criterion criteria[] = {
+        PARE_PRUNE_RECONSTRUCTION, PARE_PRUNE_SEQUENTIAL_ATTENTION, PARE_PRUNE_TAYLOR};
+    for (size_t c = 0; c < 3; c++) {
+        bool done = false;
+        for (int64_t fail_at = 0; !done; fail_at += 1 + fail_at / 8) {
+            test_allocator counter = {.fail_at = -1};
+            pare_allocator allocator = test_allocator_of(&counter);
+            pare_context *ctx = NULL;
+            pare_lm lm, dense;
+            pare_prune_result result;
+            assert_int_equal(pare_context_create(&allocator, &ctx), PARE_OK);
+            tiny_make(ctx, "llama", false, &dense);
+            tiny_make(ctx, "llama", false, &lm);
+            pare_prune_options o = usual();
+            o.criterion = criteria[c];
+            o.steps = 8;
+            counter.fail_at = counter.count + fail_at;
+            pare_status status =
+                pare_prune(&dense, &lm, 2, TINY_CONTEXT, tokens, &o, NULL, NULL, &result);
+            done = counter.count <= counter.fail_at;
+            if (status != (done ? PARE_OK : PARE_ERROR_MEMORY)) {
+                fail_msg("allocation %d: %s", (int)fail_at, pare_context_error(ctx));
+            }
+            pare_prune_result_clear(ctx, &result);
+            pare_lm_clear(&lm);
+            pare_lm_clear(&dense);
+            pare_context_destroy(ctx);
+            assert_int_equal(counter.live, 0);
+        }
+    }
+}
+
+/* Token by token: the same logits as all at once. */
+static void test_decode(void **state) {
+    (void)state;
+    static const char *const architectures[] = {"llama", "qwen2", "qwen3"};
+    for (int i = 0; i < 4; i++) {
+        pare_context *ctx = NULL;
+        pare_lm lm;
+        pare_lm_decoder *decoder = NULL;
+        assert_int_equal(pare_context_create(NULL, &ctx), PARE_OK);
+        tiny_make(ctx, architectures[i % 3], i == 3, &lm);
+        float *expected = tiny_logits(&lm);
+        assert_ok(ctx, pare_lm_decoder_create(&lm, 2, TINY_CONTEXT, &decoder));
+        for (int64_t t = 0; t < TINY_CONTEXT; t++) {
+            int32_t token[2] = {(int32_t)(t * 37 % TINY_VOCABULARY), (int32_t)t};
+            const float *logits = pare_lm_decode(decoder, token, true);
+            for (int64_t v = 0; v < TINY_VOCABULARY; v++) {
+                double want = (double)expected[t * TINY_VOCABULARY + v];
+                assert_true(fabs((double)logits[v] - want) < 1e-3);
+            }
+        }
+        pare_lm_decoder_rewind(decoder, 5);
+        int32_t token[2] = {5 * 37 % TINY_VOCABULARY, 5};
+        const float *logits = pare_lm_decode(decoder, token, true);
+        assert_true(fabs((double)logits[7] - (double)expected[5 * TINY_VOCABULARY + 7]) < 1e-3);
+        pare_lm_decoder_destroy(decoder);
+        test_free(expected);
+        pare_lm_clear(&lm);
+        pare_context_destroy(ctx);
+    }
+}
+
+static void test_dot_bf16(void **state) {
+    (void)state;
+    enum { MOST = 150 };
+    for (int level = 0; level <= (int)pare_cpu_detect(); level++) {
+        const pare_kernels *k = pare_kernels_at((pare_cpu_level)level);
+        for (int64_t n = 0; n < MOST; n++) {
+            uint16_t *w = test_malloc(sizeof *w * (size_t)(n > 0 ? n : 1));
+            float *b = test_malloc(sizeof *b * (size_t)(n > 0 ? n : 1));
+            double exact = 0, magnitude = 0;
+            for (int64_t i = 0; i < n; i++) {
+                float value = tiny_normal(1, i);
+                uint32_t bits = 0;
+                memcpy(&bits, &value, sizeof bits);
+                w[i] = (uint16_t)(bits >> 16);
+                bits &= 0xffff0000U;
+                memcpy(&value, &bits, sizeof value);
+                b[i] = tiny_normal(2, i);
+                exact += (double)value * (double)b[i];
+                magnitude += fabs((double)value * (double)b[i]);
+            }
+            double error = fabs((double)k->dot_bf16(n, w, b) - exact);
+            assert_true(error <= (double)n * 0x1p-24 * magnitude);
+            test_free(w);
+            test_free(b);
+        }
+    }
+}
+
+/* The table is not falling and explains the whole model. */
+static void test_latency(void **state) {
+    (void)state;
+    pare_context *ctx = NULL;
+    pare_lm lm;
+    pare_latency table;
+    assert_int_equal(pare_context_create(NULL, &ctx), PARE_OK);
+    tiny_make(ctx, "llama", false, &lm);
+    assert_ok(ctx, pare_latency_measure(&lm, 1, 10, &table));
+    assert_int_equal(table.groups, 3);
+    assert_int_equal(table.channels, 24);
+    for (int64_t g = 0; g < table.groups; g++) {
+        assert_true(table.attention[g] <= table.attention[g + 1]);
+    }
+    for (int64_t c = 0; c < table.channels; c++) {
+        assert_true(table.ffn[c] <= table.ffn[c + 1]);
+    }
+    assert_true(table.rest >= 0);
+    pare_latency_clear(ctx, &table);
+    pare_lm_clear(&lm);
+    pare_context_destroy(ctx);
+}
+
+/* Levels by hand: the cheapest loss per cost goes first, and what fits is given back. */
+static void test_sharing_out(void **state) {
+    (void)state;
+    static const double cost[] = {4, 3, 2, 0}, first[] = {0, 1, 3, 9}, second[] = {0, 2, 6, 20};
+    pare_allocation_part parts[2] = {{4, cost, first, 0}, {4, cost, second, 0}};
+    assert_true(pare_allocate(2, parts, 7));
+    assert_int_equal(parts[0].level, 1);
+    assert_int_equal(parts[1].level, 0);
+    assert_true(pare_allocate(2, parts, 5));
+    assert_int_equal(parts[0].level, 2);
+    assert_int_equal(parts[1].level, 1);
+    assert_false(pare_allocate(2, parts, -1));
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_budget),      cmocka_unit_test(test_shapes),
+        cmocka_unit_test(test_worthless),   cmocka_unit_test(test_refused),
+        cmocka_unit_test(test_decode),      cmocka_unit_test(test_prune_allocations),
+        cmocka_unit_test(test_dot_bf16),    cmocka_unit_test(test_latency),
+        cmocka_unit_test(test_sharing_out),
+    };
+    return cmocka_run_group_tests(tests, setup, NULL);
+}
