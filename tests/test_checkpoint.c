@@ -166,10 +166,10 @@ static void test_refused(void **state) {
     cli_write("r.pare", bytes, length);
     assert_int_equal(finish(start(run)), 2);
     assert_said("damaged or cut short; nothing was loaded");
-    cli_write("r.pare",
-              "not a state at all, and long enough to be looked at, and still longer "
-              "than a header has to be",
-              96);
+    static const char text[] =
+        "not a state at all, and long enough to be looked at, and still longer "
+        "than a header has to be";
+    cli_write("r.pare", text, sizeof text - 1);
     assert_int_equal(finish(start(run)), 2);
     assert_said("not a saved selection");
 }
