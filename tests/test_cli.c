@@ -147,7 +147,8 @@ static void help_fits_and_names_every_option(void **state) {
     for (int64_t i = 0; i < pare_option_count(); i++) {
         pare_option option = {.size = sizeof option};
         assert_int_equal(pare_option_at(i, &option), PARE_OK);
-        static const char others[] = "genome|embedding|budget|text|scoring|tokens|pruning|export|generation";
+        static const char others[] =
+            "genome|embedding|budget|text|scoring|tokens|pruning|export|generation";
         assert_true(strstr(others, option.section) || strstr(cli_out, option.name));
     }
     static char help[CLI_TEXT_MAX];
