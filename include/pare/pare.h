@@ -501,6 +501,24 @@ PARE_API PARE_MUST_CHECK pare_status pare_model_latency(pare_model *model,
                                                         const pare_config *config,
                                                         const char **out);
 
+/* ---- Panels of genes ----------------------------------------------------------------------- */
+
+/* Genes that tell cell types apart: options of section "panel", and "k". */
+typedef struct pare_panel pare_panel;
+
+/* Opens AnnData .h5ad, 10x .h5 (both where the build has HDF5) or a MEX folder or .mtx. */
+PARE_API PARE_MUST_CHECK pare_status pare_panel_open(pare_context *ctx, const char *path,
+                                                     const pare_config *config, pare_panel **out);
+/* Chooses, and scores by cross-validation beside highly variable genes and t-test markers. */
+PARE_API PARE_MUST_CHECK pare_status pare_panel_run(pare_panel *panel);
+PARE_API int64_t pare_panel_count(const pare_panel *panel);
+/* Name of the rank-th gene (0-based), NULL past the end; valid until close. */
+PARE_API const char *pare_panel_gene_name(const pare_panel *panel, int64_t rank);
+PARE_API PARE_MUST_CHECK pare_status pare_panel_text(pare_panel *panel, const char **out);
+/* stem.genes.tsv and stem.json; each appears whole or not at all. */
+PARE_API PARE_MUST_CHECK pare_status pare_panel_save(const pare_panel *panel, const char *stem);
+PARE_API void pare_panel_close(pare_panel *panel);
+
 #ifdef __cplusplus
 }
 #endif

@@ -9,6 +9,9 @@
 #include <zlib.h>
 
 #include <jansson.h>
+#if defined(PARE_HAVE_HDF5)
+#include <hdf5.h>
+#endif
 
 static void *standard_allocate(void *user, size_t bytes, size_t alignment) {
     (void)user;
@@ -99,7 +102,11 @@ pare_status pare_context_info(pare_context *ctx, const char **out) {
     pare_text_append(&text, "zlib: %s\n", zlibVersion());
     pare_text_append(&text, "jansson: %s\n", jansson_version_str());
     pare_text_append(&text, "mpi: %s\n", pare_cluster_name());
-    pare_text_append(&text, "hdf5: absent (no reader needs it in this version)\n");
+#if defined(PARE_HAVE_HDF5)
+    pare_text_append(&text, "hdf5: %d.%d.%d\n", H5_VERS_MAJOR, H5_VERS_MINOR, H5_VERS_RELEASE);
+#else
+    pare_text_append(&text, "hdf5: absent (pare panel reads .h5ad and .h5 through it)\n");
+#endif
     pare_text_append(&text, "cuda: absent (no part needs it in this version)\n");
     pare_status status = text.status;
     if (status != PARE_OK) {

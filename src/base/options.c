@@ -36,7 +36,7 @@ pare_status pare_option_at(int64_t index, pare_option *out) {
 }
 
 bool pare_option_recorded(const pare_option *option) {
-    return strcmp(option->section, "genome") != 0;
+    return strcmp(option->section, "genome") != 0 && strcmp(option->section, "panel") != 0;
 }
 
 int64_t pare_option_index(const char *name) {

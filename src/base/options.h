@@ -120,7 +120,14 @@ X(generation, prompt, "prompt", TEXT, "", 0, 0, "", "text to go on from") \
 X(generation, generate, "generate", INTEGER, "64", 1, 1048576, "", "tokens to generate") \
 X(generation, prompt_tokens, "prompt-tokens", INTEGER, "128", 1, 1048576, "", "length of the prompt when latency is measured") \
 X(generation, sequences, "sequences", INTEGER, "1", 1, 1024, "", "sequences generated at a time when latency is measured") \
-X(generation, temperature, "temperature", REAL, "0", 0, 100, "", "0: always the most likely token; else tokens are drawn")
+X(generation, temperature, "temperature", REAL, "0", 0, 100, "", "0: always the most likely token; else tokens are drawn") \
+X(panel, label, "label", TEXT, "", 0, 0, "", "what the genes must tell apart: a column of obs, or a file of labels in the order of the cells (FILE or FILE:COLUMN)") \
+X(panel, have, "have", TEXT, "", 0, 0, "", "file of genes that are in the panel already, one a line") \
+X(panel, add, "add", INTEGER, "0", 0, 1000000, "", "how many genes to add to those of have (instead of -k, the size of the panel)") \
+X(panel, avoid, "avoid", TEXT, "", 0, 0, "", "file of genes never chosen") \
+X(panel, min_per_type, "min-per-type", INTEGER, "0", 0, 1000, "", "least number of genes whose mean is highest in a type, for every type") \
+X(panel, balanced, "balanced", BOOL, "true", 0, 0, "", "give every type the same weight, small ones at most four times that of a cell of an average one") \
+X(panel, score_folds, "score-folds", INTEGER, "5", 0, 100, "", "folds of the cross-validation that scores the panel beside two baselines; 0: none")
 // clang-format on
 
 typedef int64_t pare_field_INTEGER;

@@ -1,0 +1,97 @@
+#include "cli.h"
+
+#include <stdio.h>
+
+enum { OWN_K, OWN_OUT, OWN_COUNT };
+
+static const pare_option own[OWN_COUNT] = {
+    [OWN_K] = {.size = sizeof(pare_option),
+               .name = "k",
+               .section = "output",
+               .type = PARE_OPTION_TEXT,
+               .initial = "",
+               .choices = "",
+               .help = "how many genes the panel has, those of --have among them"},
+    [OWN_OUT] = {.size = sizeof(pare_option),
+                 .name = "out",
+                 .section = "output",
+                 .type = PARE_OPTION_TEXT,
+                 .initial = "",
+                 .choices = "",
+                 .help = "write NAME.genes.tsv and NAME.json"},
+};
+
+static pare_exit check_options(pare_cli *cli) {
+    char path[4096];
+    const char *reason = NULL;
+    if (cli->own[OWN_K][0]) {
+        pare_status status = pare_config_set(cli->config, "k", cli->own[OWN_K]);
+        if (status != PARE_OK) {
+            return pare_cli_failed(cli, status);
+        }
+    }
+    if (!cli->own[OWN_OUT][0]) {
+        return PARE_EXIT_OK;
+    }
+    int length = snprintf(path, sizeof path, "%s.json", cli->own[OWN_OUT]);
+    if (length < 0 || (size_t)length >= sizeof path) {
+        return pare_cli_fail(cli, PARE_EXIT_INPUT, "option --out: the name is too long");
+    }
+    return pare_system_writable(path, &reason)
+               ? PARE_EXIT_OK
+               : pare_cli_fail(cli, PARE_EXIT_OUTPUT, "%s: cannot be written: %s", path, reason);
+}
+
+static pare_exit write_results(pare_cli *cli, pare_panel *panel) {
+    const char *text = NULL;
+    pare_status status = PARE_OK;
+    if (cli->own[OWN_OUT][0]) {
+        status = pare_panel_save(panel, cli->own[OWN_OUT]);
+        if (status != PARE_OK) {
+            pare_exit code = pare_cli_failed(cli, status);
+            return status == PARE_ERROR_IO ? PARE_EXIT_OUTPUT : code;
+        }
+        pare_view_say(&cli->view, "written to %s.*", cli->own[OWN_OUT]);
+    }
+    if (!pare_cli_flag(cli, "quiet")) {
+        status = pare_panel_text(panel, &text);
+        if (status != PARE_OK) {
+            return pare_cli_failed(cli, status);
+        }
+        fputs(text, stdout);
+    }
+    return PARE_EXIT_OK;
+}
+
+static pare_exit run_panel(pare_cli *cli) {
+    pare_panel *panel = NULL;
+    pare_exit code = check_options(cli);
+    if (code != PARE_EXIT_OK) {
+        return code;
+    }
+    pare_view_status(&cli->view, "reading %s", cli->positional[0]);
+    pare_status status = pare_panel_open(cli->ctx, cli->positional[0], cli->config, &panel);
+    if (status == PARE_OK) {
+        pare_view_status(&cli->view, "choosing genes");
+        status = pare_panel_run(panel);
+    }
+    pare_view_clear(&cli->view);
+    code = status == PARE_OK ? write_results(cli, panel) : pare_cli_failed(cli, status);
+    pare_panel_close(panel);
+    return code;
+}
+
+const pare_command pare_command_panel = {
+    .name = "panel",
+    .summary = "choose a panel of genes that tells cell types apart",
+    .usage = "CELLS --label NAME -k COUNT [options]",
+    .examples = "pare panel cells.h5ad --label cell_type -k 32 --out panel\n"
+                "pare panel cells.h5ad --label cell_type --have current.txt --add 100 "
+                "--min-per-type 2\n"
+                "pare panel filtered_feature_bc_matrix --label meta.csv:type -k 50\n",
+    .sections = "panel|run",
+    .own = own,
+    .own_count = OWN_COUNT,
+    .positionals = 1,
+    .run = run_panel,
+};

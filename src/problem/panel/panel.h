@@ -1,0 +1,80 @@
+/* Panels of genes that tell cell types apart. */
+#ifndef PARE_PROBLEM_PANEL_PANEL_H
+#define PARE_PROBLEM_PANEL_PANEL_H
+
+#include "data/expression/expression.h"
+
+typedef struct pare_panel_gene {
+    int64_t gene;
+    bool had;       /* of option have */
+    int64_t type;   /* where its mean is highest */
+    double inside;  /* mean there */
+    double outside; /* mean over all other cells */
+    double left;    /* share of the spread of the types left unexplained with it */
+} pare_panel_gene;
+
+/* Of one way to choose, by cross-validation: accuracy, and F1 averaged over the types. */
+typedef struct pare_panel_score {
+    const char *name;
+    double accuracy, f1;
+} pare_panel_score;
+
+enum { PARE_PANEL_SCORES = 3 }; /* the panel, highly variable genes, t-test markers */
+
+struct pare_panel {
+    pare_context *ctx;
+    pare_options options;
+    pare_expression data; /* logarithms */
+    bool normalised;      /* counts were scaled and logarithms taken here */
+    int64_t wanted;
+    int64_t had; /* genes of option have, in order */
+    int64_t *have;
+    bool *avoid; /* (genes) */
+    int64_t chosen;
+    pare_panel_gene *gene;
+    int64_t *per_type; /* (types) genes chosen whose mean is highest there */
+    bool scored;
+    pare_panel_score score[PARE_PANEL_SCORES];
+    char *text;
+};
+
+/* Sums of each gene by type over some cells. */
+typedef struct pare_panel_moments {
+    double *sum, *square;         /* (types, genes) */
+    double *plain, *plain_square; /* (genes) of exp(value) - 1 over all cells marked */
+    double *cells;                /* (types) */
+} pare_panel_moments;
+
+/* Opens the file, takes logarithms of counts, reads lists: pare_panel_open. */
+pare_status pare_panel_read(pare_context *ctx, const char *path, const pare_options *options,
+                            struct pare_panel **out) PARE_MUST_CHECK;
+void pare_panel_free(struct pare_panel *panel);
+/* Chooses on all cells and scores by cross-validation: pare_panel_run. */
+pare_status pare_panel_analyse(struct pare_panel *panel) PARE_MUST_CHECK;
+
+/* choose.c: marked cells; gene (wanted) and left (wanted). */
+pare_status pare_panel_choose(const struct pare_panel *panel, const bool *some,
+                              const pare_panel_moments *moments, int64_t *chosen, int64_t *gene,
+                              double *left) PARE_MUST_CHECK;
+/* moments.c */
+pare_status pare_panel_measure(const struct pare_panel *panel, const bool *some,
+                               pare_panel_moments *out) PARE_MUST_CHECK;
+void pare_panel_moments_clear(pare_context *ctx, pare_panel_moments *moments);
+/* Type in which the mean of a gene is highest. */
+int64_t pare_panel_type_of(const struct pare_panel *panel, const pare_panel_moments *moments,
+                           int64_t gene);
+/* Baselines: the `wanted` most variable genes (dispersion for their mean, Satija et al. 2015), and
+ * the genes with the largest t of one type against the rest, types in turn. */
+pare_status pare_panel_variable(const struct pare_panel *panel, const pare_panel_moments *moments,
+                                int64_t *gene) PARE_MUST_CHECK;
+pare_status pare_panel_markers(const struct pare_panel *panel, const pare_panel_moments *moments,
+                               int64_t *gene) PARE_MUST_CHECK;
+/* softmax.c: regression of the types on the genes, trained on marked cells: predicted (cells) of
+ * the others that have a label. */
+pare_status pare_panel_predict(const struct pare_panel *panel, const bool *some, int64_t count,
+                               const int64_t *gene, int32_t *predicted) PARE_MUST_CHECK;
+/* Values of some genes: (cells, stride) row-major, column c is gene[c]. */
+pare_status pare_panel_columns(const struct pare_panel *panel, int64_t count, const int64_t *gene,
+                               int64_t stride, double *out) PARE_MUST_CHECK;
+
+#endif

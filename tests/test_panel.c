@@ -1,0 +1,287 @@
+/* Panels of genes: planted markers found from MEX and AnnData alike, lists and minimum per type
+ * kept, bad input refused. */
+#include "genome_support.h"
+
+#include "problem/panel/panel.h"
+
+#include <dirent.h>
+#include <unistd.h>
+#if defined(PARE_HAVE_HDF5)
+#include <hdf5.h>
+#endif
+
+enum { CELLS = 150, GENES = 40, TYPES = 3 };
+
+static char folder[] = "/tmp/pare-panel-XXXXXX";
+
+static int enter(void **state) {
+    (void)state;
+    return mkdtemp(folder) && chdir(folder) == 0 ? 0 : -1;
+}
+
+static int leave(void **state) {
+    (void)state;
+    DIR *all = opendir(".");
+    struct dirent *entry;
+    while (all && (entry = readdir(all))) {
+        (void)unlink(entry->d_name);
+    }
+    (void)closedir(all);
+    return rmdir(folder);
+}
+
+/* Gene 10 t and 10 t + 1 mark type t; gene 35 is loud noise. */
+static float value_of(int64_t cell, int64_t gene) {
+    uint64_t at = (uint64_t)(cell * GENES + gene);
+    bool marks = gene / 10 == cell % TYPES && gene % 10 < 2;
+    double chance = marks ? 0.9 : gene == 35 ? 0.5 : 0.1;
+    double size = gene == 35 ? 4 : 1.5;
+    return pare_random_uniform(1, 1, at) < chance
+               ? (float)(size + 0.5 * pare_random_uniform(1, 2, at))
+               : 0;
+}
+
+static void write_mex(void) {
+    FILE *matrix = fopen("m.mtx", "w"), *genes = fopen("m.mtx.genes.txt", "w");
+    FILE *labels = fopen("labels.csv", "w");
+    assert_true(matrix && genes && labels);
+    int64_t entries = 0;
+    for (int64_t i = 0; i < CELLS * GENES; i++) {
+        entries += value_of(i / GENES, i % GENES) > 0;
+    }
+    fprintf(matrix, "%%%%MatrixMarket matrix coordinate real general\n%d %d %d\n", GENES, CELLS,
+            (int)entries);
+    fprintf(labels, "cell,type\n");
+    for (int64_t i = 0; i < CELLS; i++) {
+        fprintf(labels, "c%d,%s\n", (int)i,
+                i == 7       ? "NA"
+                : i % 3 == 0 ? "B"
+                : i % 3 == 1 ? "T"
+                             : "N");
+        for (int64_t j = 0; j < GENES; j++) {
+            if (value_of(i, j) > 0) {
+                fprintf(matrix, "%d %d %.9g\n", (int)j + 1, (int)i + 1, (double)value_of(i, j));
+            }
+        }
+    }
+    for (int j = 0; j < GENES; j++) {
+        fprintf(genes, "g%d\n", j);
+    }
+    assert_int_equal(fclose(matrix) | fclose(genes) | fclose(labels), 0);
+}
+
+static pare_status open_panel(pare_context *ctx, const char *path, const char *label,
+                              const char *set, struct pare_panel **out) {
+    pare_options options;
+    *out = NULL;
+    pare_status status = pare_options_init(ctx, &options);
+    if (status != PARE_OK) {
+        return status;
+    }
+    status = pare_options_set(&options, "label", label);
+    while (set && *set && status == PARE_OK) {
+        char name[64], value[64];
+        assert_int_equal(sscanf(set, "%63[^=]=%63s", name, value), 2);
+        status = pare_options_set(&options, name, value);
+        set += strcspn(set, " ");
+        set += strspn(set, " ");
+    }
+    if (status == PARE_OK) {
+        status = pare_panel_read(ctx, path, &options, out);
+    }
+    pare_options_clear(&options);
+    return status;
+}
+
+static void test_markers(void **state) {
+    (void)state;
+    static const char *const sets[] = {"k=6", "k=6 balanced=false", "k=6 min-per-type=2",
+                                       "add=4 have=have.txt avoid=avoid.txt"};
+    write_mex();
+    write_words("have.txt", "g35\ng10\n");
+    write_words("avoid.txt", "g0\n");
+    for (int s = 0; s < 4; s++) {
+        pare_context *ctx = NULL;
+        struct pare_panel *panel = NULL;
+        assert_int_equal(pare_context_create(NULL, &ctx), PARE_OK);
+        assert_ok(ctx, pare_context_set_threads(ctx, 1 + s % 3));
+        assert_ok(ctx, open_panel(ctx, "m.mtx", "labels.csv:type", sets[s], &panel));
+        assert_int_equal(panel->data.types, TYPES);
+        assert_int_equal(panel->data.label[7], -1);
+        assert_ok(ctx, pare_panel_analyse(panel));
+        assert_int_equal(panel->chosen, 6);
+        int marking = 0;
+        for (int k = 0; k < 6; k++) {
+            int64_t j = panel->gene[k].gene;
+            marking += j / 10 < TYPES && j % 10 < 2;
+            assert_true(k == 0 || panel->gene[k].left <= panel->gene[k - 1].left + 1e-12);
+            assert_false(s == 3 && j == 0);
+        }
+        assert_true(marking >= (s == 3 ? 4 : 6));
+        assert_true(s < 3 ||
+                    (panel->gene[0].gene == 35 && panel->gene[0].had && panel->gene[1].gene == 10));
+        for (int t = 0; t < TYPES && s == 2; t++) {
+            assert_true(panel->per_type[t] >= 2);
+        }
+        assert_true(panel->score[0].accuracy > 0.9 && panel->score[0].f1 > 0.9);
+        assert_true(panel->score[0].accuracy >= panel->score[1].accuracy);
+        pare_panel_free(panel);
+        pare_context_destroy(ctx);
+    }
+}
+
+#if defined(PARE_HAVE_HDF5)
+static void put(hid_t file, const char *name, hid_t type, hsize_t count, const void *data) {
+    hid_t space = H5Screate_simple(1, &count, NULL);
+    hid_t set = H5Dcreate2(file, name, type, space, H5P_DEFAULT, H5P_DEFAULT, H5P_DEFAULT);
+    assert_true(set >= 0 && H5Dwrite(set, type, H5S_ALL, H5S_ALL, H5P_DEFAULT, data) >= 0);
+    H5Dclose(set);
+    H5Sclose(space);
+}
+
+static void put_texts(hid_t file, const char *name, hsize_t count, const char *const *text) {
+    hid_t type = H5Tcopy(H5T_C_S1);
+    H5Tset_size(type, H5T_VARIABLE);
+    put(file, name, type, count, text);
+    H5Tclose(type);
+}
+
+/* The layout of AnnData, categories within the column (current) or beside it (legacy). */
+static void write_h5ad(const char *path, bool legacy) {
+    static int64_t start[CELLS + 1];
+    static int32_t index[CELLS * GENES];
+    static float value[CELLS * GENES];
+    static char text[CELLS][16];
+    static int8_t code[CELLS];
+    const char *cell[CELLS], *gene[GENES], *const types[] = {"B", "T", "N"};
+    int64_t at = 0;
+    for (int64_t i = 0; i < CELLS; i++) {
+        for (int64_t j = 0; j < GENES; j++) {
+            if (value_of(i, j) > 0) {
+                index[at] = (int32_t)j;
+                value[at++] = value_of(i, j);
+            }
+        }
+        start[i + 1] = at;
+        code[i] = i == 7 ? -1 : (int8_t)(i % 3);
+        snprintf(text[i], sizeof text[i], "g%d", (int)i);
+        cell[i] = text[i];
+        if (i < GENES) {
+            gene[i] = text[i];
+        }
+    }
+    hid_t file = H5Fcreate(path, H5F_ACC_TRUNC, H5P_DEFAULT, H5P_DEFAULT);
+    assert_true(file >= 0);
+    static const char *const groups[] = {"X", "obs", "var", "obs/type", "obs/__categories"};
+    for (int i = 0; i < 5; i++) {
+        if (i < 3 || i == (legacy ? 4 : 3)) {
+            H5Gclose(H5Gcreate2(file, groups[i], H5P_DEFAULT, H5P_DEFAULT, H5P_DEFAULT));
+        }
+    }
+    put(file, "X/indptr", H5T_NATIVE_INT64, CELLS + 1, start);
+    put(file, "X/indices", H5T_NATIVE_INT32, (hsize_t)at, index);
+    put(file, "X/data", H5T_NATIVE_FLOAT, (hsize_t)at, value);
+    put_texts(file, "obs/_index", CELLS, cell);
+    put_texts(file, "var/_index", GENES, gene);
+    put(file, legacy ? "obs/type" : "obs/type/codes", H5T_NATIVE_INT8, CELLS, code);
+    put_texts(file, legacy ? "obs/__categories/type" : "obs/type/categories", 3, types);
+    H5Fclose(file);
+}
+
+static void test_h5ad(void **state) {
+    (void)state;
+    write_mex();
+    int64_t first[6] = {0};
+    for (int s = 0; s < 3; s++) {
+        pare_context *ctx = NULL;
+        struct pare_panel *panel = NULL;
+        assert_int_equal(pare_context_create(NULL, &ctx), PARE_OK);
+        if (s > 0) {
+            write_h5ad("x.h5ad", s == 2);
+        }
+        assert_ok(ctx, open_panel(ctx, s ? "x.h5ad" : "m.mtx", s ? "type" : "labels.csv:type",
+                                  "k=6 score-folds=0", &panel));
+        assert_int_equal(panel->data.cells, CELLS);
+        assert_ok(ctx, pare_panel_analyse(panel));
+        for (int k = 0; k < 6; k++) {
+            first[k] = s == 0 ? panel->gene[k].gene : first[k];
+            assert_int_equal(panel->gene[k].gene, first[k]);
+        }
+        pare_panel_free(panel);
+        pare_context_destroy(ctx);
+    }
+}
+#endif
+
+static void test_refused(void **state) {
+    (void)state;
+    static const struct {
+        const char *path, *label, *set, *says;
+    } cases[] = {
+        {"m.mtx", "labels.csv:kind", "k=2", "no column 'kind'"},
+        {"m.mtx", "labels.csv", "k=2", "151 labels for 150 cells"},
+        {"none.mtx", "labels.csv:type", "k=2", "none.mtx"},
+        {"m.mtx", "labels.csv:type", "", "option k or add"},
+        {"m.mtx", "labels.csv:type", "k=41", "41 genes are wanted"},
+        {"m.mtx", "labels.csv:type", "k=2 have=lost.txt", "not in the data (first: q1, q2"},
+        {"m.mtx", "labels.csv:type", "k=5 min-per-type=2", "min-per-type"},
+        {"bad1.mtx", "labels.csv:type", "k=2", "MatrixMarket"},
+        {"bad2.mtx", "labels.csv:type", "k=2", "bad2.mtx line 3"},
+        {"bad3.h5ad", "type", "k=2", "bad3.h5ad"}};
+    write_mex();
+    write_words("lost.txt", "g1\nq1\nq2\n");
+    write_words("bad1.mtx", "1 2 3\n");
+    write_words("bad2.mtx", "%%MatrixMarket matrix coordinate real general\n2 2 1\n3 1 5\n");
+    write_words("bad3.h5ad", "not HDF5");
+    for (size_t c = 0; c < sizeof cases / sizeof cases[0]; c++) {
+        pare_context *ctx = NULL;
+        struct pare_panel *panel = NULL;
+        assert_int_equal(pare_context_create(NULL, &ctx), PARE_OK);
+        pare_status status = open_panel(ctx, cases[c].path, cases[c].label, cases[c].set, &panel);
+        if (status == PARE_OK || !strstr(pare_context_error(ctx), cases[c].says)) {
+            fail_msg("%d: '%s' does not say '%s'", (int)c, pare_context_error(ctx), cases[c].says);
+        }
+        assert_null(panel);
+        pare_context_destroy(ctx);
+    }
+}
+
+static void test_allocation_failures(void **state) {
+    (void)state;
+    write_mex();
+    bool failed = true;
+    for (int64_t at = 0; failed; at++) {
+        test_allocator memory = {.fail_at = -1};
+        pare_allocator allocator = test_allocator_of(&memory);
+        pare_context *ctx = NULL;
+        struct pare_panel *panel = NULL;
+        assert_int_equal(pare_context_create(&allocator, &ctx), PARE_OK);
+        assert_ok(ctx, pare_context_set_threads(ctx, 1));
+        memory.fail_at = memory.count + at;
+        pare_status status =
+            open_panel(ctx, "m.mtx", "labels.csv:type", "k=3 score-folds=2", &panel);
+        if (status == PARE_OK) {
+            status = pare_panel_analyse(panel);
+        }
+        failed = status != PARE_OK;
+        if (failed) {
+            assert_int_equal(status, PARE_ERROR_MEMORY);
+        }
+        memory.fail_at = -1;
+        pare_panel_free(panel);
+        pare_context_destroy(ctx);
+        assert_int_equal(memory.live, 0);
+    }
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_markers),
+#if defined(PARE_HAVE_HDF5)
+        cmocka_unit_test(test_h5ad),
+#endif
+        cmocka_unit_test(test_refused),
+        cmocka_unit_test(test_allocation_failures),
+    };
+    return cmocka_run_group_tests(tests, enter, leave);
+}
