@@ -163,7 +163,7 @@ static void write_h5ad(const char *path, bool legacy) {
             }
         }
         start[i + 1] = at;
-        code[i] = i == 7 ? -1 : (int8_t)(i % 3);
+        code[i] = (int8_t)(i == 7 ? -1 : i % 3);
         snprintf(text[i], sizeof text[i], "g%d", (int)i);
         cell[i] = text[i];
         if (i < GENES) {
