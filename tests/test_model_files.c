@@ -79,7 +79,7 @@ static void test_layers_that_differ(void **state) {
     pare_lm lm;
     uint8_t group[9] = {1, 0, 1, 0, 0, 0, 1, 1, 1}, channel[72];
     for (int i = 0; i < 72; i++) {
-        channel[i] = i < 48 ? i % 3 > 0 : 0;
+        channel[i] = (uint8_t)(i < 48 && i % 3 > 0);
     }
     assert_int_equal(pare_context_create(NULL, &ctx), PARE_OK);
     tiny_make(ctx, "llama", false, &lm);

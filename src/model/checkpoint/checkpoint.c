@@ -121,7 +121,9 @@ static pare_status check_layers(const pare_checkpoint *c) {
 
 pare_status pare_checkpoint_check(pare_checkpoint *c) {
     pare_lm_shape *s = &c->shape;
-    qsort(c->tensor, (size_t)c->tensors, sizeof *c->tensor, by_name);
+    if (c->tensors > 1) {
+        qsort(c->tensor, (size_t)c->tensors, sizeof *c->tensor, by_name);
+    }
     for (int64_t i = 1; i < c->tensors; i++) {
         if (strcmp(c->tensor[i].name, c->tensor[i - 1].name) == 0) {
             return pare_fail(c->ctx, PARE_ERROR_INPUT, "%s: tensor %s occurs twice", c->path,
