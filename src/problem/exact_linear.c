@@ -167,38 +167,6 @@ static const pare_objective_slots logistic_slots = {
     .destroy = linear_destroy,
 };
 
-/* Share of the validation rows that the commonest training class hits; 0 for real targets. */
-static pare_status find_null_score(pare_linear *l) {
-    const pare_dataset *train = l->train;
-    const pare_part_rows *valid = &l->part[PARE_ROWS_VALIDATION];
-    if (!train->label || valid->count == 0) {
-        return PARE_OK;
-    }
-    double *weight = NULL;
-    pare_status status = pare_alloc_zero(l->ctx, train->classes, sizeof *weight, &weight);
-    if (status != PARE_OK) {
-        return status;
-    }
-    for (int64_t i = 0; i < train->train_count; i++) {
-        int64_t row = train->train[i];
-        weight[train->label[row]] += train->weight ? (double)train->weight[row] : 1;
-    }
-    int32_t best = 0;
-    for (int32_t c = 1; c < train->classes; c++) {
-        best = weight[c] > weight[best] ? c : best;
-    }
-    double hit = 0, all = 0;
-    for (int64_t i = 0; i < valid->count; i++) {
-        int64_t row = valid->row[i];
-        double one = valid->data->weight ? (double)valid->data->weight[row] : 1;
-        hit += valid->data->label[row] == best ? one : 0;
-        all += one;
-    }
-    l->null_score = all > 0 ? hit / all : 0;
-    pare_free(l->ctx, weight);
-    return PARE_OK;
-}
-
 /* Weighted means and centred squares of the columns, from the sums of the design. */
 static pare_status centre(pare_linear *l) {
     const pare_design *design = &l->design;
@@ -274,7 +242,9 @@ pare_status pare_exact_linear_create(pare_dataset *train, const pare_dataset *va
     if (test) {
         l->part[PARE_ROWS_TEST] = (pare_part_rows){test, test->validation, test->validation_count};
     }
-    status = find_null_score(l);
+    status = pare_null_score(l->train, l->part[PARE_ROWS_VALIDATION].data,
+                             l->part[PARE_ROWS_VALIDATION].count, l->part[PARE_ROWS_VALIDATION].row,
+                             &l->null_score);
     if (status == PARE_OK) {
         status = pare_design_create(train, &l->design);
     }

@@ -281,39 +281,6 @@ static const pare_objective_slots network_slots = {
     .destroy = network_destroy,
 };
 
-/* Share of validation rows that the commonest training class hits; 0 for real targets. */
-static pare_status find_null_score(pare_network *n) {
-    const pare_dataset *train = n->train;
-    const pare_dataset *valid = n->part[PARE_ROWS_VALIDATION];
-    int64_t total = n->row_count[PARE_ROWS_VALIDATION];
-    if (!train->label || total == 0) {
-        return PARE_OK;
-    }
-    double *weight = NULL;
-    pare_status status = pare_alloc_zero(n->ctx, train->classes, sizeof *weight, &weight);
-    if (status != PARE_OK) {
-        return status;
-    }
-    for (int64_t i = 0; i < train->train_count; i++) {
-        int64_t row = train->train[i];
-        weight[train->label[row]] += train->weight ? (double)train->weight[row] : 1;
-    }
-    int32_t best = 0;
-    for (int32_t c = 1; c < train->classes; c++) {
-        best = weight[c] > weight[best] ? c : best;
-    }
-    double hit = 0, all = 0;
-    for (int64_t i = 0; i < total; i++) {
-        int64_t row = n->rows[PARE_ROWS_VALIDATION][i];
-        double one = valid->weight ? (double)valid->weight[row] : 1;
-        hit += valid->label[row] == best ? one : 0;
-        all += one;
-    }
-    n->null_score = all > 0 ? hit / all : 0;
-    pare_free(n->ctx, weight);
-    return PARE_OK;
-}
-
 static pare_loss loss_of(const pare_dataset *data, const pare_options *options) {
     if (data->kind == PARE_KIND_BINARY) {
         return PARE_NN_BINARY;
@@ -364,7 +331,9 @@ pare_status pare_network_create(pare_dataset *train, const pare_dataset *valid,
     if (status != PARE_OK) {
         goto fail;
     }
-    status = find_null_score(n);
+    status =
+        pare_null_score(n->train, n->part[PARE_ROWS_VALIDATION], n->row_count[PARE_ROWS_VALIDATION],
+                        n->rows[PARE_ROWS_VALIDATION], &n->null_score);
     if (status != PARE_OK) {
         goto fail;
     }

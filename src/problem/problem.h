@@ -57,6 +57,11 @@ pare_status pare_exact_linear_create(pare_dataset *train, const pare_dataset *va
                                      const pare_dataset *test, const pare_options *options,
                                      bool least_squares, pare_objective *out) PARE_MUST_CHECK;
 
+/* *out: share of rows[count] of `data`, by weight, that the commonest class of the training rows
+ * hits; 0 for real targets and without rows. */
+pare_status pare_null_score(const pare_dataset *train, const pare_dataset *data, int64_t count,
+                            const int64_t *rows, double *out) PARE_MUST_CHECK;
+
 /* Filters: gains = mutual information with the target (nats, 16 equal-frequency bins for numbers),
  * or the ANOVA F statistic (classes) / F of the simple regression (real targets). */
 pare_status pare_filter_create(pare_dataset *train, const pare_options *options,

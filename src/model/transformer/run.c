@@ -221,10 +221,6 @@ static float *stream_at(const pare_lm_run *r, int64_t index) {
     return r->stream + place * r->rows * r->lm->shape.hidden;
 }
 
-const float *pare_lm_layer_input(const pare_lm_run *run, int64_t index) {
-    return run->training ? stream_at(run, index) : NULL;
-}
-
 void pare_lm_embed(const pare_lm_run *r, const int32_t *token, const pare_lm_gates *gates,
                    float *out) {
     const float *gate = gates ? gates->hidden : NULL;

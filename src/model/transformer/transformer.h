@@ -77,12 +77,6 @@ int64_t pare_lm_run_bytes(const pare_lm_shape *shape, int64_t sequences, int64_t
 const float *pare_lm_forward(pare_lm_run *run, const int32_t *token, const pare_lm_gates *gates);
 
 /*
- * Inputs of the last forward pass layer by layer: (rows, hidden) residual stream before layer
- * `index` (0 .. layers). Only with training.
- */
-const float *pare_lm_layer_input(const pare_lm_run *run, int64_t index);
-
-/*
  * One half of a layer alone, on a residual stream of the caller: attention (x -> middle) or the
  * feed-forward part (middle -> out); both (rows, hidden). Afterwards pare_lm_inner gives what its
  * last matrix was multiplied by: (rows, heads * head_dim) or (rows, ffn).
