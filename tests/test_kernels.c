@@ -547,7 +547,8 @@ static void test_table(void **state) {
     const pare_cpu_level *level = *state;
     const pare_kernels *k = table_of(state);
     assert_string_equal(k->level, pare_cpu_level_name(*level));
-    assert_true(k->dot && k->dot_bf16 && k->dot_double && k->axpy && k->scale && k->columns_dot);
+    assert_true(k->dot && k->rows_dot && k->rows_dot_bf16 && k->dot_double && k->axpy && k->scale &&
+                k->columns_dot);
     assert_true(k->columns_dot_u8 && k->columns_moments && k->standardise && k->standardise_u8);
     assert_true(k->dense_times && k->dense_transposed_times && k->finish_gradient);
     assert_true(k->sparse_times && k->sparse_transposed_times);

@@ -220,88 +220,6 @@ static void test_prune_allocations(void **state) {
     }
 }
 
-/* Token by token: the same logits as all at once. */
-static void test_decode(void **state) {
-    (void)state;
-    static const char *const architectures[] = {"llama", "qwen2", "qwen3"};
-    for (int i = 0; i < 4; i++) {
-        pare_context *ctx = NULL;
-        pare_lm lm;
-        pare_lm_decoder *decoder = NULL;
-        assert_int_equal(pare_context_create(NULL, &ctx), PARE_OK);
-        tiny_make(ctx, architectures[i % 3], i == 3, &lm);
-        float *expected = tiny_logits(&lm);
-        assert_ok(ctx, pare_lm_decoder_create(&lm, 2, TINY_CONTEXT, &decoder));
-        for (int64_t t = 0; t < TINY_CONTEXT; t++) {
-            int32_t token[2] = {(int32_t)(t * 37 % TINY_VOCABULARY), (int32_t)t};
-            const float *logits = pare_lm_decode(decoder, token, true);
-            for (int64_t v = 0; v < TINY_VOCABULARY; v++) {
-                double want = (double)expected[t * TINY_VOCABULARY + v];
-                assert_true(fabs((double)logits[v] - want) < 1e-3);
-            }
-        }
-        pare_lm_decoder_rewind(decoder, 5);
-        int32_t token[2] = {5 * 37 % TINY_VOCABULARY, 5};
-        const float *logits = pare_lm_decode(decoder, token, true);
-        assert_true(fabs((double)logits[7] - (double)expected[5 * TINY_VOCABULARY + 7]) < 1e-3);
-        pare_lm_decoder_destroy(decoder);
-        test_free(expected);
-        pare_lm_clear(&lm);
-        pare_context_destroy(ctx);
-    }
-}
-
-static void test_dot_bf16(void **state) {
-    (void)state;
-    enum { MOST = 150 };
-    for (int level = 0; level <= (int)pare_cpu_detect(); level++) {
-        const pare_kernels *k = pare_kernels_at((pare_cpu_level)level);
-        for (int64_t n = 0; n < MOST; n++) {
-            uint16_t *w = test_malloc(sizeof *w * (size_t)(n > 0 ? n : 1));
-            float *b = test_malloc(sizeof *b * (size_t)(n > 0 ? n : 1));
-            double exact = 0, magnitude = 0;
-            for (int64_t i = 0; i < n; i++) {
-                float value = tiny_normal(1, i);
-                uint32_t bits = 0;
-                memcpy(&bits, &value, sizeof bits);
-                w[i] = (uint16_t)(bits >> 16);
-                bits &= 0xffff0000U;
-                memcpy(&value, &bits, sizeof value);
-                b[i] = tiny_normal(2, i);
-                exact += (double)value * (double)b[i];
-                magnitude += fabs((double)value * (double)b[i]);
-            }
-            double error = fabs((double)k->dot_bf16(n, w, b) - exact);
-            assert_true(error <= (double)n * 0x1p-24 * magnitude);
-            test_free(w);
-            test_free(b);
-        }
-    }
-}
-
-/* The table is not falling and explains the whole model. */
-static void test_latency(void **state) {
-    (void)state;
-    pare_context *ctx = NULL;
-    pare_lm lm;
-    pare_latency table;
-    assert_int_equal(pare_context_create(NULL, &ctx), PARE_OK);
-    tiny_make(ctx, "llama", false, &lm);
-    assert_ok(ctx, pare_latency_measure(&lm, 1, 10, &table));
-    assert_int_equal(table.groups, 3);
-    assert_int_equal(table.channels, 24);
-    for (int64_t g = 0; g < table.groups; g++) {
-        assert_true(table.attention[g] <= table.attention[g + 1]);
-    }
-    for (int64_t c = 0; c < table.channels; c++) {
-        assert_true(table.ffn[c] <= table.ffn[c + 1]);
-    }
-    assert_true(table.rest >= 0);
-    pare_latency_clear(ctx, &table);
-    pare_lm_clear(&lm);
-    pare_context_destroy(ctx);
-}
-
 /* Levels by hand: the cheapest loss per cost goes first, and what fits is given back. */
 static void test_sharing_out(void **state) {
     (void)state;
@@ -318,10 +236,12 @@ static void test_sharing_out(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_budget),      cmocka_unit_test(test_shapes),
-        cmocka_unit_test(test_worthless),   cmocka_unit_test(test_refused),
-        cmocka_unit_test(test_decode),      cmocka_unit_test(test_prune_allocations),
-        cmocka_unit_test(test_dot_bf16),    cmocka_unit_test(test_latency),
+        cmocka_unit_test(test_budget),
+        cmocka_unit_test(test_shapes),
+        cmocka_unit_test(test_worthless),
+        cmocka_unit_test(test_refused),
+        cmocka_unit_test(test_prune_allocations),
+
         cmocka_unit_test(test_sharing_out),
     };
     return cmocka_run_group_tests(tests, setup, NULL);

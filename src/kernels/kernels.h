@@ -82,8 +82,13 @@ typedef struct pare_kernels {
     float (*dot)(int64_t n, const float *a, const float *b);
     /* The same with double accumulation of float inputs. */
     double (*dot_double)(int64_t n, const float *a, const float *b);
-    /* sum w_i b_i, w stored as bfloat16 (the upper half of a float32). */
-    float (*dot_bf16)(int64_t n, const uint16_t *w, const float *b);
+    /* y[i * y_stride + r] = sum_j w[r * n + j] x[i * n + j] for r < rows, i < count: rows of a
+     * matrix times a few vectors; w as float32, or as bfloat16 (the upper half of a float32). The
+     * sum of a row does not depend on `rows`. Cost: one read of w; x should stay in the cache. */
+    void (*rows_dot)(int64_t rows, int64_t n, const float *w, int64_t count, const float *x,
+                     int64_t y_stride, float *y);
+    void (*rows_dot_bf16)(int64_t rows, int64_t n, const uint16_t *w, int64_t count, const float *x,
+                          int64_t y_stride, float *y);
     /* y[i] += a * x[i]; y in-out. */
     void (*axpy)(int64_t n, float a, const float *x, float *y);
     /* y[i] = a * x[i]; x = y allowed. */

@@ -24,15 +24,29 @@ static float dot(int64_t n, const float *a, const float *b) {
     return sum;
 }
 
-static float dot_bf16(int64_t n, const uint16_t *w, const float *b) {
-    float sum = 0;
-    for (int64_t i = 0; i < n; i++) {
-        uint32_t bits = (uint32_t)w[i] << 16;
-        float value;
-        memcpy(&value, &bits, sizeof value);
-        sum += value * b[i];
+static void rows_dot(int64_t rows, int64_t n, const float *w, int64_t count, const float *x,
+                     int64_t y_stride, float *y) {
+    for (int64_t i = 0; i < count; i++) {
+        for (int64_t r = 0; r < rows; r++) {
+            y[i * y_stride + r] = dot(n, w + r * n, x + i * n);
+        }
     }
-    return sum;
+}
+
+static void rows_dot_bf16(int64_t rows, int64_t n, const uint16_t *w, int64_t count, const float *x,
+                          int64_t y_stride, float *y) {
+    for (int64_t r = 0; r < rows; r++) {
+        for (int64_t i = 0; i < count; i++) {
+            float sum = 0;
+            for (int64_t j = 0; j < n; j++) {
+                uint32_t bits = (uint32_t)w[r * n + j] << 16;
+                float value;
+                memcpy(&value, &bits, sizeof value);
+                sum += value * x[i * n + j];
+            }
+            y[i * y_stride + r] = sum;
+        }
+    }
 }
 
 static double dot_double(int64_t n, const float *a, const float *b) {
@@ -304,7 +318,8 @@ void pare_kernels_fill_ref(pare_kernels *table) {
         .level = "ref",
         .dot = dot,
         .dot_double = dot_double,
-        .dot_bf16 = dot_bf16,
+        .rows_dot = rows_dot,
+        .rows_dot_bf16 = rows_dot_bf16,
         .axpy = axpy,
         .scale = scale,
         .columns_dot = columns_dot,

@@ -223,6 +223,7 @@ INLINE void add_coded(uint32_t codes, const int32_t value[4], int32_t *out) {
 }
 
 #include "kernels/x86_vectors.h"
+#include "kernels/x86_rows.h"
 #include "kernels/x86_columns.h"
 #include "kernels/x86_products.h"
 #include "kernels/x86_network.h"

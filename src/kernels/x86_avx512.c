@@ -169,6 +169,7 @@ INLINE bytes bwiden(bytes sum, bytes run) {
 }
 
 #include "kernels/x86_vectors.h"
+#include "kernels/x86_rows.h"
 #include "kernels/x86_columns.h"
 #include "kernels/x86_products.h"
 #include "kernels/x86_network.h"

@@ -82,8 +82,8 @@ KERNEL void adam(int64_t n, const pare_adam *step, const float *g, float *w, flo
 #include "kernels/x86_fm.h"
 
 #define PARE_X86_ENTRIES                                                                           \
-    .dot = dot, .dot_bf16 = dot_bf16, .dot_double = dot_double, .axpy = axpy, .scale = scale,      \
-    .columns_dot = columns_dot, .columns_dot_u8 = columns_dot_u8,                                  \
+    .dot = dot, .rows_dot = rows_dot, .rows_dot_bf16 = rows_dot_bf16, .dot_double = dot_double,    \
+    .axpy = axpy, .scale = scale, .columns_dot = columns_dot, .columns_dot_u8 = columns_dot_u8,    \
     .columns_moments = columns_moments, .standardise = standardise,                                \
     .standardise_u8 = standardise_u8, .sparse_times = sparse_times,                                \
     .sparse_transposed_times = sparse_transposed_times, .dense_times = dense_times,                \

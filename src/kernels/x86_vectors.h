@@ -24,26 +24,6 @@ KERNEL float dot(int64_t n, const float *a, const float *b) {
     return total(add(add(s0, s1), add(s2, s3)));
 }
 
-KERNEL float dot_bf16(int64_t n, const uint16_t *w, const float *b) {
-    vec s0 = fill(0), s1 = s0, s2 = s0, s3 = s0;
-    int64_t i = 0;
-    for (; i + 4 * LANES <= n; i += 4 * LANES) {
-        s0 = multiply_add(load_bf16(w + i), load(b + i, LANES), s0);
-        s1 = multiply_add(load_bf16(w + i + LANES), load(b + i + LANES, LANES), s1);
-        s2 = multiply_add(load_bf16(w + i + 2 * LANES), load(b + i + 2 * LANES, LANES), s2);
-        s3 = multiply_add(load_bf16(w + i + 3 * LANES), load(b + i + 3 * LANES, LANES), s3);
-    }
-    for (; i + LANES <= n; i += LANES) {
-        s0 = multiply_add(load_bf16(w + i), load(b + i, LANES), s0);
-    }
-    if (i < n) {
-        uint16_t rest[LANES] = {0};
-        memcpy(rest, w + i, (size_t)(n - i) * sizeof *w);
-        s1 = multiply_add(load_bf16(rest), load(b + i, n - i), s1);
-    }
-    return total(add(add(s0, s1), add(s2, s3)));
-}
-
 KERNEL double dot_double(int64_t n, const float *a, const float *b) {
     dvec s0 = dfill(0), s1 = s0, s2 = s0, s3 = s0;
     int64_t i = 0;

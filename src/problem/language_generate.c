@@ -64,8 +64,8 @@ pare_status pare_language_generate(const pare_model *model, const pare_options *
         status = pare_lm_decoder_create(&model->lm, 1, count + options->generate, &decoder);
     }
     double start = pare_clock_seconds();
-    for (int64_t i = 0; status == PARE_OK && i < count; i++) {
-        logits = pare_lm_decode(decoder, &prompt[i], i + 1 == count);
+    if (status == PARE_OK) {
+        logits = pare_lm_prefill(decoder, count, prompt, true);
     }
     double read = pare_clock_seconds();
     while (status == PARE_OK && made < options->generate) {

@@ -24,6 +24,10 @@ void pare_lm_decoder_rewind(pare_lm_decoder *decoder, int64_t length);
  * once.
  */
 const float *pare_lm_decode(pare_lm_decoder *decoder, const int32_t *token, bool logits);
+/* The same for `count` >= 1 tokens of each sequence, token: (sequences, count); the logits are
+ * those after the last. Cost: each weight is read once for up to 32 tokens. */
+const float *pare_lm_prefill(pare_lm_decoder *decoder, int64_t count, const int32_t *token,
+                             bool logits);
 
 /* Seconds of one decoding step, by structure. */
 typedef struct pare_latency {

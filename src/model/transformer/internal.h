@@ -57,6 +57,19 @@ void pare_lm_times_back(pare_pool *pool, int64_t rows, int64_t outputs, int64_t 
 void pare_lm_times_weight(pare_pool *pool, int64_t rows, int64_t outputs, int64_t inputs,
                           const float *dy, const float *x, float *dw);
 
+/* y = x W' + bias for weights as stored: a step of decoding. w: (outputs, columns); bias: (outputs)
+ * or NULL; y: (rows, outputs). */
+typedef struct pare_lm_product {
+    const pare_lm_tensor *w;
+    const float *bias;
+    float *y;
+} pare_lm_product;
+/* Multiply-adds that are done before another thread has woken up. */
+enum { PARE_LM_FEW = 1 << 17 };
+/* Several with the same x: (rows, columns), at once. Cost: one read of the weights. */
+void pare_lm_products(pare_context *ctx, int64_t rows, const float *x, int64_t count,
+                      const pare_lm_product *list);
+
 /* y = gain * x / rms(x) over `rows` rows of `width`; the mean square is the sum over `size`.
  * inverse: (rows) 1 / rms. x = y allowed. */
 void pare_lm_rms_norm(const pare_lm_run *run, int64_t rows, int64_t width, double size,
