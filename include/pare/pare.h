@@ -321,7 +321,10 @@ PARE_API double pare_selection_path(const pare_selection *selection, int64_t cou
 PARE_API PARE_MUST_CHECK pare_status pare_selection_text(pare_selection *selection,
                                                          const char **out);
 
-/* selection.json (docs/selection_json.md); "-" is standard output. Written under a temporary name
+/* selection.json (docs/selection_json.md) as text; valid until the next such call or destroy. */
+PARE_API PARE_MUST_CHECK pare_status pare_selection_json(pare_selection *selection,
+                                                         const char **out);
+/* The same as a file; "-" is standard output. Written under a temporary name
  * and renamed, so a failure leaves what was there. */
 PARE_API PARE_MUST_CHECK pare_status pare_selection_save(const pare_selection *selection,
                                                          const char *path);

@@ -139,8 +139,14 @@ class Columns:
         return sorted({self.find(what, c) for c in columns})
 
 
+# What no name may hold, or two blanks where names meet: one begins or ends with a blank, or is "".
+_ODD = re.compile(r"[,\r\n\t\0]|\s\s|^\s|\s$|^$")
+
+
 def unique_names(names, taken=()):
     """Names without commas, line ends and outer blanks, made different by a number at the end."""
+    if not taken and len(set(names)) == len(names) and not _ODD.search(" ".join(map(str, names))):
+        return [str(name) for name in names]
     out, seen = [], set(taken)
     for j, name in enumerate(names):
         clean = re.sub(r"[,\r\n\t\0]", "_", str(name)).strip() or f"x{j}"

@@ -134,6 +134,7 @@ _FUNCTIONS = {
     "pare_selection_from_names": (c_int, [c_void_p, c_char_p, c_void_p, _OUT]),
     "pare_selection_count": (c_int64, [c_void_p]),
     "pare_selection_stopped": (c_bool, [c_void_p]),
+    "pare_selection_json": (c_int, [c_void_p, POINTER(c_char_p)]),
     "pare_selection_text": (c_int, [c_void_p, POINTER(c_char_p)]),
     "pare_selection_save": (c_int, [c_void_p, c_char_p]),
     "pare_selection_load": (c_int, [c_void_p, c_char_p, _OUT]),
@@ -248,8 +249,9 @@ _blas = _BlasThreads()
 
 def encode(text):
     """Text as the library takes it: UTF-8 bytes, paths too."""
-    data = os.fsencode(text) if isinstance(text, os.PathLike) else str(text).encode(
-        "utf-8", "surrogateescape")
+    if not isinstance(text, str):
+        text = os.fsdecode(text) if isinstance(text, os.PathLike) else str(text)
+    data = text.encode("utf-8", "surrogateescape")
     if b"\0" in data:
         raise ValueError(f"{text!r} holds a zero byte")
     return data

@@ -178,10 +178,9 @@ def _callback(view, stop):
 
 def read(context, handle):
     """The record of a selection of the library."""
-    with _temporary() as path:
-        context.check(library.pare_selection_save(handle, encode(path)))
-        with open(path, "rb") as file:
-            return Selection(file.read().decode("utf-8"))
+    text = ctypes.c_char_p()
+    context.check(library.pare_selection_json(handle, byref(text)))
+    return Selection(text.value.decode("utf-8"))
 
 
 class Work:

@@ -1,5 +1,6 @@
 """Selectors with the manners of scikit-learn."""
 
+import contextlib
 import inspect
 import numbers
 import os
@@ -317,16 +318,16 @@ class _Prepared:
         more = self.columns.list("categorical", estimator.categorical)
         self.config = estimator._config(self.columns, self.groups, sorted({*categorical, *more}))
         self.y, self.config["task"] = _data.target(y, self.config["task"])
-        self._file = _temporary(self.groups.text(), ".txt")
+        self._files = contextlib.ExitStack()
 
     def __enter__(self):
-        path = self._file.__enter__()
-        if self.groups.names:
-            self.config["groups"] = path
+        for option, text in (("groups", self.groups.text()),):
+            if text:
+                self.config[option] = self._files.enter_context(_temporary(text, ".txt"))
         return self
 
     def __exit__(self, *_):
-        self._file.__exit__()
+        self._files.close()
 
     def wrap(self, work):
         return _data.wrap(work.context, work.config, self.x, self.y, self.weight,

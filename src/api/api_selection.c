@@ -52,19 +52,30 @@ double pare_selection_path(const pare_selection *selection, int64_t count) {
     return (double)NAN;
 }
 
+/* Hands rendered text to the selection, which keeps it in *cache. */
+static pare_status keep_text(pare_text *text, pare_status status, char **cache, const char **out) {
+    if (status != PARE_OK) {
+        pare_text_clear(text);
+        return status;
+    }
+    pare_free(text->ctx, *cache);
+    *cache = text->bytes;
+    *out = *cache;
+    return PARE_OK;
+}
+
 pare_status pare_selection_text(pare_selection *selection, const char **out) {
     *out = NULL;
     pare_text text = {.ctx = selection->ctx};
     pare_report_text(selection, &text);
-    if (text.status != PARE_OK) {
-        pare_status status = text.status;
-        pare_text_clear(&text);
-        return status;
-    }
-    pare_free(selection->ctx, selection->text);
-    selection->text = text.bytes;
-    *out = selection->text;
-    return PARE_OK;
+    return keep_text(&text, text.status, &selection->text, out);
+}
+
+pare_status pare_selection_json(pare_selection *selection, const char **out) {
+    *out = NULL;
+    pare_text text = {.ctx = selection->ctx};
+    pare_status status = pare_report_json(selection, &text);
+    return keep_text(&text, status, &selection->json, out);
 }
 
 /* Renders the whole document first, so that a failure leaves the file untouched. */

@@ -18,6 +18,7 @@ struct pare_pool {
     pthread_mutex_t mutex;
     pthread_cond_t start;
     pthread_cond_t finish;
+    bool started; /* the workers, at the first run that can use them */
     bool stop;
     uint64_t generation; /* counts runs; a worker waits for the next one */
     int64_t active;      /* workers inside the current run */
@@ -72,6 +73,17 @@ static void *worker_main(void *argument) {
     return NULL;
 }
 
+/* The threads start with the first work there is for several: a short call does without them. */
+static void start_workers(pare_pool *pool) {
+    pool->started = true;
+    for (int64_t i = 0; i < pool->threads - 1; i++) {
+        if (pthread_create(&pool->worker[i], NULL, worker_main, pool) != 0) {
+            break; /* fewer threads give the same answer */
+        }
+        pool->workers++;
+    }
+}
+
 pare_status pare_pool_create(pare_context *ctx, int64_t threads, pare_pool **out) {
     *out = NULL;
     threads = threads > 0 ? threads : pare_core_count();
@@ -89,12 +101,6 @@ pare_status pare_pool_create(pare_context *ctx, int64_t threads, pare_pool **out
     status = pare_alloc_zero(ctx, threads, sizeof *pool->worker, &pool->worker);
     if (status != PARE_OK) {
         goto fail;
-    }
-    for (int64_t i = 0; i < threads - 1; i++) {
-        if (pthread_create(&pool->worker[i], NULL, worker_main, pool) != 0) {
-            break; /* fewer threads give the same answer */
-        }
-        pool->workers++;
     }
     *out = pool;
     return PARE_OK;
@@ -122,11 +128,14 @@ void pare_pool_destroy(pare_pool *pool) {
 }
 
 int64_t pare_pool_threads(const pare_pool *pool) {
-    return pool ? pool->workers + 1 : 1;
+    return !pool ? 1 : pool->started ? pool->workers + 1 : pool->threads;
 }
 
 void pare_pool_run(pare_pool *pool, int64_t chunks, void (*work)(void *argument, int64_t chunk),
                    void *argument) {
+    if (pool && chunks > 1 && !pool->started) {
+        start_workers(pool);
+    }
     bool inline_run = !pool || pool->workers == 0 || chunks <= 1;
     if (!inline_run) {
         pthread_mutex_lock(&pool->mutex);

@@ -20,13 +20,17 @@ void pare_selection_free(pare_selection *selection) {
     free_texts(ctx, selection->warnings, selection->warning);
     free_texts(ctx, selection->proof.frequencies, selection->proof.frequency_name);
     void *const owned[] = {
-        selection->item,        selection->number,       selection->path_count,
-        selection->path_score,  selection->path_error,   selection->trace_epoch,
-        selection->trace_loss,  selection->correlation,  selection->method,
-        selection->model,       selection->task,         selection->score_name,
-        selection->data_source, selection->data_summary, selection->data_checksum,
-        selection->weight_name, selection->version,      selection->machine,
-        selection->created,     selection->text,         selection->proof.frequency,
+        selection->item,          selection->number,
+        selection->path_count,    selection->path_score,
+        selection->path_error,    selection->trace_epoch,
+        selection->trace_loss,    selection->correlation,
+        selection->method,        selection->model,
+        selection->task,          selection->score_name,
+        selection->data_source,   selection->data_summary,
+        selection->data_checksum, selection->weight_name,
+        selection->version,       selection->machine,
+        selection->created,       selection->text,
+        selection->json,          selection->proof.frequency,
     };
     for (size_t i = 0; i < sizeof owned / sizeof owned[0]; i++) {
         pare_free(ctx, owned[i]);

@@ -129,7 +129,7 @@ struct pare_selection {
     char **warning; /* sentences shown while this answer was made */
     bool has_options;
     pare_options options; /* as used */
-    char *text;           /* cache of pare_selection_text */
+    char *text, *json;    /* caches of pare_selection_text, pare_selection_json */
     char option_text[64]; /* of pare_selection_option */
 };
 
