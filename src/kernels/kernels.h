@@ -75,6 +75,21 @@ typedef struct pare_adagrad {
     float per_lane; /* 1 / places of the vector in use: AdaGrad's mean of squares */
 } pare_adagrad;
 
+/*
+ * A matrix (rows, columns) of which only some square blocks of `block` x `block` are kept, in
+ * block rows (BCSR): those of block row i are number start[i] .. start[i + 1] - 1, index is the
+ * block column, ascending. A block is stored by columns, so that a vector holds rows; what it
+ * reaches beyond the edge of the matrix is stored as 0. One of value and bf16 is there.
+ */
+enum { PARE_BLOCK_MAX = 64 };
+typedef struct pare_block_matrix {
+    int64_t rows, columns, block; /* block: 16, 32 or 64 */
+    const int64_t *start;         /* (block rows + 1) */
+    const int32_t *index;
+    const float *value;   /* (blocks, block, block) or NULL */
+    const uint16_t *bf16; /* the same as bfloat16 (upper half of a float32), or NULL */
+} pare_block_matrix;
+
 typedef struct pare_kernels {
     const char *level;
 
@@ -136,6 +151,12 @@ typedef struct pare_kernels {
      * gradient in-out. */
     float (*finish_gradient)(int64_t n, float shift, const float *sum, float factor, const float *w,
                              float *gradient);
+
+    /* Y = X W' for the block rows first .. last - 1 of w: y_ti = sum_j w_ij x_tj for the rows i of
+     * W in them. x: (n, w->columns), y: (n, w->rows). Float sums, block after block. Cost: the
+     * kept blocks only; each is read once for n = 1. */
+    void (*blocks_times)(const pare_block_matrix *w, int64_t first, int64_t last, int64_t n,
+                         const float *x, float *y);
 
     /* y[i] = max(x[i], 0), and dx[i] = y[i] > 0 ? dy[i] : 0; x = y and dx = dy allowed. */
     void (*relu)(int64_t n, const float *x, float *y);

@@ -24,6 +24,13 @@ static float dot(int64_t n, const float *a, const float *b) {
     return sum;
 }
 
+static float from_bf16(uint16_t w) {
+    uint32_t bits = (uint32_t)w << 16;
+    float value;
+    memcpy(&value, &bits, sizeof value);
+    return value;
+}
+
 static void rows_dot(int64_t rows, int64_t n, const float *w, int64_t count, const float *x,
                      int64_t y_stride, float *y) {
     for (int64_t i = 0; i < count; i++) {
@@ -39,10 +46,7 @@ static void rows_dot_bf16(int64_t rows, int64_t n, const uint16_t *w, int64_t co
         for (int64_t i = 0; i < count; i++) {
             float sum = 0;
             for (int64_t j = 0; j < n; j++) {
-                uint32_t bits = (uint32_t)w[r * n + j] << 16;
-                float value;
-                memcpy(&value, &bits, sizeof value);
-                sum += value * x[i * n + j];
+                sum += from_bf16(w[r * n + j]) * x[i * n + j];
             }
             y[i * y_stride + r] = sum;
         }
@@ -176,6 +180,25 @@ static void sparse_transposed_times(const pare_rows_of *x, int64_t columns, int6
                                     const float *y, float *out) {
     memset(out, 0, (size_t)(x->features * stride) * sizeof *out);
     sparse_product(true, x, columns, stride, y, out);
+}
+
+static void blocks_times(const pare_block_matrix *w, int64_t first, int64_t last, int64_t n,
+                         const float *x, float *y) {
+    const int64_t b = w->block;
+    for (int64_t i = first * b; i < last * b && i < w->rows; i++) {
+        for (int64_t t = 0; t < n; t++) {
+            float sum = 0;
+            for (int64_t p = w->start[i / b]; p < w->start[i / b + 1]; p++) {
+                int64_t from = w->index[p] * b;
+                for (int64_t j = 0; j < b && from + j < w->columns; j++) {
+                    int64_t at = (p * b + j) * b + i % b;
+                    float value = w->value ? w->value[at] : from_bf16(w->bf16[at]);
+                    sum += value * x[t * w->columns + from + j];
+                }
+            }
+            y[t * w->rows + i] = sum;
+        }
+    }
 }
 
 static float finish_gradient(int64_t n, float shift, const float *sum, float factor, const float *w,
@@ -331,6 +354,7 @@ void pare_kernels_fill_ref(pare_kernels *table) {
         .dense_transposed_times = dense_transposed_times,
         .sparse_times = sparse_times,
         .sparse_transposed_times = sparse_transposed_times,
+        .blocks_times = blocks_times,
         .finish_gradient = finish_gradient,
         .relu = relu,
         .relu_backward = relu_backward,

@@ -226,6 +226,7 @@ INLINE void add_coded(uint32_t codes, const int32_t value[4], int32_t *out) {
 #include "kernels/x86_rows.h"
 #include "kernels/x86_columns.h"
 #include "kernels/x86_products.h"
+#include "kernels/x86_blocks.h"
 #include "kernels/x86_network.h"
 #include "kernels/x86_packed.h"
 

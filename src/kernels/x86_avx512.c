@@ -172,6 +172,7 @@ INLINE bytes bwiden(bytes sum, bytes run) {
 #include "kernels/x86_rows.h"
 #include "kernels/x86_columns.h"
 #include "kernels/x86_products.h"
+#include "kernels/x86_blocks.h"
 #include "kernels/x86_network.h"
 #include "kernels/x86_packed.h"
 

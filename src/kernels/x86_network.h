@@ -87,8 +87,9 @@ KERNEL void adam(int64_t n, const pare_adam *step, const float *g, float *w, flo
     .columns_moments = columns_moments, .standardise = standardise,                                \
     .standardise_u8 = standardise_u8, .sparse_times = sparse_times,                                \
     .sparse_transposed_times = sparse_transposed_times, .dense_times = dense_times,                \
-    .dense_transposed_times = dense_transposed_times, .finish_gradient = finish_gradient,          \
-    .relu = relu, .relu_backward = relu_backward, .exponential = exponential, .adam = adam,        \
-    .fm_forward = fm_forward, .fm_slopes = fm_slopes, .fm_update = fm_update
+    .dense_transposed_times = dense_transposed_times, .blocks_times = blocks_times,                \
+    .finish_gradient = finish_gradient, .relu = relu, .relu_backward = relu_backward,              \
+    .exponential = exponential, .adam = adam, .fm_forward = fm_forward, .fm_slopes = fm_slopes,    \
+    .fm_update = fm_update
 
 #endif
