@@ -8,6 +8,7 @@
 
 #include "base/random.h"
 #include "model/field_model.h"
+#include "platform/system.h"
 
 #include <math.h>
 
@@ -35,6 +36,7 @@ static void make(pare_context *ctx, int64_t rows, pare_fields *out) {
     *out = (pare_fields){.ctx = ctx, .rows = rows, .count = FIELDS};
     must(ctx, pare_alloc_zero(ctx, FIELDS, sizeof *out->field, &out->field));
     must(ctx, pare_alloc(ctx, rows * FIELDS, sizeof *out->cell, &out->cell));
+    pare_memory_large_pages(out->cell, rows * FIELDS * (int64_t)sizeof *out->cell);
     must(ctx, pare_alloc(ctx, rows, sizeof *out->label, &out->label));
     must(ctx, pare_alloc_zero(ctx, rows, 1, &out->held_out));
     for (int64_t f = 0; f < FIELDS; f++) {

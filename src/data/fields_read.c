@@ -2,6 +2,7 @@
 #include "data/fields_read.h"
 
 #include "base/text.h"
+#include "platform/system.h"
 
 #include <stdio.h>
 
@@ -472,6 +473,7 @@ static pare_status lay_out(reader *r) {
     if (status != PARE_OK) {
         return status;
     }
+    pare_memory_large_pages(fields->cell, cells * (int64_t)sizeof *fields->cell);
     memset(fields->cell, 0xff, (size_t)cells * sizeof *fields->cell);
     int64_t e = 0;
     for (int64_t i = 0; i < fields->rows; i++) {

@@ -61,6 +61,7 @@ typedef struct pare_fm {
     int64_t fields, stride;
     const float *mask; /* (fields, stride) */
     float *table;      /* (rows, stride) */
+    int64_t places;    /* of the vector in use; in the others table and mask are 0 */
 } pare_fm;
 
 /* One row of data: which table row each field looks up (-1: none), and its factor. */
@@ -181,7 +182,7 @@ typedef struct pare_kernels {
      *   slopes:  gradient[index_f] += value_f mask_f d_f (NULL: not), d_mask_f += value_f
      *            table[index_f] d_f (NULL: not);
      *   update:  row-wise AdaGrad (Duchi, Hazan, Singer 2011; one sum a row) on the rows looked
-     *            up, one after the other; both sums must start positive. */
+     *            up, no two of them the same; both sums must start positive. */
     void (*fm_slopes)(const pare_fm *fm, const pare_fm_row *row, const float *sum, float slope,
                       const float *extra, float *gradient, float *d_mask);
     void (*fm_update)(const pare_fm *fm, const pare_fm_row *row, const float *sum, float slope,

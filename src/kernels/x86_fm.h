@@ -5,6 +5,8 @@
 #ifndef PARE_KERNELS_X86_FM_H
 #define PARE_KERNELS_X86_FM_H
 
+#include "kernels/x86_fm_short.h"
+
 /* 1 at the linear weight; 1 at the vector. */
 static const float fm_linear[PARE_FM_LINE] = {1};
 static const float fm_vector[PARE_FM_LINE] = {0, 0, 0, 0, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1};
@@ -54,6 +56,10 @@ INLINE vec fm_line(const pare_fm *fm, const pare_fm_row *row, int64_t first, boo
 }
 
 KERNEL float fm_forward(const pare_fm *fm, const pare_fm_row *row, float *sum) {
+    if (fm_is_short(fm)) {
+        return row->value ? fm_short_forward(fm, row, true, sum)
+                          : fm_short_forward(fm, row, false, sum);
+    }
     vec pairs = fill(0);
     for (int64_t first = 0; first < fm->stride; first += PARE_FM_LINE) {
         pairs = add(pairs, row->value ? fm_line(fm, row, first, true, sum)
@@ -172,7 +178,9 @@ INLINE void fm_update_long(const pare_fm *fm, const pare_fm_row *row, const floa
 
 KERNEL void fm_update(const pare_fm *fm, const pare_fm_row *row, const float *sum, float slope,
                       const float *extra, const pare_adagrad *step) {
-    if (fm->stride > PARE_FM_LINE) {
+    if (fm_is_short(fm)) {
+        fm_short_update(fm, row, sum, slope, extra, step);
+    } else if (fm->stride > PARE_FM_LINE) {
         fm_update_long(fm, row, sum, slope, extra, step);
     } else if (row->value || extra) {
         fm_update_line(fm, row, sum, slope, extra, step, row->value != NULL);

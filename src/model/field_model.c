@@ -5,6 +5,9 @@
 
 #include <math.h>
 
+/* gcc takes a function of nothing but prefetches for one without effect, and drops the call. */
+#define FETCH static inline __attribute__((always_inline)) void
+
 enum {
     AHEAD = 6, /* rows fetched before their turn: some 200 looked-up lines at 39 fields */
     REMOVALS_MAX = PARE_FM_STRIDE_MAX /* candidates of a field */
@@ -208,7 +211,8 @@ void pare_field_model_destroy(pare_field_model *model) {
 /* ---- Forward --------------------------------------------------------------------------------- */
 
 static pare_fm machine_of(const pare_field_model *model) {
-    return (pare_fm){model->fields, model->stride, model->mask, model->table};
+    return (pare_fm){model->fields, model->stride, model->mask, model->table,
+                     model->spec.dimension};
 }
 
 static pare_fm_row row_of(const pare_fields *fields, int64_t row) {
@@ -217,7 +221,7 @@ static pare_fm_row row_of(const pare_fields *fields, int64_t row) {
 }
 
 /* Asks for the table rows of a row that comes soon; its own cells were asked for before. */
-static void fetch(const pare_field_model *model, const pare_fields *fields, int64_t row) {
+FETCH fetch(const pare_field_model *model, const pare_fields *fields, int64_t row) {
     const int32_t *index = fields->cell + row * fields->count;
     for (int64_t f = 0; f < model->fields; f++) {
         if (index[f] >= 0) {
@@ -229,16 +233,17 @@ static void fetch(const pare_field_model *model, const pare_fields *fields, int6
     }
 }
 
-static void fetch_cells(const pare_fields *fields, int64_t row) {
+FETCH fetch_cells(const pare_fields *fields, int64_t row) {
     const int32_t *at = fields->cell + row * fields->count;
     for (int64_t f = 0; f < fields->count; f += PARE_FM_LINE) {
         __builtin_prefetch(at + f);
     }
     __builtin_prefetch(at + fields->count - 1); /* rows begin anywhere in a line */
+    __builtin_prefetch(fields->label + row);
 }
 
-static void look_ahead(const pare_field_model *model, const pare_fields *fields, int64_t count,
-                       const int64_t *row, int64_t i) {
+FETCH look_ahead(const pare_field_model *model, const pare_fields *fields, int64_t count,
+                 const int64_t *row, int64_t i) {
     if (i + AHEAD < count) {
         fetch(model, fields, row[i + AHEAD]);
     }
@@ -300,11 +305,18 @@ void pare_field_model_predict(pare_field_model *model, const pare_fields *fields
 
 /* ---- Training -------------------------------------------------------------------------------- */
 
-/* log(1 + exp(z)) - y z, and its slope. */
+/* log(1 + exp(z)) - y z, and its slope: the part that is no logarithm, and the factor (1, 2] whose
+ * logarithm is the rest. */
+static double log_loss_parts(float z, float label, float *slope, double *factor) {
+    double small = exp(-fabs((double)z)), p = 1 / (1 + small);
+    *slope = (float)(z < 0 ? small * p : p) - label;
+    *factor *= 1 + small;
+    return fmax((double)z, 0) - (double)label * (double)z;
+}
+
 static double log_loss(float z, float label, float *slope) {
-    double p = 1 / (1 + exp(-(double)z));
-    *slope = (float)p - label;
-    return fmax((double)z, 0) + log1p(exp(-fabs((double)z))) - (double)label * (double)z;
+    double factor = 1, rest = log_loss_parts(z, label, slope, &factor);
+    return rest + log(factor);
 }
 
 /* LR and FM, row by row. */
@@ -315,13 +327,17 @@ static double train_online(pare_field_model *model, const pare_fields *fields, i
     int64_t dimension = model->spec.dimension;
     const pare_adagrad step = {model->spec.rate, model->spec.decay,
                                1.0f / (float)(dimension > 0 ? dimension : 1)};
-    double loss = 0;
+    double loss = 0, factor = 1; /* one logarithm for many rows */
     float *sum = model->sums, slope = 0;
     for (int64_t i = 0; i < count; i++) {
         look_ahead(model, fields, count, row, i);
         pare_fm_row data = row_of(fields, row[i]);
         float z = model->bias + kernels->fm_forward(&fm, &data, sum);
-        loss += log_loss(z, fields->label[row[i]], &slope);
+        loss += log_loss_parts(z, fields->label[row[i]], &slope, &factor);
+        if (factor > 0x1p512) {
+            loss += log(factor);
+            factor = 1;
+        }
         if (d_mask) {
             kernels->fm_slopes(&fm, &data, sum, slope, NULL, NULL, d_mask);
         }
@@ -329,7 +345,7 @@ static double train_online(pare_field_model *model, const pare_fields *fields, i
         model->bias_sum += slope * slope;
         model->bias -= step.rate / sqrtf(model->bias_sum) * slope;
     }
-    return loss;
+    return loss + log(factor);
 }
 
 /* Slopes of the batch by the logits, and by the network's input; the sum of the loss. The network
