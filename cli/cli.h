@@ -141,6 +141,7 @@ extern const pare_command pare_command_convert;
 extern const pare_command pare_command_certify;
 extern const pare_command pare_command_compare;
 extern const pare_command pare_command_genome;
+extern const pare_command pare_command_score;
 extern const pare_command pare_command_embed;
 extern const pare_command pare_command_prune;
 extern const pare_command pare_command_model;

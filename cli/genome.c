@@ -95,7 +95,7 @@ const pare_command pare_command_genome = {
     .usage = "--bfile NAME [options]",
     .examples = "pare genome --bfile mice --pheno mice.csv --trait BMI --covar sex,cage --out bmi\n"
                 "pare genome --bfile x --pheno p.txt --trait all --stop permutation --folds 5\n",
-    .sections = "genome|run",
+    .sections = "genotypes|genome|run",
     .own = own,
     .own_count = OWN_COUNT,
     .positionals = 0,

@@ -148,7 +148,8 @@ static void help_fits_and_names_every_option(void **state) {
         pare_option option = {.size = sizeof option};
         assert_int_equal(pare_option_at(i, &option), PARE_OK);
         static const char others[] =
-            "genome|panel|embedding|budget|text|scoring|tokens|pruning|export|generation";
+            "genotypes|genome|polygenic|panel|embedding|budget|text|scoring|tokens|pruning|export|"
+            "generation";
         assert_true(strstr(others, option.section) || strstr(cli_out, option.name));
     }
     static char help[CLI_TEXT_MAX];

@@ -362,6 +362,25 @@ PARE_API PARE_MUST_CHECK pare_status pare_genome_text(pare_genome *genome, const
  */
 PARE_API PARE_MUST_CHECK pare_status pare_genome_save(const pare_genome *genome, const char *stem);
 PARE_API void pare_genome_close(pare_genome *genome);
+
+/* Polygenic scores of samples. */
+typedef struct pare_polygenic pare_polygenic;
+
+/*
+ * Scores the samples of the genotypes that the options of section "genotypes" name by the weights
+ * in the file `weights`, as pare_genome_save writes them: variants matched by id, alleles checked,
+ * weights of swapped alleles turned, missing calls by the mean (docs/genome.md).
+ */
+PARE_API PARE_MUST_CHECK pare_status pare_polygenic_create(pare_context *ctx, const char *weights,
+                                                           const pare_config *config,
+                                                           pare_polygenic **out);
+/* What was matched and left out, for people; valid until the next call or destroy. */
+PARE_API PARE_MUST_CHECK pare_status pare_polygenic_text(pare_polygenic *scores, const char **out);
+/* A row a sample, in the columns of `plink2 --score`; "-" is standard output. */
+PARE_API PARE_MUST_CHECK pare_status pare_polygenic_save(const pare_polygenic *scores,
+                                                         const char *path);
+PARE_API void pare_polygenic_destroy(pare_polygenic *scores);
+
 /* ---- Embedding plans ------------------------------------------------------------------------ */
 
 typedef struct pare_embedding pare_embedding;

@@ -1,5 +1,6 @@
 #include "api/config.h"
 #include "report/genome.h"
+#include "report/polygenic.h"
 
 pare_status pare_genome_open(pare_context *ctx, const pare_config *config, pare_genome **out) {
     *out = NULL;
@@ -48,4 +49,34 @@ pare_status pare_genome_save(const pare_genome *genome, const char *stem) {
 
 void pare_genome_close(pare_genome *genome) {
     pare_genome_free(genome);
+}
+
+pare_status pare_polygenic_create(pare_context *ctx, const char *weights, const pare_config *config,
+                                  pare_polygenic **out) {
+    *out = NULL;
+    pare_status status = pare_context_set_threads(ctx, config->options.threads);
+    return status == PARE_OK ? pare_polygenic_compute(ctx, &config->options, weights, out) : status;
+}
+
+pare_status pare_polygenic_text(pare_polygenic *scores, const char **out) {
+    *out = NULL;
+    pare_text text = {.ctx = scores->ctx};
+    pare_polygenic_report(scores, &text);
+    if (text.status != PARE_OK) {
+        pare_status status = text.status;
+        pare_text_clear(&text);
+        return status;
+    }
+    pare_free(scores->ctx, scores->text);
+    scores->text = text.bytes;
+    *out = scores->text;
+    return PARE_OK;
+}
+
+pare_status pare_polygenic_save(const pare_polygenic *scores, const char *path) {
+    return pare_polygenic_write(scores, path);
+}
+
+void pare_polygenic_destroy(pare_polygenic *scores) {
+    pare_polygenic_free(scores);
 }

@@ -36,7 +36,13 @@ pare_status pare_option_at(int64_t index, pare_option *out) {
 }
 
 bool pare_option_recorded(const pare_option *option) {
-    return strcmp(option->section, "genome") != 0 && strcmp(option->section, "panel") != 0;
+    static const char *const others[] = {"genotypes", "genome", "polygenic", "panel"};
+    for (size_t i = 0; i < sizeof others / sizeof others[0]; i++) {
+        if (strcmp(option->section, others[i]) == 0) {
+            return false;
+        }
+    }
+    return true;
 }
 
 int64_t pare_option_index(const char *name) {

@@ -78,13 +78,14 @@ X(output, out, "out", TEXT, "", 0, 0, "", "write the selection as JSON to this f
 X(output, report, "report", TEXT, "", 0, 0, "", "write a self-contained HTML report to this file") \
 X(output, compare, "compare", BOOL, "true", 0, 0, "", "train the model on the chosen, on all and on random columns and score them") \
 X(output, json, "json", BOOL, "false", 0, 0, "", "print the selection as JSON instead of a table") \
-X(genome, bfile, "bfile", TEXT, "", 0, 0, "", "genotypes: the part of the names of .bed, .bim and .fam before the ending") \
+X(genotypes, bfile, "bfile", TEXT, "", 0, 0, "", "genotypes: the part of the names of .bed, .bim and .fam before the ending") \
+X(genotypes, keep, "keep", TEXT, "", 0, 0, "", "file of the samples to use, one id a line") \
+X(genotypes, remove, "remove", TEXT, "", 0, 0, "", "file of samples to leave out") \
+X(polygenic, ambiguous, "ambiguous", CHOICE, "keep", 0, 0, "keep|drop", "variants whose alleles are A and T, or C and G, so that names do not tell the strand: take them by name, or leave them out") \
 X(genome, pheno, "pheno", TEXT, "", 0, 0, "", "file of traits, PLINK text or CSV (default: sixth column of .fam)") \
 X(genome, trait, "trait", TEXT, "all", 0, 0, "", "traits, separated by commas; all: every column of numbers that is no covariate") \
 X(genome, covar, "covar", TEXT, "", 0, 0, "", "covariates, separated by commas: in every model, never chosen (default: all columns of covar-file)") \
 X(genome, covar_file, "covar-file", TEXT, "", 0, 0, "", "file of the covariates (default: the file of traits)") \
-X(genome, keep, "keep", TEXT, "", 0, 0, "", "file of the samples to use, one id a line") \
-X(genome, remove, "remove", TEXT, "", 0, 0, "", "file of samples to leave out") \
 X(genome, extract, "extract", TEXT, "", 0, 0, "", "file of the variants to use, one id a line") \
 X(genome, maf, "maf", REAL, "0.01", 0, 0.5, "", "least frequency of the rarer allele") \
 X(genome, geno, "geno", REAL, "0.1", 0, 1, "", "largest share of missing calls of a variant") \
@@ -194,6 +195,7 @@ enum { PARE_COPIES_MVR, PARE_COPIES_EQUICORRELATED };
 enum { PARE_IMPORTANCE_LASSO, PARE_IMPORTANCE_OMP, PARE_IMPORTANCE_NETWORK };
 enum { PARE_SCHEDULE_CONSTANT, PARE_SCHEDULE_COSINE, PARE_SCHEDULE_EXPONENTIAL };
 
+enum { PARE_AMBIGUOUS_KEEP, PARE_AMBIGUOUS_DROP };
 enum { PARE_STOP_EBIC, PARE_STOP_CV, PARE_STOP_PERMUTATION };
 
 /* Whether an option belongs to the selection of columns, so that selection.json records it. */

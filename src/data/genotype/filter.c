@@ -118,7 +118,7 @@ static pare_status extract_variants(pare_genotypes *g, const char *path) {
 
 /* ---- Filters -------------------------------------------------------------------------------- */
 
-static bool autosome(const char *chromosome) {
+bool pare_genotypes_autosome(const char *chromosome) {
     static const char *const others[] = {"X", "Y", "XY", "M", "MT", "23", "24", "25", "26"};
     const char *name = chromosome;
     if ((name[0] == 'c' || name[0] == 'C') && strlen(name) > 3) {
@@ -135,7 +135,7 @@ static bool autosome(const char *chromosome) {
 static void drop_sex_chromosomes(pare_genotypes *g) {
     int64_t kept = 0, all = g->kept;
     for (int64_t j = 0; j < all; j++) {
-        if (autosome(g->variant[g->keep[j]].chromosome)) {
+        if (pare_genotypes_autosome(g->variant[g->keep[j]].chromosome)) {
             g->keep[kept++] = g->keep[j];
         }
     }
@@ -148,7 +148,8 @@ static void drop_sex_chromosomes(pare_genotypes *g) {
     }
 }
 
-static pare_status filter_samples(pare_genotypes *g, const pare_options *options, const bool *has) {
+pare_status pare_genotypes_choose(pare_genotypes *g, const pare_options *options, const bool *has,
+                                  int64_t least) {
     bool *mark = NULL;
     pare_status status = pare_alloc_zero(g->ctx, g->samples, sizeof *mark, &mark);
     if (status == PARE_OK && options->keep[0]) {
@@ -170,11 +171,11 @@ static pare_status filter_samples(pare_genotypes *g, const pare_options *options
         g->in[i] = g->in[i] && (!has || has[i]);
         g->used += g->in[i];
     }
-    if (status == PARE_OK && g->used < 3) {
+    if (status == PARE_OK && g->used < least) {
         status = pare_fail(g->ctx, PARE_ERROR_INPUT,
                            "%s.fam: %lld of %lld samples are left after keep, remove and missing "
-                           "traits; at least 3 are needed",
-                           g->stem, (long long)g->used, (long long)g->samples);
+                           "traits; at least %lld needed",
+                           g->stem, (long long)g->used, (long long)g->samples, (long long)least);
     }
     return status;
 }
@@ -211,7 +212,7 @@ static pare_status filter_variants(pare_genotypes *g, const pare_options *option
 }
 
 pare_status pare_genotypes_filter(pare_genotypes *g, const pare_options *options, const bool *has) {
-    pare_status status = filter_samples(g, options, has);
+    pare_status status = pare_genotypes_choose(g, options, has, 3);
     if (status == PARE_OK && options->extract[0]) {
         status = extract_variants(g, options->extract);
     }

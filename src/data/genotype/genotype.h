@@ -58,6 +58,19 @@ void pare_genotypes_close(pare_genotypes *g);
  * where the same id occurs in several. */
 int64_t pare_genotypes_find(const pare_genotypes *g, const char *family, const char *id);
 
+/* Opens the genotypes that the options name (bfile). */
+pare_status pare_genotypes_open_named(pare_context *ctx, const pare_options *options,
+                                      pare_genotypes *out) PARE_MUST_CHECK;
+/* Computes mean, spread and missing of the kept variants for the samples in; needed after either
+ * changed. */
+pare_status pare_genotypes_measure(pare_genotypes *g) PARE_MUST_CHECK;
+/* Leaves out samples by options keep and remove, and those without `has` (samples; NULL: none);
+ * refused where fewer than `least` are left. */
+pare_status pare_genotypes_choose(pare_genotypes *g, const pare_options *options, const bool *has,
+                                  int64_t least) PARE_MUST_CHECK;
+/* False: a sex chromosome, or mitochondria, where what calls count depends on sex. */
+bool pare_genotypes_autosome(const char *chromosome);
+
 /*
  * Applies options keep, remove, extract, maf, geno, hwe: samples first, then variants by list, then
  * by frequency of the rarer allele, share of missing calls and p of the exact test of

@@ -11,7 +11,5 @@ typedef struct pare_calls {
 
 /* out (kept): counts of the kept variants. */
 pare_status pare_genotypes_count(const pare_genotypes *g, pare_calls *out) PARE_MUST_CHECK;
-/* Computes mean, spread and missing of the kept variants for the samples in. */
-pare_status pare_genotypes_measure(pare_genotypes *g) PARE_MUST_CHECK;
 
 #endif

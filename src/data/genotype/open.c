@@ -317,3 +317,12 @@ pare_status pare_genotypes_from_memory(pare_context *ctx, const char *stem, cons
     *out = g;
     return PARE_OK;
 }
+
+pare_status pare_genotypes_open_named(pare_context *ctx, const pare_options *options,
+                                      pare_genotypes *out) {
+    *out = (pare_genotypes){0};
+    if (!options->bfile[0]) {
+        return pare_fail(ctx, PARE_ERROR_ARGUMENT, "option bfile is missing: name the genotypes");
+    }
+    return pare_genotypes_open(ctx, options->bfile, out);
+}

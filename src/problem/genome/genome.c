@@ -98,14 +98,11 @@ static pare_status filter(pare_genome *genome) {
 
 static pare_status fill(pare_genome *genome) {
     pare_context *ctx = genome->ctx;
-    if (!genome->options.bfile[0]) {
-        return pare_fail(ctx, PARE_ERROR_ARGUMENT, "option bfile is missing: name the genotypes");
-    }
     if (genome->options.folds == 1) {
         return pare_fail(ctx, PARE_ERROR_ARGUMENT,
                          "option folds: 1 fold has no rest to learn from");
     }
-    pare_status status = pare_genotypes_open(ctx, genome->options.bfile, &genome->genotypes);
+    pare_status status = pare_genotypes_open_named(ctx, &genome->options, &genome->genotypes);
     if (status == PARE_OK) {
         status = pare_traits_read(&genome->genotypes, &genome->options, &genome->traits);
     }
