@@ -195,6 +195,28 @@ static void test_dependent_columns(void **state) {
     }
 }
 
+/* Every column twice, two classes: columns that are worth the same to the last digits but one must
+ * not take turns for ever. */
+static void test_exchanges_of_equal_columns_end(void **state) {
+    (void)state;
+    for (uint64_t seed = 1; seed <= 3; seed++) {
+        world *w = open_world(310 + seed, 300, 40, 0.3, 1, 8);
+        for (int64_t i = 0; i < w->n; i++) {
+            for (int64_t j = 0; j < w->d / 2; j++) {
+                float bit = w->x[i * w->d + j] > 1; /* rare, as in bags of words */
+                w->x[i * w->d + j] = w->x[i * w->d + w->d - 1 - j] = bit;
+            }
+        }
+        make_classes(w, 2, "binary");
+        set(w, "ridge", seed == 1 ? "1e-6" : "1e-2");
+        finish_world(w);
+        chosen plain = run_omp(w, 6, 1, false), swapped = run_omp(w, 6, 1, true);
+        assert_int_equal(swapped.count, 6);
+        assert_true(swapped.loss <= plain.loss * (1 + 1e-6));
+        close_world(w);
+    }
+}
+
 /* Fewer rows than columns, and a response that is fitted exactly. */
 static void test_perfect_fit(void **state) {
     (void)state;
@@ -406,6 +428,7 @@ int main(void) {
         cmocka_unit_test(test_long_paths),
         cmocka_unit_test(test_critical_penalty_chooses_as_omp),
         cmocka_unit_test(test_dependent_columns),
+        cmocka_unit_test(test_exchanges_of_equal_columns_end),
         cmocka_unit_test(test_perfect_fit),
         cmocka_unit_test(test_forced_barred_and_phases),
         cmocka_unit_test(test_exchanges_lower_the_loss),

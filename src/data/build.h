@@ -63,6 +63,8 @@ typedef struct pare_build {
     uint8_t *gaps;         /* (columns) 1: some cell is missing; 2: also in the training rows */
     float *part_weight;    /* (rows) weight in the statistics: 0 outside the training rows */
     pare_moments *moments; /* FILE: (columns) */
+    double *level_weight;  /* FILE: weights of the levels of each column, then of missing cells */
+    int64_t *level_at;     /* FILE: (columns) where those of a column begin */
 } pare_build;
 
 /* columns.c: look-up, and "file line 17" (or "file row 17") of a row, as text in `buffer`. */
@@ -104,6 +106,10 @@ pare_status pare_build_split(pare_build *build) PARE_MUST_CHECK;
 pare_status pare_build_categorical(pare_build *build) PARE_MUST_CHECK;
 /* Keeps the levels of training rows only, numbered as those rows show them. */
 pare_status pare_build_known_levels(pare_build *build) PARE_MUST_CHECK;
+/* Gives a feature column these levels only: map (its levels) new number or -1, `known` of them. One
+ * without any becomes EMPTY. */
+pare_status pare_build_keep_levels(pare_build *build, int64_t column, int64_t known,
+                                   const int32_t *map) PARE_MUST_CHECK;
 /* Gives a column of test rows the levels (or the numbers) of the training column. */
 pare_status pare_column_adopt(pare_context *ctx, pare_table *table, int64_t column,
                               const pare_column *rules) PARE_MUST_CHECK;
@@ -119,11 +125,12 @@ pare_status pare_build_conform(pare_build *build) PARE_MUST_CHECK;
 /* encode.c: columns without a value in the training rows, then candidates and features;
  * statistics.c: their shift and scale. */
 pare_status pare_build_empty(pare_build *build) PARE_MUST_CHECK;
+pare_status pare_build_drop_empty(pare_build *build) PARE_MUST_CHECK;
 pare_status pare_build_features(pare_build *build) PARE_MUST_CHECK;
 pare_status pare_build_statistics(pare_build *build) PARE_MUST_CHECK;
 
-/* store_build.c: columns without a cell to choose from into memory; one pass for moments, gaps and
- * checksum. */
+/* store_build.c: columns without a cell to choose from into memory; one pass for moments, gaps,
+ * levels and checksum. */
 pare_status pare_build_hold(pare_build *build) PARE_MUST_CHECK;
 pare_status pare_build_survey(pare_build *build) PARE_MUST_CHECK;
 

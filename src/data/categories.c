@@ -162,6 +162,22 @@ static pare_status rename_levels(pare_context *ctx, pare_column *column, int64_t
     return PARE_OK;
 }
 
+pare_status pare_build_keep_levels(pare_build *build, int64_t column, int64_t known,
+                                   const int32_t *map) {
+    const pare_dataset *data = build->data;
+    if (known == 0) {
+        build->role[column] = PARE_ROLE_EMPTY;
+    }
+    if (known > MANY_LEVELS && 2 * known > data->train_count) {
+        pare_warn(build->ctx,
+                  "%.300s: column '%.100s' has %lld different texts in %lld training rows; if it "
+                  "only names the rows, leave it out with option ignore",
+                  data->table.source, data->table.column[column].name, (long long)known,
+                  (long long)data->train_count);
+    }
+    return rename_levels(build->ctx, &build->data->table.column[column], known, map);
+}
+
 pare_status pare_build_known_levels(pare_build *build) {
     pare_context *ctx = build->ctx;
     const pare_dataset *data = build->data;
@@ -218,18 +234,7 @@ pare_status pare_build_known_levels(pare_build *build) {
         }
     }
     for (int64_t c = 0; status == PARE_OK && c < count; c++) {
-        status = rename_levels(ctx, &table->column[column[c]], known[c], map + offset[c]);
-        if (known[c] == 0) {
-            build->role[column[c]] = PARE_ROLE_EMPTY;
-        }
-        if (known[c] > MANY_LEVELS && 2 * known[c] > data->train_count) {
-            pare_warn(
-                ctx,
-                "%.300s: column '%.100s' has %lld different texts in %lld training rows; if it "
-                "only names the rows, leave it out with option ignore",
-                table->source, table->column[column[c]].name, (long long)known[c],
-                (long long)data->train_count);
-        }
+        status = pare_build_keep_levels(build, column[c], known[c], map + offset[c]);
     }
 fail:
     pare_free(ctx, column);

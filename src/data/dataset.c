@@ -59,6 +59,8 @@ static void clear_build(pare_build *build) {
     pare_free(ctx, build->gaps);
     pare_free(ctx, build->part_weight);
     pare_free(ctx, build->moments);
+    pare_free(ctx, build->level_weight);
+    pare_free(ctx, build->level_at);
 }
 
 static const char *plural(int64_t count) {

@@ -16,7 +16,7 @@ typedef enum pare_storage {
     PARE_STORAGE_F32,
     PARE_STORAGE_U8,
     PARE_STORAGE_CSR,
-    PARE_STORAGE_FILE /* number columns that stay in a .pare file: data/store.h */
+    PARE_STORAGE_FILE /* dense columns that stay in a .pare file: data/store.h */
 } pare_storage;
 
 typedef struct pare_store pare_store;
@@ -118,6 +118,7 @@ typedef struct pare_encoding {
     int32_t levels;  /* 0: numeric */
     int32_t mode;    /* level that a missing cell counts as */
     bool indicator;  /* a MISSING feature follows */
+    bool gaps;       /* some cell of the table is missing, maybe outside the training rows */
 } pare_encoding;
 
 struct pare_dataset {
@@ -178,6 +179,9 @@ void pare_dataset_gather_features(const pare_dataset *data, int64_t count, const
  */
 pare_status pare_dataset_sparse(const pare_dataset *data, int64_t count, const int64_t *rows,
                                 int64_t **start, int32_t **index, float **value) PARE_MUST_CHECK;
+
+/* What one feature makes of a cell, standardised. */
+float pare_dataset_value(const pare_dataset *data, int64_t feature, float cell);
 
 /* One encoded, standardised feature of the given rows, out: (count). */
 void pare_dataset_feature(const pare_dataset *data, int64_t feature, int64_t count,

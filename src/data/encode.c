@@ -45,7 +45,7 @@ static pare_status look_at_gaps(pare_build *build, uint8_t *indicator) {
     return PARE_OK;
 }
 
-static pare_status drop_empty(pare_build *build) {
+pare_status pare_build_drop_empty(pare_build *build) {
     const pare_table *table = &build->data->table;
     int64_t left = 0;
     for (int64_t j = 0; j < table->columns; j++) {
@@ -70,10 +70,10 @@ static void add_feature(pare_dataset *data, pare_feature_kind kind, int64_t colu
         (pare_feature){.kind = kind, .column = (int32_t)column, .level = (int32_t)level};
 }
 
-static void add_column(pare_dataset *data, int64_t column, bool indicator) {
+static void add_column(pare_dataset *data, int64_t column, bool indicator, bool gaps) {
     int64_t levels = data->table.column[column].levels;
     data->encoding[column] = (pare_encoding){
-        .feature = data->features, .levels = (int32_t)levels, .indicator = indicator};
+        .feature = data->features, .levels = (int32_t)levels, .indicator = indicator, .gaps = gaps};
     if (levels == 0) {
         add_feature(data, PARE_FEATURE_NUMBER, column, 0);
     }
@@ -117,7 +117,7 @@ static pare_status fill_candidates(pare_build *build, const uint8_t *indicator,
         }
         data->candidate_start[data->candidates++] = data->features;
         for (int64_t c = j; c >= 0; c = next[c]) {
-            add_column(data, c, indicator[c]);
+            add_column(data, c, indicator[c], build->gaps[c] > 0);
         }
         data->candidate_start[data->candidates] = data->features;
     }
@@ -179,7 +179,7 @@ pare_status pare_build_empty(pare_build *build) {
         build->gaps[j] = indicator[j] ? 2 : build->gaps[j];
     }
     pare_free(build->ctx, indicator);
-    return status == PARE_OK ? drop_empty(build) : status;
+    return status == PARE_OK ? pare_build_drop_empty(build) : status;
 }
 
 pare_status pare_build_features(pare_build *build) {

@@ -31,7 +31,7 @@ static float cell_of(const pare_table *table, int64_t row, int64_t column) {
     }
     case PARE_STORAGE_FILE: {
         float cell = 0;
-        pare_store_rows(table->stream, 1, &row, 1, &column, &cell);
+        pare_store_rows(table->stream, 1, &row, 1, &column, 1, &cell);
         return cell;
     }
     }
@@ -42,8 +42,8 @@ static float standard(const pare_dataset *data, int64_t feature, float encoded) 
     return (encoded - data->shift[feature]) * data->scale[feature];
 }
 
-/* One feature of one cell. A missing number is the mean, which is 0. */
-static float value_of(const pare_dataset *data, int64_t feature, float cell) {
+/* A missing number is the mean, which is 0. */
+float pare_dataset_value(const pare_dataset *data, int64_t feature, float cell) {
     const pare_feature *one = &data->feature[feature];
     bool missing = isnan(cell);
     switch (one->kind) {
@@ -166,7 +166,8 @@ static void gather_some_chunk(void *argument, int64_t chunk) {
             float *to_cell = out + i * job->wanted;
             if (length < 8) { /* a call costs more */
                 for (int64_t j = 0; j < length; j++) {
-                    to_cell[j] = value_of(data, feature + j, cell_of(table, row, column + j));
+                    to_cell[j] =
+                        pare_dataset_value(data, feature + j, cell_of(table, row, column + j));
                 }
             } else if (table->storage == PARE_STORAGE_U8) {
                 kernels->standardise_u8(length, table->u8 + row * table->columns + column,
@@ -180,15 +181,32 @@ static void gather_some_chunk(void *argument, int64_t chunk) {
     }
 }
 
-/* Rows of a file: all features are numbers of a column of their own. */
+/* Rows of a file: the cells are read to the front of each row, then encoded from the last feature
+ * back, which never needs a cell behind its own place. */
 static void gather_file(const task *job) {
     const pare_dataset *data = job->data;
-    pare_store_features(data, job->count, job->rows, job->wanted, job->features, job->out);
-    for (int64_t i = 0; i < job->count; i++) {
-        float *out = job->out + i * job->wanted;
-        for (int64_t f = 0; f < job->wanted; f++) {
-            out[f] = standard(data, job->features ? job->features[f] : f, out[f]);
+    for (int64_t from = 0; from < job->wanted;) {
+        int64_t end = pare_store_features(data, job->count, job->rows, from, job->wanted,
+                                          job->features, job->wanted, job->out + from);
+        int64_t columns = 0, last = -1;
+        for (int64_t f = from; f < end; f++) {
+            int64_t column = data->feature[job->features ? job->features[f] : f].column;
+            columns += column != last;
+            last = column;
         }
+        for (int64_t i = 0; i < job->count; i++) {
+            float *out = job->out + i * job->wanted + from;
+            int64_t cell = columns - 1;
+            for (int64_t f = end - 1; f >= from; f--) {
+                int64_t feature = job->features ? job->features[f] : f;
+                int64_t before =
+                    f > from ? data->feature[job->features ? job->features[f - 1] : f - 1].column
+                             : -1;
+                out[f - from] = pare_dataset_value(data, feature, out[cell]);
+                cell -= before != data->feature[feature].column;
+            }
+        }
+        from = end;
     }
 }
 
@@ -219,6 +237,6 @@ void pare_dataset_feature(const pare_dataset *data, int64_t feature, int64_t cou
         return;
     }
     for (int64_t i = 0; i < count; i++) {
-        out[i] = value_of(data, feature, cell_of(&data->table, rows[i], column));
+        out[i] = pare_dataset_value(data, feature, cell_of(&data->table, rows[i], column));
     }
 }

@@ -255,13 +255,12 @@ static double set_numbers(pare_build *build, const pare_moments *of, double tota
     return zeros;
 }
 
-/* Level columns: counts, mode (first of the heaviest), flags. */
-static pare_status set_levels(pare_build *build, double total, double *zeros) {
-    pare_dataset *data = build->data;
+/* Weight of the training rows with each level, by feature; of a MISSING feature, of those without
+ * a value. */
+static void weigh_levels(const pare_build *build, double *weight) {
+    const pare_dataset *data = build->data;
     const pare_table *table = &data->table;
-    double *weight = NULL;
-    pare_status status = pare_alloc_zero(build->ctx, data->features, sizeof *weight, &weight);
-    for (int64_t i = 0; status == PARE_OK && i < data->train_count; i++) {
+    for (int64_t i = 0; i < data->train_count; i++) {
         const float *cell = table->f32 + data->train[i] * table->columns;
         double w = (double)build->part_weight[data->train[i]];
         for (int64_t j = 0; j < table->columns; j++) {
@@ -273,6 +272,29 @@ static pare_status set_levels(pare_build *build, double total, double *zeros) {
                 }
             }
         }
+    }
+}
+
+/* The same of a file, whose survey has found them. */
+static void copy_levels(const pare_build *build, double *weight) {
+    const pare_dataset *data = build->data;
+    for (int64_t j = 0; j < data->table.columns; j++) {
+        const pare_encoding *encoding = &data->encoding[j];
+        if (encoding->feature >= 0 && encoding->levels > 0) {
+            memcpy(weight + encoding->feature, build->level_weight + build->level_at[j],
+                   (size_t)(encoding->levels + encoding->indicator) * sizeof *weight);
+        }
+    }
+}
+
+/* Level columns: counts, mode (first of the heaviest), flags. */
+static pare_status set_levels(pare_build *build, double total, double *zeros) {
+    pare_dataset *data = build->data;
+    const pare_table *table = &data->table;
+    double *weight = NULL;
+    pare_status status = pare_alloc_zero(build->ctx, data->features, sizeof *weight, &weight);
+    if (status == PARE_OK) {
+        (table->storage == PARE_STORAGE_FILE ? copy_levels : weigh_levels)(build, weight);
     }
     for (int64_t j = 0; status == PARE_OK && j < table->columns; j++) {
         pare_encoding *encoding = &data->encoding[j];
@@ -312,20 +334,19 @@ pare_status pare_build_statistics(pare_build *build) {
     for (int64_t j = 0; j < table->columns; j++) {
         levels = levels || (data->encoding[j].feature >= 0 && data->encoding[j].levels > 0);
     }
-    if (table->storage == PARE_STORAGE_FILE) {
-        data->zero_share = set_numbers(build, build->moments, total, rows) / (double)data->features;
-        return PARE_OK;
+    pare_status status = PARE_OK;
+    if (table->storage != PARE_STORAGE_FILE) {
+        status = pare_alloc_zero(build->ctx, table->columns, sizeof *job.of, &job.of);
     }
-    pare_status status = pare_alloc_zero(build->ctx, table->columns, sizeof *job.of, &job.of);
     if (status != PARE_OK) {
         return status;
     }
     if (table->storage == PARE_STORAGE_CSR) {
         sparse_moments(&job, total, rows);
-    } else {
+    } else if (table->storage != PARE_STORAGE_FILE) {
         pare_pool_run(build->ctx->pool, (table->columns + BLOCK - 1) / BLOCK, run_block, &job);
     }
-    zeros = set_numbers(build, job.of, total, rows);
+    zeros = set_numbers(build, job.of ? job.of : build->moments, total, rows);
     if (levels) {
         status = set_levels(build, total, &zeros);
     }

@@ -19,6 +19,10 @@ void pare_store_close(pare_store *s) {
         pare_free(ctx, s->window[w].column);
         pare_free(ctx, s->window[w].cells);
     }
+    for (int64_t j = 0; s->map && j < (int64_t)s->header.columns; j++) {
+        pare_free(ctx, s->map[j].to);
+    }
+    pare_free(ctx, s->map);
     pare_free(ctx, s->stored);
     pare_free(ctx, s->list);
     pare_free(ctx, s->unpacked);
@@ -136,7 +140,8 @@ static pare_status reserve(pare_store *s) {
     int64_t columns = (int64_t)s->header.columns, rows = (int64_t)s->header.group_rows;
     int64_t window_bytes = columns * rows * (int64_t)sizeof(float);
     int64_t least = 2 * (s->most_group + s->most_group / 8) + WINDOWS * window_bytes +
-                    s->most_stored + s->most_length + (int64_t)s->header.rows * 64 +
+                    s->most_stored + s->most_length +
+                    (int64_t)s->header.rows * PARE_STORE_ROW_BYTES +
                     s->records * (int64_t)sizeof *s->record + columns * 512;
     if (least > s->memory) {
         return pare_fail(s->ctx, PARE_ERROR_INPUT,
@@ -150,6 +155,9 @@ static pare_status reserve(pare_store *s) {
     }
     if (status == PARE_OK) {
         status = pare_alloc(s->ctx, columns, sizeof *s->list, &s->list);
+    }
+    if (status == PARE_OK) {
+        status = pare_alloc_zero(s->ctx, columns, sizeof *s->map, &s->map);
     }
     for (int w = 0; status == PARE_OK && w < WINDOWS; w++) {
         s->window[w].group = -1;
@@ -186,9 +194,9 @@ pare_status pare_store_open(pare_context *ctx, const char *path, int64_t memory,
     if (status == PARE_OK) {
         s->header = pass.header;
         s->place = pass.next;
-        if (s->header.storage != PARE_STORAGE_F32 || !s->input.rewindable || s->input.gz) {
+        if (s->header.storage == PARE_STORAGE_CSR || !s->input.rewindable || s->input.gz) {
             status = pare_fail(ctx, PARE_ERROR_UNSUPPORTED,
-                               "%s: only float32 tables in plain files are read in pieces; leave "
+                               "%s: only dense tables in plain files are read in pieces; leave "
                                "the option memory out",
                                path);
         }
@@ -239,6 +247,26 @@ int64_t pare_store_bytes_read(const pare_store *s) {
     return s->bytes_read;
 }
 
+pare_status pare_store_renumber(pare_store *s, int64_t column, int64_t levels, const float *to) {
+    pare_level_map *map = &s->map[column];
+    pare_status status = pare_alloc(s->ctx, levels, sizeof *to, &map->to);
+    if (status == PARE_OK) {
+        memcpy(map->to, to, (size_t)levels * sizeof *to);
+        map->levels = levels;
+        for (int w = 0; w < WINDOWS; w++) {
+            s->window[w].group = -1;
+        }
+    }
+    return status;
+}
+
+void pare_store_map(const pare_level_map *map, int64_t count, float *cell) {
+    for (int64_t i = 0; map->levels > 0 && i < count; i++) {
+        bool level = cell[i] >= 0 && cell[i] < (float)map->levels;
+        cell[i] = level ? map->to[(int64_t)cell[i]] : NAN;
+    }
+}
+
 /* ---- Rows ----------------------------------------------------------------------------------- */
 
 static int64_t group_of(const pare_store *s, int64_t row) {
@@ -266,8 +294,9 @@ static pare_status take_record(pare_store *s, const pare_record *r, window *w) {
     for (int64_t k = 0; k < w->count; k++) {
         int64_t column = w->column[k] - r->column;
         if (column >= 0 && column < r->columns) {
-            pare_chunk_decode((pare_chunk_kind)r->kind, 0, r->rows, cells + column * stride,
-                              w->cells + k * (int64_t)s->header.group_rows);
+            float *out = w->cells + k * (int64_t)s->header.group_rows;
+            pare_chunk_decode((pare_chunk_kind)r->kind, 0, r->rows, cells + column * stride, out);
+            pare_store_map(&s->map[w->column[k]], r->rows, out);
         }
     }
     return PARE_OK;
@@ -305,7 +334,7 @@ static window *find_window(pare_store *s, int64_t group, int64_t count, const in
 
 /* Under the lock. */
 static void take_rows(pare_store *s, int64_t count, const int64_t *rows, int64_t wanted,
-                      const int64_t *column, float *out) {
+                      const int64_t *column, int64_t stride, float *out) {
     const window *w = NULL;
     for (int64_t i = 0; i < count; i++) {
         int64_t group = group_of(s, rows[i]);
@@ -318,27 +347,37 @@ static void take_rows(pare_store *s, int64_t count, const int64_t *rows, int64_t
         }
         int64_t at = rows[i] - group * (int64_t)s->header.group_rows;
         for (int64_t k = 0; k < wanted; k++) {
-            out[i * wanted + k] = w ? w->cells[k * (int64_t)s->header.group_rows + at] : NAN;
+            out[i * stride + k] = w ? w->cells[k * (int64_t)s->header.group_rows + at] : NAN;
         }
     }
 }
 
 void pare_store_rows(pare_store *s, int64_t count, const int64_t *rows, int64_t wanted,
-                     const int64_t *column, float *out) {
+                     const int64_t *column, int64_t stride, float *out) {
     pare_lock_take(&s->lock);
-    take_rows(s, count, rows, wanted, column, out);
+    take_rows(s, count, rows, wanted, column, stride, out);
     pare_lock_give(&s->lock);
 }
 
-void pare_store_features(const pare_dataset *data, int64_t count, const int64_t *rows,
-                         int64_t wanted, const int64_t *feature, float *out) {
+int64_t pare_store_features(const pare_dataset *data, int64_t count, const int64_t *rows,
+                            int64_t from, int64_t wanted, const int64_t *feature, int64_t stride,
+                            float *out) {
     pare_store *s = data->table.stream;
+    int64_t columns = 0, f = from;
     pare_lock_take(&s->lock);
-    for (int64_t f = 0; f < wanted; f++) {
-        s->list[f] = data->feature[feature ? feature[f] : f].column;
+    for (; f < wanted; f++) {
+        int64_t column = data->feature[feature ? feature[f] : f].column;
+        if (columns > 0 && s->list[columns - 1] == column) {
+            continue;
+        }
+        if (columns == (int64_t)s->header.columns) {
+            break;
+        }
+        s->list[columns++] = column;
     }
-    take_rows(s, count, rows, wanted, s->list, out);
+    take_rows(s, count, rows, columns, s->list, stride, out);
     pare_lock_give(&s->lock);
+    return f;
 }
 
 pare_status pare_store_trouble(pare_store *s) {

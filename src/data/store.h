@@ -7,6 +7,10 @@
 
 #include "data/dataset.h"
 
+/* What the work on a table takes beside its cells, about: targets, weights, splits, residuals and
+ * the vectors that one pass multiplies with. */
+enum { PARE_STORE_ROW_BYTES = 160 };
+
 /* Opens path; the table's columns, rows and stream are set, no cells. Refuses a limit too small for
  * two groups of rows, naming the least. */
 pare_status pare_store_open(pare_context *ctx, const char *path, int64_t memory,
@@ -21,11 +25,23 @@ int64_t pare_store_group_rows(const pare_store *stream);
 /* So far, of chunks. */
 int64_t pare_store_bytes_read(const pare_store *stream);
 
+/* What the level numbers of the file stand for from now on: to (levels), NaN: missing. */
+typedef struct pare_level_map {
+    int64_t levels; /* 0: cells are as the file has them */
+    float *to;
+} pare_level_map;
+
+/* Gives the levels of a column other numbers, in all that is read from now on. to: (levels),
+ * copied. */
+pare_status pare_store_renumber(pare_store *stream, int64_t column, int64_t levels,
+                                const float *to) PARE_MUST_CHECK;
+
 /* Some columns of some neighbouring rows. */
 typedef struct pare_piece {
     int64_t row, rows, column, columns;
     int64_t kind, stride;
     const unsigned char *cells;
+    const pare_level_map *map; /* (columns) */
 } pare_piece;
 
 /* Cells from .. from + count (from a multiple of 8) of a column of the piece, counted from its
@@ -57,13 +73,20 @@ void pare_store_shares(const pare_store *stream, int64_t *begin);
 /* Whole columns: out[c] (rows), NULL: not wanted. */
 pare_status pare_store_columns(pare_store *stream, float **out) PARE_MUST_CHECK;
 
-/* Cells as stored of some rows and columns, out (count, wanted). Any thread; cheap when neighbours
- * are asked for together. A failure gives NaN and is told by pare_store_trouble. */
+/* Cells of some rows and columns (at most as many as the table has), out (count, stride). Any
+ * thread; cheap when neighbours are asked for together. A failure gives NaN and is told by
+ * pare_store_trouble. */
 void pare_store_rows(pare_store *stream, int64_t count, const int64_t *rows, int64_t wanted,
-                     const int64_t *column, float *out);
-/* The same for features of a dataset over the stream (NULL: all). */
-void pare_store_features(const pare_dataset *data, int64_t count, const int64_t *rows,
-                         int64_t wanted, const int64_t *feature, float *out);
+                     const int64_t *column, int64_t stride, float *out);
+/*
+ * The cells that features from, from + 1, .. of a list (NULL: all) of a dataset over the stream
+ * are made of, neighbours of the same column once: out (count, stride), of which as many as there
+ * are columns are written. Returns where the list goes on: less than wanted if it names more
+ * columns than the table has.
+ */
+int64_t pare_store_features(const pare_dataset *data, int64_t count, const int64_t *rows,
+                            int64_t from, int64_t wanted, const int64_t *feature, int64_t stride,
+                            float *out);
 pare_status pare_store_trouble(pare_store *stream) PARE_MUST_CHECK;
 static inline pare_status pare_dataset_trouble(const pare_dataset *data) {
     return data->table.stream ? pare_store_trouble(data->table.stream) : PARE_OK;

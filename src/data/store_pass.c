@@ -3,6 +3,7 @@
 #include "platform/cluster.h"
 
 typedef struct passing {
+    const pare_store *store;
     void (*work)(void *user, const pare_piece *piece);
     void *user;
 } passing;
@@ -16,17 +17,19 @@ static void work_item(void *user, pare_file_item *item) {
                               .columns = r->columns,
                               .kind = r->kind,
                               .stride = pare_chunk_stride((pare_chunk_kind)r->kind, r->rows),
-                              .cells = item->cells};
+                              .cells = item->cells,
+                              .map = p->store->map};
     p->work(p->user, &piece);
 }
 
 const float *pare_piece_values(const pare_piece *piece, int64_t column, int64_t from, int64_t count,
                                float *scratch) {
     const unsigned char *cells = piece->cells + column * piece->stride;
-    if (piece->kind == PARE_CHUNK_F32) {
+    if (piece->kind == PARE_CHUNK_F32 && piece->map[piece->column + column].levels == 0) {
         return (const float *)(const void *)(cells + 4 * from);
     }
     pare_chunk_decode((pare_chunk_kind)piece->kind, from, count, cells, scratch);
+    pare_store_map(&piece->map[piece->column + column], count, scratch);
     return scratch;
 }
 
@@ -66,7 +69,7 @@ static void walk_close(walk *w) {
 static pare_status walk_open(pare_store *s, const uint8_t *wanted,
                              void (*work)(void *user, const pare_piece *piece), void *user,
                              walk *w) {
-    *w = (walk){.store = s, .p = {work, user}};
+    *w = (walk){.store = s, .p = {s, work, user}};
     pare_status status = pare_alloc_zero(s->ctx, 1, sizeof *w->input, &w->input);
     if (status == PARE_OK) {
         status = pare_input_open(s->ctx, s->path, w->input);

@@ -28,6 +28,7 @@ struct pare_store {
     int64_t groups;
     int64_t *first; /* (groups + 1) records of each group */
     int64_t most_stored, most_length, most_group;
+    pare_level_map *map; /* (columns) see pare_store_renumber */
     int64_t bytes_read;
 
     pare_lock lock; /* of what is below: rows may be wanted by several threads */
@@ -35,10 +36,13 @@ struct pare_store {
     uint64_t place; /* of the input */
     unsigned char *stored, *unpacked;
     window window[WINDOWS];
-    int64_t *list; /* (columns) of the rows asked for */
+    int64_t *list; /* (columns) of the rows asked for, see pare_store_features */
     int64_t clock;
     pare_status trouble; /* of a window that could not be filled */
     char sentence[PARE_MESSAGE_SIZE];
 };
+
+/* Level numbers of the file to those they stand for. */
+void pare_store_map(const pare_level_map *map, int64_t count, float *cell);
 
 #endif

@@ -274,11 +274,12 @@ static pare_status memory_limit(pare_context *ctx, const char *text, int64_t *ou
     return PARE_OK;
 }
 
-/* Bytes of the cells of a .pare file in memory; -1: not such a file. */
-static pare_status file_cells(pare_context *ctx, const char *path, int64_t *out) {
+/* Bytes of the cells of a .pare file in memory (-1: not such a file), and its rows. */
+static pare_status file_cells(pare_context *ctx, const char *path, int64_t *out, int64_t *rows) {
     pare_input *input = NULL;
     pare_status status = pare_alloc(ctx, 1, sizeof *input, &input);
     *out = -1;
+    *rows = 0;
     if (status != PARE_OK) {
         return status;
     }
@@ -290,6 +291,7 @@ static pare_status file_cells(pare_context *ctx, const char *path, int64_t *out)
             memcmp(input->head + input->head_begin, PARE_FILE_MAGIC, 8) == 0) {
             status = pare_file_head(input, &header);
             if (status == PARE_OK) {
+                *rows = (int64_t)header.rows;
                 *out = header.storage == PARE_STORAGE_CSR
                            ? (int64_t)(header.entries + header.rows) * 8
                            : (int64_t)(header.rows * header.columns) *
@@ -307,18 +309,19 @@ enum { TABLE_SHARE = 2 };
 
 pare_status pare_table_open(pare_context *ctx, const char *path, const pare_options *options,
                             pare_table *out) {
-    int64_t limit = 0, cells = 0, size = 0, changed = 0;
+    int64_t limit = 0, cells = 0, rows = 0, size = 0, changed = 0;
     *out = (pare_table){0};
     pare_status status = memory_limit(ctx, options->memory, &limit);
     bool several = pare_cluster_size() > 1;
     if (status != PARE_OK || (limit == INT64_MAX && !several) || strcmp(path, "-") == 0) {
         return status == PARE_OK ? pare_table_read(ctx, path, options, out) : status;
     }
-    status = file_cells(ctx, path, &cells);
+    status = file_cells(ctx, path, &cells, &rows);
     if (status != PARE_OK) {
         return status;
     }
-    if (cells > limit / TABLE_SHARE || (several && cells >= 0)) {
+    int64_t beside = rows < limit / PARE_STORE_ROW_BYTES ? rows * PARE_STORE_ROW_BYTES : limit;
+    if (cells > (limit - beside) / TABLE_SHARE || (several && cells >= 0)) {
         return pare_store_open(ctx, path, limit, out);
     }
     if (cells < 0 && pare_file_facts(path, &size, &changed) && size > limit / TABLE_SHARE) {

@@ -114,7 +114,8 @@ typedef struct product {
 } product;
 
 static bool needs_centring(const pare_dataset *data, int64_t f) {
-    return fabs((double)data->shift[f] * (double)data->scale[f]) > raw_ratio;
+    return data->feature[f].kind == PARE_FEATURE_NUMBER &&
+           fabs((double)data->shift[f] * (double)data->scale[f]) > raw_ratio;
 }
 
 /* Columns c .. c + width of the piece, BLOCK rows at a time, entries as stored or less the mean. */
@@ -163,24 +164,94 @@ static void float_columns(const product *p, scratch *s, const pare_piece *piece,
     }
 }
 
+/* Sums of one vector over the rows of a block by what the cell holds: by_level (levels), the last
+ * returned is over missing cells. */
+static double sum_levels(const float *x, const float *r, int64_t count, double *by_level) {
+    double missing = 0;
+    for (int64_t q = 0; q < count; q++) {
+        if (isnan(x[q])) {
+            missing += (double)r[q];
+        } else if (by_level) {
+            by_level[(int64_t)x[q]] += (double)r[q];
+        }
+    }
+    return missing;
+}
+
+/* A column with levels or gaps: sums over the encoded, unscaled entries. */
+static void coded_column(const product *p, scratch *s, const pare_piece *piece, int64_t c) {
+    const streamed *d = p->d;
+    const pare_dataset *data = d->data;
+    const pare_encoding *encoding = &data->encoding[piece->column + c];
+    int64_t first = encoding->feature, rows = data->table.rows;
+    bool centre = needs_centring(data, first);
+    float shift = data->shift[first];
+    for (int64_t i = 0; i < piece->rows; i += BLOCK) {
+        int64_t count = piece->rows - i < BLOCK ? piece->rows - i : BLOCK;
+        const float *x = pare_piece_values(piece, c, i, count, s->x);
+        float *full = s->x + BLOCK; /* numbers: the mean in place of missing cells */
+        for (int64_t q = 0; encoding->levels == 0 && q < count; q++) {
+            float value = isnan(x[q]) ? shift : x[q];
+            full[q] = centre ? value - shift : value;
+        }
+        for (int64_t v = 0; v < p->m; v++) {
+            const float *r = d->spread + v * rows + piece->row + i;
+            double *out = p->out + v * d->columns + first;
+            double missing = sum_levels(x, r, count, encoding->levels > 0 ? out : NULL);
+            if (encoding->levels == 0) {
+                out[0] += (double)d->ctx->kernels->dot(count, full, r);
+            } else {
+                out[encoding->mode] += missing;
+            }
+            if (encoding->indicator) {
+                out[encoding->levels > 0 ? encoding->levels : 1] += missing;
+            }
+        }
+    }
+}
+
+/* What a flag's standardised value gains when it is set. */
+static double step_of(const pare_dataset *data, int64_t f) {
+    return (double)((1 - data->shift[f]) * data->scale[f]) - (double)data->zero[f];
+}
+
+/* The features of a column, entries as they are fetched. */
 static void double_column(const product *p, scratch *s, const pare_piece *piece, int64_t c) {
     const streamed *d = p->d;
-    int64_t f = d->feature_of[piece->column + c];
-    const float shift = d->data->shift[f], scale = d->data->scale[f];
+    const pare_dataset *data = d->data;
+    const pare_encoding *encoding = &data->encoding[piece->column + c];
+    int64_t first = encoding->feature, levels = encoding->levels;
+    int64_t flag = levels > 0 ? levels : 1, width = flag + encoding->indicator;
     for (int64_t i = 0; i < piece->rows; i += BLOCK) {
         int64_t count = piece->rows - i < BLOCK ? piece->rows - i : BLOCK;
         const float *x = pare_piece_values(piece, c, i, count, s->x);
         const int64_t *position = p->position + piece->row + i;
         for (int64_t v = 0; v < p->m; v++) {
-            double sum = 0;
+            const double *r = p->r + v * d->rows;
+            double *out = p->out + v * d->columns + first, whole = 0;
             for (int64_t q = 0; q < count; q++) {
-                if (position[q] >= 0) {
-                    sum += (double)((x[q] - shift) * scale) * p->r[v * d->rows + position[q]];
+                double one = position[q] >= 0 ? r[position[q]] : 0;
+                bool missing = isnan(x[q]);
+                whole += one;
+                if (levels > 0) {
+                    int64_t f = missing ? encoding->mode : (int64_t)x[q];
+                    out[f] += one * step_of(data, first + f);
+                } else {
+                    out[0] += one * (double)pare_dataset_value(data, first, x[q]);
+                }
+                if (missing && encoding->indicator) {
+                    out[flag] += one * step_of(data, first + flag);
                 }
             }
-            p->out[v * d->columns + f] += sum;
+            for (int64_t f = levels > 0 ? 0 : 1; f < width; f++) {
+                out[f] += whole * (double)data->zero[first + f];
+            }
         }
     }
+}
+
+static bool is_coded(const pare_dataset *data, int64_t column) {
+    return data->encoding[column].levels > 0 || data->encoding[column].gaps;
 }
 
 /* Neighbouring columns that are features in the same order, of the same treatment. */
@@ -188,6 +259,7 @@ static int64_t run_length(const streamed *d, const pare_piece *piece, int64_t c)
     const int64_t *f = d->feature_of + piece->column;
     int64_t width = 1;
     while (c + width < piece->columns && width < WIDE && f[c + width] == f[c] + width &&
+           !is_coded(d->data, piece->column + c + width) &&
            needs_centring(d->data, f[c + width]) == needs_centring(d->data, f[c])) {
         width++;
     }
@@ -203,7 +275,9 @@ static void product_piece(void *user, const pare_piece *piece) {
             c++;
             continue;
         }
-        if (p->precision == PARE_PRECISION_FLOAT) {
+        if (p->precision == PARE_PRECISION_FLOAT && is_coded(p->d->data, piece->column + c)) {
+            coded_column(p, s, piece, c);
+        } else if (p->precision == PARE_PRECISION_FLOAT) {
             width = run_length(p->d, piece, c);
             float_columns(p, s, piece, c, width);
         } else {
@@ -274,7 +348,7 @@ static pare_status streamed_correlate(void *self, pare_precision precision, int6
 
 typedef struct fetching {
     const streamed *d;
-    const int64_t *place; /* (table columns) 1 + position in the list */
+    const int64_t *place; /* (features) 1 + position in the list */
     const int64_t *position;
     float *out;
 } fetching;
@@ -284,19 +358,19 @@ static void fetch_piece(void *user, const pare_piece *piece) {
     const streamed *d = f->d;
     float decoded[BLOCK];
     for (int64_t c = 0; c < piece->columns; c++) {
-        int64_t place = f->place[piece->column + c] - 1;
-        if (place < 0) {
-            continue;
-        }
-        int64_t feature = d->feature_of[piece->column + c];
-        const float shift = d->data->shift[feature], scale = d->data->scale[feature];
-        for (int64_t i = 0; i < piece->rows; i += BLOCK) {
-            int64_t count = piece->rows - i < BLOCK ? piece->rows - i : BLOCK;
-            const float *x = pare_piece_values(piece, c, i, count, decoded);
-            for (int64_t q = 0; q < count; q++) {
-                int64_t at = f->position[piece->row + i + q];
-                if (at >= 0) {
-                    f->out[place * d->rows + at] = (x[q] - shift) * scale;
+        const pare_encoding *encoding = &d->data->encoding[piece->column + c];
+        int64_t first = encoding->feature;
+        int64_t width = (encoding->levels > 0 ? encoding->levels : 1) + encoding->indicator;
+        for (int64_t feature = first; first >= 0 && feature < first + width; feature++) {
+            int64_t place = f->place[feature] - 1;
+            for (int64_t i = 0; place >= 0 && i < piece->rows; i += BLOCK) {
+                int64_t count = piece->rows - i < BLOCK ? piece->rows - i : BLOCK;
+                const float *x = pare_piece_values(piece, c, i, count, decoded);
+                for (int64_t q = 0; q < count; q++) {
+                    int64_t at = f->position[piece->row + i + q];
+                    if (at >= 0) {
+                        f->out[place * d->rows + at] = pare_dataset_value(d->data, feature, x[q]);
+                    }
                 }
             }
         }
@@ -336,7 +410,7 @@ static pare_status streamed_fetch(void *self, int64_t count, const int64_t *colu
     int64_t *place = NULL, *position = NULL;
     uint8_t *wanted = NULL;
     fetching f = {.d = d, .out = out};
-    pare_status status = pare_alloc_zero(d->ctx, columns, sizeof *place, &place);
+    pare_status status = pare_alloc_zero(d->ctx, d->columns, sizeof *place, &place);
     if (status == PARE_OK) {
         status = pare_alloc_zero(d->ctx, columns, 1, &wanted);
     }
@@ -345,7 +419,7 @@ static pare_status streamed_fetch(void *self, int64_t count, const int64_t *colu
     }
     if (status == PARE_OK) {
         for (int64_t c = 0; c < count; c++) {
-            place[data->feature[column[c]].column] = c + 1;
+            place[column[c]] = c + 1;
             wanted[data->feature[column[c]].column] = 1;
         }
         memset(position, 0xFF, (size_t)rows * sizeof *position); /* -1 */

@@ -16,8 +16,9 @@
 
 enum { EXCHANGES_TRIED = 3 };
 
-/* An exchange must lower the loss by this share of it. */
-static const double improvement = 1e-9;
+/* An exchange must lower the loss by this share of it: above the rounding of the predictors, or two
+ * equal columns would take each other's place for ever. */
+static const double improvement = 1e-6;
 
 typedef enum omp_stage { STAGE_FORCED, STAGE_SELECT, STAGE_REPLACE, STAGE_DONE } omp_stage;
 
@@ -184,6 +185,7 @@ static pare_status exchange(omp *o, bool *done) {
     choice->score[count - 1] = score;
     memset(o->refused, 0, (size_t)o->goal);
     status = refit(o);
+    o->loss = fmin(o->loss, loss);
     return status == PARE_OK
                ? objective->slots->losses(objective->self, count, choice->item, o->cost)
                : status;
