@@ -20,6 +20,7 @@ need_build_packages
 need libcmocka-dev pkg-config --exists cmocka
 need libpcre2-dev pkg-config --exists libpcre2-8
 need libhdf5-dev pkg-config --exists hdf5-serial
+need libhts-dev pkg-config --exists htslib
 need clang-format command -v clang-format
 install_missing
 

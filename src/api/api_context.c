@@ -12,6 +12,9 @@
 #if defined(PARE_HAVE_HDF5)
 #include <hdf5.h>
 #endif
+#if defined(PARE_HAVE_HTS)
+#include <htslib/hts.h>
+#endif
 
 static void *standard_allocate(void *user, size_t bytes, size_t alignment) {
     (void)user;
@@ -106,6 +109,11 @@ pare_status pare_context_info(pare_context *ctx, const char **out) {
     pare_text_append(&text, "hdf5: %d.%d.%d\n", H5_VERS_MAJOR, H5_VERS_MINOR, H5_VERS_RELEASE);
 #else
     pare_text_append(&text, "hdf5: absent (pare panel reads .h5ad and .h5 through it)\n");
+#endif
+#if defined(PARE_HAVE_HTS)
+    pare_text_append(&text, "htslib: %s\n", hts_version());
+#else
+    pare_text_append(&text, "htslib: absent (pare genome reads VCF and BCF through it)\n");
 #endif
     pare_text_append(&text, "cuda: absent (no part needs it in this version)\n");
     pare_status status = text.status;

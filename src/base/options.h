@@ -79,6 +79,10 @@ X(output, report, "report", TEXT, "", 0, 0, "", "write a self-contained HTML rep
 X(output, compare, "compare", BOOL, "true", 0, 0, "", "train the model on the chosen, on all and on random columns and score them") \
 X(output, json, "json", BOOL, "false", 0, 0, "", "print the selection as JSON instead of a table") \
 X(genotypes, bfile, "bfile", TEXT, "", 0, 0, "", "genotypes: the part of the names of .bed, .bim and .fam before the ending") \
+X(genotypes, vcf, "vcf", TEXT, "", 0, 0, "", "genotypes: a .vcf, .vcf.gz or .bcf file (GT, else DS), in place of bfile") \
+X(genotypes, bgen, "bgen", TEXT, "", 0, 0, "", "genotypes: a .bgen file of layout 2, in place of bfile") \
+X(genotypes, sample, "sample", TEXT, "", 0, 0, "", "Oxford .sample file with the ids of the samples of bgen (default: those in the file)") \
+X(genotypes, hard_call, "hard-call", REAL, "0.1", 0, 0.5, "", "dosages (DS, BGEN) further than this from a whole number are missing calls") \
 X(genotypes, keep, "keep", TEXT, "", 0, 0, "", "file of the samples to use, one id a line") \
 X(genotypes, remove, "remove", TEXT, "", 0, 0, "", "file of samples to leave out") \
 X(polygenic, ambiguous, "ambiguous", CHOICE, "keep", 0, 0, "keep|drop", "variants whose alleles are A and T, or C and G, so that names do not tell the strand: take them by name, or leave them out") \

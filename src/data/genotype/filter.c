@@ -74,11 +74,11 @@ static pare_status mark_samples(const pare_genotypes *g, const char *path, bool 
     }
     if (found == 0) {
         status =
-            pare_fail(g->ctx, PARE_ERROR_INPUT, "%s: none of its %lld ids is in %s.fam (first: %s)",
-                      path, (long long)list.rows, g->stem, examples);
+            pare_fail(g->ctx, PARE_ERROR_INPUT, "%s: none of its %lld ids is in %s (first: %s)",
+                      path, (long long)list.rows, g->sample_file, examples);
     } else if (lost > 0) {
-        pare_warn(g->ctx, "%s: %lld of %lld ids are not in %s.fam (first: %s)", path,
-                  (long long)lost, (long long)list.rows, g->stem, examples);
+        pare_warn(g->ctx, "%s: %lld of %lld ids are not in %s (first: %s)", path, (long long)lost,
+                  (long long)list.rows, g->sample_file, examples);
     }
     pare_cells_clear(&list);
     return status;
@@ -108,8 +108,8 @@ static pare_status extract_variants(pare_genotypes *g, const char *path) {
     }
     if (kept == 0) {
         status =
-            pare_fail(g->ctx, PARE_ERROR_INPUT, "%s: none of its %lld ids is in %s.bim (first: %s)",
-                      path, (long long)list.rows, g->stem, list.cell[0]);
+            pare_fail(g->ctx, PARE_ERROR_INPUT, "%s: none of its %lld ids is in %s (first: %s)",
+                      path, (long long)list.rows, g->variant_file, list.cell[0]);
     }
     g->kept = kept;
     pare_cells_clear(&list);
@@ -142,9 +142,9 @@ static void drop_sex_chromosomes(pare_genotypes *g) {
     g->kept = kept;
     if (kept < all) {
         pare_warn(g->ctx,
-                  "%s.bim: %lld variants on sex chromosomes or of mitochondria are left out: what "
+                  "%s: %lld variants on sex chromosomes or of mitochondria are left out: what "
                   "their calls count depends on sex",
-                  g->stem, (long long)(all - kept));
+                  g->variant_file, (long long)(all - kept));
     }
 }
 
@@ -172,10 +172,11 @@ pare_status pare_genotypes_choose(pare_genotypes *g, const pare_options *options
         g->used += g->in[i];
     }
     if (status == PARE_OK && g->used < least) {
-        status = pare_fail(g->ctx, PARE_ERROR_INPUT,
-                           "%s.fam: %lld of %lld samples are left after keep, remove and missing "
-                           "traits; at least %lld needed",
-                           g->stem, (long long)g->used, (long long)g->samples, (long long)least);
+        status =
+            pare_fail(g->ctx, PARE_ERROR_INPUT,
+                      "%s: %lld of %lld samples are left after keep, remove and missing "
+                      "traits; at least %lld needed",
+                      g->sample_file, (long long)g->used, (long long)g->samples, (long long)least);
     }
     return status;
 }
@@ -204,9 +205,9 @@ static pare_status filter_variants(pare_genotypes *g, const pare_options *option
         g->kept = kept;
     }
     if (status == PARE_OK && kept == 0) {
-        status = pare_fail(g->ctx, PARE_ERROR_INPUT,
-                           "%s.bim: none of %lld variants passes maf %g, geno %g, hwe %g", g->stem,
-                           (long long)all, options->maf, options->geno, options->hwe);
+        status = pare_fail(
+            g->ctx, PARE_ERROR_INPUT, "%s: none of %lld variants passes maf %g, geno %g, hwe %g",
+            g->variant_file, (long long)all, options->maf, options->geno, options->hwe);
     }
     return status;
 }

@@ -1,5 +1,6 @@
 /*
- * Genotypes of PLINK .bed/.bim/.fam: mapped, never unpacked. Two bits a call (00 two copies of
+ * Genotypes of PLINK .bed/.bim/.fam: mapped, never unpacked; those of VCF, BCF and BGEN are packed
+ * the same way in memory. Two bits a call (00 two copies of
  * allele A1, 10 one, 11 none, 01 missing), variant after variant. Values are counts of A1 about
  * their mean; a missing call counts as the mean. Samples and variants that filters leave out stay
  * in the map and are skipped.
@@ -20,13 +21,17 @@ typedef struct pare_variant {
     int64_t position;
 } pare_variant;
 
+struct pare_cells;
+
 typedef struct pare_genotypes {
     pare_context *ctx;
-    char *stem;
-    pare_map map;          /* of the .bed; empty where the bytes are the caller's */
-    const uint8_t *packed; /* (variants, stride) */
-    int64_t stride;        /* bytes a variant: samples / 4 rounded up */
-    char *fam, *bim;       /* the texts, cut at blanks and line ends */
+    char *stem;                       /* as the user named them */
+    char *sample_file, *variant_file; /* where ids stand, for messages */
+    pare_map map;                     /* of the .bed; empty where the bytes are the caller's */
+    uint8_t *owned;                   /* packed from another format, else NULL */
+    const uint8_t *packed;            /* (variants, stride) */
+    int64_t stride;                   /* bytes a variant: samples / 4 rounded up */
+    char *fam, *bim;                  /* the texts, cut at blanks and line ends */
     int64_t samples, variants;
     pare_sample *sample;
     pare_variant *variant;
@@ -55,10 +60,29 @@ pare_status pare_genotypes_from_memory(pare_context *ctx, const char *stem, cons
 void pare_genotypes_close(pare_genotypes *g);
 
 /* Number of the sample with this id, -1 if there is none. The family (or NULL) is looked at only
- * where the same id occurs in several. */
+ * where the same id occurs in several; in VCF, BCF and BGEN the id may also be family_id. */
 int64_t pare_genotypes_find(const pare_genotypes *g, const char *family, const char *id);
 
-/* Opens the genotypes that the options name (bfile). */
+/*
+ * VCF (plain, gz or BGZF) and BCF through htslib. A1 is ALT, A2 is REF; calls are GT, or, where
+ * that is missing or absent, DS within option hard-call of a whole number. Haploid calls count as
+ * two of a kind; records with several ALT alleles are left out with a warning. Refused: truncated
+ * files, records that cannot be read, a build without htslib.
+ */
+pare_status pare_genotypes_open_vcf(pare_context *ctx, const pare_options *options,
+                                    pare_genotypes *out) PARE_MUST_CHECK;
+/*
+ * BGEN 1.2 and 1.3, layout 2 (bgenformat.org): zlib, zstd or none; 1 to 32 bits, phased or not. A1
+ * is the first allele; the expected copies within option hard-call of a whole number make the call,
+ * else it is missing. Sample ids from option sample (.sample of Oxford), else from the file.
+ */
+pare_status pare_genotypes_open_bgen(pare_context *ctx, const pare_options *options,
+                                     pare_genotypes *out) PARE_MUST_CHECK;
+/* The same from bytes in memory; samples: text of the .sample, or NULL. */
+pare_status pare_genotypes_read_bgen(pare_context *ctx, const char *name, const uint8_t *bytes,
+                                     int64_t length, const struct pare_cells *samples,
+                                     double hard_call, pare_genotypes *out) PARE_MUST_CHECK;
+/* Opens the genotypes that the options name: one of bfile, vcf, bgen. */
 pare_status pare_genotypes_open_named(pare_context *ctx, const pare_options *options,
                                       pare_genotypes *out) PARE_MUST_CHECK;
 /* Computes mean, spread and missing of the kept variants for the samples in; needed after either

@@ -3,9 +3,10 @@
 #include "data/genotype/internal.h"
 #include "data/reader.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 
-enum { BED_HEAD = 3, FAM_FIELDS = 6, BIM_FIELDS = 6, SAMPLES_MAX = 1 << 22 };
+enum { BED_HEAD = 3, FAM_FIELDS = 6, BIM_FIELDS = 6, SAMPLES_MAX = 1 << 22, JOINED_SIZE = 256 };
 
 void pare_genotypes_close(pare_genotypes *g) {
     pare_context *ctx = g->ctx;
@@ -14,6 +15,9 @@ void pare_genotypes_close(pare_genotypes *g) {
     }
     pare_map_close(&g->map);
     pare_free(ctx, g->stem);
+    pare_free(ctx, g->sample_file);
+    pare_free(ctx, g->variant_file);
+    pare_free(ctx, g->owned);
     pare_free(ctx, g->fam);
     pare_free(ctx, g->bim);
     pare_free(ctx, g->sample);
@@ -41,7 +45,7 @@ static int64_t count_lines(const char *text) {
 /* Cuts the next line with content into `wanted` fields, exactly so many unless `more` (GEMMA keeps
  * further traits in .fam); *text moves behind it. *found:
  * false at the end of the text. */
-static pare_status cut_fields(pare_genotypes *g, const char *ending, char **text, int64_t *line,
+static pare_status cut_fields(pare_genotypes *g, const char *file, char **text, int64_t *line,
                               int64_t wanted, bool more, char **field, bool *found) {
     *found = false;
     while (**text) {
@@ -69,9 +73,8 @@ static pare_status cut_fields(pare_genotypes *g, const char *ending, char **text
             continue;
         }
         if (count < wanted || (count > wanted && !more)) {
-            return pare_fail(g->ctx, PARE_ERROR_INPUT,
-                             "%s.%s line %lld: %lld fields, expected %lld", g->stem, ending,
-                             (long long)*line, (long long)count, (long long)wanted);
+            return pare_fail(g->ctx, PARE_ERROR_INPUT, "%s line %lld: %lld fields, expected %lld",
+                             file, (long long)*line, (long long)count, (long long)wanted);
         }
         *found = true;
         return PARE_OK;
@@ -85,17 +88,17 @@ static pare_status parse_fam(pare_genotypes *g) {
     pare_status status = pare_alloc(g->ctx, most, sizeof *g->sample, &g->sample);
     bool found = true;
     while (status == PARE_OK && found) {
-        status = cut_fields(g, "fam", &text, &line, FAM_FIELDS, true, field, &found);
+        status = cut_fields(g, g->sample_file, &text, &line, FAM_FIELDS, true, field, &found);
         if (status == PARE_OK && found) {
             g->sample[g->samples++] = (pare_sample){field[0], field[1], field[5]};
         }
     }
     if (status == PARE_OK && g->samples == 0) {
-        status = pare_fail(g->ctx, PARE_ERROR_INPUT, "%s.fam: no samples", g->stem);
+        status = pare_fail(g->ctx, PARE_ERROR_INPUT, "%s: no samples", g->sample_file);
     }
     if (status == PARE_OK && g->samples > SAMPLES_MAX) {
-        status = pare_fail(g->ctx, PARE_ERROR_UNSUPPORTED, "%s.fam: %lld samples, at most %d",
-                           g->stem, (long long)g->samples, SAMPLES_MAX);
+        status = pare_fail(g->ctx, PARE_ERROR_UNSUPPORTED, "%s: %lld samples, at most %d",
+                           g->sample_file, (long long)g->samples, SAMPLES_MAX);
     }
     return status;
 }
@@ -106,7 +109,7 @@ static pare_status parse_bim(pare_genotypes *g) {
     pare_status status = pare_alloc(g->ctx, most, sizeof *g->variant, &g->variant);
     bool found = true;
     while (status == PARE_OK) {
-        status = cut_fields(g, "bim", &text, &line, BIM_FIELDS, false, field, &found);
+        status = cut_fields(g, g->variant_file, &text, &line, BIM_FIELDS, false, field, &found);
         if (status != PARE_OK || !found) {
             break;
         }
@@ -116,14 +119,14 @@ static pare_status parse_bim(pare_genotypes *g) {
                             &position) != PARE_CELL_NUMBER ||
             !pare_parse_real(field[3], &exact) || !(exact > -1e15 && exact < 1e15)) {
             return pare_fail(g->ctx, PARE_ERROR_INPUT,
-                             "%s.bim line %lld: position '%s' is not a number", g->stem,
+                             "%s line %lld: position '%s' is not a number", g->variant_file,
                              (long long)line, field[3]);
         }
         g->variant[g->variants++] =
             (pare_variant){field[0], field[1], field[4], field[5], (int64_t)exact};
     }
     if (status == PARE_OK && g->variants == 0) {
-        status = pare_fail(g->ctx, PARE_ERROR_INPUT, "%s.bim: no variants", g->stem);
+        status = pare_fail(g->ctx, PARE_ERROR_INPUT, "%s: no variants", g->variant_file);
     }
     return status;
 }
@@ -159,9 +162,9 @@ static pare_status sort_ids(pare_genotypes *g) {
         g->by_id[i] = entry[i].number;
         if (i > 0 && compare_ids(&entry[i], &entry[i - 1]) == 0) {
             status = pare_fail(g->ctx, PARE_ERROR_INPUT,
-                               "%s.fam: sample '%s %s' occurs twice; family and id must tell "
+                               "%s: sample '%s %s' occurs twice; family and id must tell "
                                "samples apart",
-                               g->stem, entry[i].sample->family, entry[i].sample->id);
+                               g->sample_file, entry[i].sample->family, entry[i].sample->id);
             goto fail;
         }
         g->families =
@@ -172,7 +175,7 @@ fail:
     return status;
 }
 
-int64_t pare_genotypes_find(const pare_genotypes *g, const char *family, const char *id) {
+static int64_t find_id(const pare_genotypes *g, const char *family, const char *id) {
     int64_t low = 0, high = g->samples;
     while (low < high) {
         int64_t middle = low + (high - low) / 2;
@@ -188,6 +191,16 @@ int64_t pare_genotypes_find(const pare_genotypes *g, const char *family, const c
         high = order < 0 ? high : middle;
     }
     return -1;
+}
+
+int64_t pare_genotypes_find(const pare_genotypes *g, const char *family, const char *id) {
+    int64_t found = find_id(g, family, id);
+    if (found < 0 && family && g->owned) { /* plink joins the two where a format has one id */
+        char joined[JOINED_SIZE];
+        int length = snprintf(joined, sizeof joined, "%s_%s", family, id);
+        found = length > 0 && length < JOINED_SIZE ? find_id(g, family, joined) : -1;
+    }
+    return found;
 }
 
 /* ---- Opening -------------------------------------------------------------------------------- */
@@ -217,8 +230,7 @@ static pare_status check_bed(pare_genotypes *g, const uint8_t *bed, int64_t leng
     return PARE_OK;
 }
 
-/* Everything after the texts are there. */
-static pare_status finish_open(pare_genotypes *g, const uint8_t *bed, int64_t length) {
+pare_status pare_genotypes_finish(pare_genotypes *g, const uint8_t *bed, int64_t length) {
     pare_status status = parse_fam(g);
     if (status == PARE_OK) {
         status = parse_bim(g);
@@ -249,32 +261,37 @@ static pare_status finish_open(pare_genotypes *g, const uint8_t *bed, int64_t le
     return pare_genotypes_measure(g);
 }
 
-static pare_status read_text(pare_genotypes *g, const char *ending, char **out) {
-    pare_text path = {.ctx = g->ctx};
+static pare_status read_text(pare_context *ctx, const char *path, char **out) {
     int64_t length = 0;
-    pare_text_append(&path, "%s.%s", g->stem, ending);
-    pare_status status = path.status;
-    if (status == PARE_OK) {
-        status = pare_text_read(g->ctx, path.bytes, out, &length);
-    }
+    pare_status status = pare_text_read(ctx, path, out, &length);
     if (status == PARE_OK && memchr(*out, '\0', (size_t)length)) {
-        status =
-            pare_fail(g->ctx, PARE_ERROR_INPUT, "%s: holds a zero byte; expected text", path.bytes);
+        status = pare_fail(ctx, PARE_ERROR_INPUT, "%s: holds a zero byte; expected text", path);
     }
-    pare_text_clear(&path);
     return status;
+}
+
+/* stem, and the names of the texts beside the .bed. */
+static pare_status name_files(pare_genotypes *g, const char *stem) {
+    pare_text fam = {.ctx = g->ctx}, bim = {.ctx = g->ctx};
+    pare_text_append(&fam, "%s.fam", stem);
+    pare_text_append(&bim, "%s.bim", stem);
+    g->sample_file = fam.bytes;
+    g->variant_file = bim.bytes;
+    pare_status status = fam.status != PARE_OK ? fam.status : bim.status;
+    return status == PARE_OK ? pare_text_copy(g->ctx, stem, (int64_t)strlen(stem), &g->stem)
+                             : status;
 }
 
 pare_status pare_genotypes_open(pare_context *ctx, const char *stem, pare_genotypes *out) {
     *out = (pare_genotypes){0};
     pare_genotypes g = {.ctx = ctx};
     pare_text path = {.ctx = ctx};
-    pare_status status = pare_text_copy(ctx, stem, (int64_t)strlen(stem), &g.stem);
+    pare_status status = name_files(&g, stem);
     if (status == PARE_OK) {
-        status = read_text(&g, "fam", &g.fam);
+        status = read_text(ctx, g.sample_file, &g.fam);
     }
     if (status == PARE_OK) {
-        status = read_text(&g, "bim", &g.bim);
+        status = read_text(ctx, g.variant_file, &g.bim);
     }
     if (status == PARE_OK) {
         pare_text_append(&path, "%s.bed", stem);
@@ -284,7 +301,7 @@ pare_status pare_genotypes_open(pare_context *ctx, const char *stem, pare_genoty
         status = pare_map_open(ctx, path.bytes, true, &g.map);
     }
     if (status == PARE_OK) {
-        status = finish_open(&g, g.map.bytes, g.map.length);
+        status = pare_genotypes_finish(&g, g.map.bytes, g.map.length);
     }
     pare_text_clear(&path);
     if (status != PARE_OK) {
@@ -300,7 +317,7 @@ pare_status pare_genotypes_from_memory(pare_context *ctx, const char *stem, cons
                                        const char *fam, int64_t fam_length, pare_genotypes *out) {
     *out = (pare_genotypes){0};
     pare_genotypes g = {.ctx = ctx};
-    pare_status status = pare_text_copy(ctx, stem, (int64_t)strlen(stem), &g.stem);
+    pare_status status = name_files(&g, stem);
     if (status == PARE_OK) {
         status = pare_text_copy(ctx, bim, bim_length, &g.bim);
     }
@@ -308,7 +325,7 @@ pare_status pare_genotypes_from_memory(pare_context *ctx, const char *stem, cons
         status = pare_text_copy(ctx, fam, fam_length, &g.fam);
     }
     if (status == PARE_OK) {
-        status = finish_open(&g, bed, bed_length);
+        status = pare_genotypes_finish(&g, bed, bed_length);
     }
     if (status != PARE_OK) {
         pare_genotypes_close(&g);
@@ -321,8 +338,18 @@ pare_status pare_genotypes_from_memory(pare_context *ctx, const char *stem, cons
 pare_status pare_genotypes_open_named(pare_context *ctx, const pare_options *options,
                                       pare_genotypes *out) {
     *out = (pare_genotypes){0};
-    if (!options->bfile[0]) {
-        return pare_fail(ctx, PARE_ERROR_ARGUMENT, "option bfile is missing: name the genotypes");
+    const int named = (options->bfile[0] != 0) + (options->vcf[0] != 0) + (options->bgen[0] != 0);
+    if (named == 0) {
+        return pare_fail(ctx, PARE_ERROR_ARGUMENT,
+                         "option bfile is missing: name the genotypes (or give vcf or bgen)");
     }
-    return pare_genotypes_open(ctx, options->bfile, out);
+    if (named > 1) {
+        return pare_fail(ctx, PARE_ERROR_ARGUMENT,
+                         "options bfile, vcf and bgen: give one of them, not %d", named);
+    }
+    if (options->vcf[0]) {
+        return pare_genotypes_open_vcf(ctx, options, out);
+    }
+    return options->bgen[0] ? pare_genotypes_open_bgen(ctx, options, out)
+                            : pare_genotypes_open(ctx, options->bfile, out);
 }

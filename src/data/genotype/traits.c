@@ -110,8 +110,8 @@ static pare_status match_rows(const pare_genotypes *g, matched *file, int64_t id
         file->row[i] = ids < 0 ? i + begin : -1;
     }
     if (ids < 0) {
-        pare_warn(g->ctx, "%s: holds no sample ids; its %lld rows are taken in the order of %s.fam",
-                  f->path, (long long)g->samples, g->stem);
+        pare_warn(g->ctx, "%s: holds no sample ids; its %lld rows are taken in the order of %s",
+                  f->path, (long long)g->samples, g->sample_file);
         return PARE_OK;
     }
     for (int64_t r = begin; r < f->rows; r++) {
@@ -132,13 +132,14 @@ static pare_status match_rows(const pare_genotypes *g, matched *file, int64_t id
     }
     if (found == 0) {
         return pare_fail(g->ctx, PARE_ERROR_INPUT,
-                         "%s: none of its %lld sample ids is in %s.fam (first here: %s; first "
+                         "%s: none of its %lld sample ids is in %s (first here: %s; first "
                          "there: %s)",
-                         f->path, (long long)(f->rows - begin), g->stem, examples, g->sample[0].id);
+                         f->path, (long long)(f->rows - begin), g->sample_file, examples,
+                         g->sample[0].id);
     }
     if (lost > 0) {
-        pare_warn(g->ctx, "%s: %lld of %lld sample ids are not in %s.fam (first: %s)", f->path,
-                  (long long)lost, (long long)(f->rows - begin), g->stem, examples);
+        pare_warn(g->ctx, "%s: %lld of %lld sample ids are not in %s (first: %s)", f->path,
+                  (long long)lost, (long long)(f->rows - begin), g->sample_file, examples);
     }
     lost = 0;
     examples[0] = '\0';
@@ -150,8 +151,8 @@ static pare_status match_rows(const pare_genotypes *g, matched *file, int64_t id
         }
     }
     if (lost > 0) {
-        pare_warn(g->ctx, "%s: %lld of %lld samples of %s.fam have no row (first: %s)", f->path,
-                  (long long)lost, (long long)g->samples, g->stem, examples);
+        pare_warn(g->ctx, "%s: %lld of %lld samples of %s have no row (first: %s)", f->path,
+                  (long long)lost, (long long)g->samples, g->sample_file, examples);
     }
     return PARE_OK;
 }
@@ -345,7 +346,7 @@ static pare_status read_fam_trait(const pare_genotypes *g, const pare_options *o
     for (int64_t i = 0; i < g->samples; i++) {
         if (!cell_number(&plink, g->sample[i].phenotype, &out->trait[0].value[i])) {
             return pare_fail(g->ctx, PARE_ERROR_INPUT,
-                             "%s.fam: phenotype '%.40s' of sample %s is not a number", g->stem,
+                             "%s: phenotype '%.40s' of sample %s is not a number", g->sample_file,
                              g->sample[i].phenotype, g->sample[i].id);
         }
     }
@@ -353,7 +354,7 @@ static pare_status read_fam_trait(const pare_genotypes *g, const pare_options *o
     const int64_t present = code_trait(g, &out->trait[0], &constant);
     if (present == 0 || constant) {
         return pare_fail(g->ctx, PARE_ERROR_INPUT,
-                         "%s.fam: the phenotype column is %s; give option pheno", g->stem,
+                         "%s: the phenotype column is %s; give option pheno", g->sample_file,
                          present > 0 ? "the same for all samples" : "all missing");
     }
     return PARE_OK;

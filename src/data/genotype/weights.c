@@ -221,8 +221,8 @@ static pare_status read_row(weight_reader *r, int64_t row, pare_weight *w, pare_
     }
     if (found + 1 < r->g->variants && strcmp(r->list[found + 1].id, id) == 0) {
         return pare_fail(f->ctx, PARE_ERROR_INPUT,
-                         "%s.bim: variant id '%.60s', which has a weight, occurs twice", r->g->stem,
-                         id);
+                         "%s: variant id '%.60s', which has a weight, occurs twice",
+                         r->g->variant_file, id);
     }
     w->variant = r->list[found].number;
     const pare_variant *v = &r->g->variant[w->variant];
@@ -255,13 +255,12 @@ static pare_status read_row(weight_reader *r, int64_t row, pare_weight *w, pare_
 static void say_what_is_left_out(const weight_reader *r, const pare_weight_counts *n) {
     const pare_genotypes *g = r->g;
     if (n->absent > 0) {
-        pare_warn(g->ctx, "%s: %lld of %lld variants are not in %s.bim (first: %s)", r->f->path,
-                  (long long)n->absent, (long long)n->rows, g->stem, r->absent.text);
+        pare_warn(g->ctx, "%s: %lld of %lld variants are not in %s (first: %s)", r->f->path,
+                  (long long)n->absent, (long long)n->rows, g->variant_file, r->absent.text);
     }
     if (n->mismatched > 0) {
-        pare_warn(g->ctx,
-                  "%s: %lld variants have other alleles in %s.bim and are left out (first: %s)",
-                  r->f->path, (long long)n->mismatched, g->stem, r->mismatched.text);
+        pare_warn(g->ctx, "%s: %lld variants have other alleles in %s and are left out (first: %s)",
+                  r->f->path, (long long)n->mismatched, g->variant_file, r->mismatched.text);
     }
     if (n->sex > 0) {
         pare_warn(g->ctx,
@@ -288,9 +287,9 @@ static pare_status read_rows(weight_reader *r, pare_weight *list, pare_weight_co
     if (n->used == 0) {
         const char *first = r->absent.text[0] ? r->absent.text : r->mismatched.text;
         return pare_fail(f->ctx, PARE_ERROR_INPUT,
-                         "%s: none of its %lld variants can be used: %lld ids are not in %s.bim, "
+                         "%s: none of its %lld variants can be used: %lld ids are not in %s, "
                          "%lld have other alleles there (first: %s)",
-                         f->path, (long long)n->rows, (long long)n->absent, r->g->stem,
+                         f->path, (long long)n->rows, (long long)n->absent, r->g->variant_file,
                          (long long)n->mismatched, first);
     }
     say_what_is_left_out(r, n);
