@@ -10,7 +10,7 @@ enum { FIELDS_MAX = 12, CHUNKS_MAX = 3, SEEDS = 1000 };
 
 typedef struct problem {
     pare_serving serving;
-    int64_t size[FIELDS_MAX], width[CHUNKS_MAX], group[FIELDS_MAX], fetch[3];
+    int64_t size[FIELDS_MAX], width[CHUNKS_MAX], group[2 * FIELDS_MAX], fetch[3];
     const char *name[FIELDS_MAX];
     uint8_t pinned[FIELDS_MAX], banned[FIELDS_MAX], keep[FIELDS_MAX * (CHUNKS_MAX + 1)];
     double gain[FIELDS_MAX * (CHUNKS_MAX + 1)];
@@ -27,7 +27,8 @@ static void make(problem *p, pare_context *ctx, uint64_t seed, int64_t fields, i
         uint64_t at = (uint64_t)f * 64;
         p->name[f] = "field";
         p->size[f] = 1 + below(seed, at, INT64_C(1) << below(seed, at + 1, 20));
-        p->group[f] = below(seed, at + 2, 4) - 1;
+        p->group[2 * f] = below(seed, at + 2, 4) - 1;
+        p->group[2 * f + 1] = f % 3 ? -1 : below(seed, at + 5, 4) - 1;
         p->pinned[f] = marks && below(seed, at + 3, 12) == 0;
         p->banned[f] = marks && !p->pinned[f] && below(seed, at + 4, 12) == 0;
         for (int64_t c = 0; c <= chunks; c++) {
@@ -66,7 +67,7 @@ static void test_costs(void **state) {
     assert_int_equal(pare_serving_row(8), 16);
     assert_int_equal(pare_serving_row(15), 16);
     assert_int_equal(pare_serving_row(16), 32);
-    int64_t size[2] = {100, 7}, width[2] = {4, 12}, group[2] = {0, 0}, fetch[1] = {500};
+    int64_t size[2] = {100, 7}, width[2] = {4, 12}, group[4] = {0, -1, 0, -1}, fetch[1] = {500};
     pare_serving serving = {.fields = 2,
                             .chunks = 2,
                             .groups = 1,

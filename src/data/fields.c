@@ -305,12 +305,12 @@ static pare_status encode_one_like(pare_fields *fields, int64_t f, const pare_fi
     return status;
 }
 
-/* Columns of cell and value in the order of `like`. */
-static pare_status reorder(pare_fields *fields, const pare_fields *like, const int64_t *from) {
+/* Columns of cell and value in the order of the first `count` fields of `like`. */
+static pare_status reorder(pare_fields *fields, int64_t count, const int64_t *from) {
     int32_t *cell = NULL;
     float *value = NULL;
     int64_t cells = 0;
-    if (!pare_checked_multiply(fields->rows, like->count, &cells)) {
+    if (!pare_checked_multiply(fields->rows, count, &cells)) {
         return pare_fail(fields->ctx, PARE_ERROR_MEMORY, "%s: too many cells", fields->source);
     }
     pare_status status = pare_alloc(fields->ctx, cells, sizeof *cell, &cell);
@@ -322,11 +322,11 @@ static pare_status reorder(pare_fields *fields, const pare_fields *like, const i
         return status;
     }
     for (int64_t i = 0; i < fields->rows; i++) {
-        for (int64_t f = 0; f < like->count; f++) {
+        for (int64_t f = 0; f < count; f++) {
             int64_t source = i * fields->count + from[f];
-            cell[i * like->count + f] = fields->cell[source];
+            cell[i * count + f] = fields->cell[source];
             if (value) {
-                value[i * like->count + f] = fields->value[source];
+                value[i * count + f] = fields->value[source];
             }
         }
     }
@@ -337,19 +337,42 @@ static pare_status reorder(pare_fields *fields, const pare_fields *like, const i
     return PARE_OK;
 }
 
+/* The crosses of `like`, which come after its other fields. */
+static pare_status cross_like(pare_fields *fields, const pare_fields *like) {
+    int64_t count = like->count - fields->count;
+    pare_field_pair *pair = NULL;
+    if (count == 0) {
+        return PARE_OK;
+    }
+    pare_status status = pare_alloc(fields->ctx, count, sizeof *pair, &pair);
+    if (status == PARE_OK) {
+        for (int64_t c = 0; c < count; c++) {
+            const pare_field *rule = &like->field[fields->count + c];
+            pair[c] = (pare_field_pair){{rule->part[0], rule->part[1]}, rule->size};
+        }
+        status = pare_fields_cross(fields, count, pair);
+    }
+    pare_free(fields->ctx, pair);
+    return status;
+}
+
 pare_status pare_fields_encode_like(pare_fields *fields, const pare_fields *like) {
     pare_context *ctx = fields->ctx;
-    int64_t *from = NULL;
+    int64_t *from = NULL, count = like->count, joint = 0;
     pare_field *field = NULL;
-    pare_status status = pare_alloc(ctx, like->count, sizeof *from, &from);
+    while (count > 0 && like->field[count - 1].kind == PARE_FIELD_CROSS) {
+        count--;
+    }
+    pare_status status = pare_alloc(ctx, count, sizeof *from, &from);
     if (status == PARE_OK) {
-        status = pare_alloc_zero(ctx, like->count, sizeof *field, &field);
+        status = pare_alloc_zero(ctx, count, sizeof *field, &field);
     }
     if (status == PARE_OK) {
         status = pare_alloc(ctx, fields->rows, sizeof *fields->held_out, &fields->held_out);
     }
-    for (int64_t f = 0; f < like->count && status == PARE_OK; f++) {
+    for (int64_t f = 0; f < count && status == PARE_OK; f++) {
         const pare_field *rule = &like->field[f];
+        joint += rule->size;
         from[f] = pare_fields_find(fields, rule->name, (int64_t)strlen(rule->name));
         status = from[f] < 0
                      ? pare_fail(ctx, PARE_ERROR_INPUT, "%s: there is no field '%s', which %s has",
@@ -357,11 +380,11 @@ pare_status pare_fields_encode_like(pare_fields *fields, const pare_fields *like
                      : encode_one_like(fields, from[f], rule);
     }
     if (status == PARE_OK) {
-        status = reorder(fields, like, from);
+        status = reorder(fields, count, from);
     }
     if (status == PARE_OK) {
         memset(fields->held_out, 1, (size_t)fields->rows);
-        for (int64_t f = 0; f < like->count; f++) {
+        for (int64_t f = 0; f < count; f++) {
             field[f] = fields->field[from[f]];
             fields->field[from[f]] = (pare_field){0};
         }
@@ -373,9 +396,10 @@ pare_status pare_fields_encode_like(pare_fields *fields, const pare_fields *like
         pare_free(ctx, fields->field);
         fields->field = field;
         field = NULL;
-        fields->count = like->count;
-        fields->joint = like->joint;
+        fields->count = count;
+        fields->joint = joint;
         fields->train_rows = 0;
+        status = cross_like(fields, like);
     }
     pare_free(ctx, field);
     pare_free(ctx, from);

@@ -14,7 +14,8 @@
 typedef enum pare_field_kind {
     PARE_FIELD_CATEGORY, /* one embedding row a kept level, row 0 for all others */
     PARE_FIELD_NUMBER,   /* one embedding row, times the standardised number */
-    PARE_FIELD_BUCKET    /* a category of the number x: floor(log(x)^2) if x > 2, else floor(x) */
+    PARE_FIELD_BUCKET,   /* a category of the number x: floor(log(x)^2) if x > 2, else floor(x) */
+    PARE_FIELD_CROSS     /* a category of the rows of two other fields */
 } pare_field_kind;
 
 typedef enum pare_fields_format {
@@ -41,7 +42,13 @@ typedef struct pare_field {
     int64_t present;    /* training cells that are not missing */
     int64_t rare;       /* training cells of row 0: below the minimum count */
     int64_t unseen;     /* cells of held-out or other rows in row 0 */
+    int64_t part[2];    /* CROSS: the two fields */
 } pare_field;
+
+typedef struct pare_field_pair {
+    int64_t part[2]; /* fields that are not numbers, nor crosses */
+    int64_t rows;    /* of its table, at least 1 */
+} pare_field_pair;
 
 typedef struct pare_fields {
     pare_context *ctx;
@@ -77,6 +84,25 @@ int64_t pare_fields_find(const pare_fields *fields, const char *name, int64_t le
  */
 pare_status pare_fields_encode(pare_fields *fields, double share, uint64_t seed,
                                int64_t minimum_count) PARE_MUST_CHECK;
+/* Appends crosses of encoded fields, named "a*b", without a vocabulary: where the pairs of rows of
+ * a and b are no more than pair->rows, each has its own row, else they are hashed to so many. A
+ * pair with an absent part is absent. */
+pare_status pare_fields_cross(pare_fields *fields, int64_t count,
+                              const pare_field_pair *pair) PARE_MUST_CHECK;
+/* Rows of the table of a cross, and the row of the pair (a, b) of rows within the parts' tables. */
+static inline int64_t pare_cross_size(int64_t a_rows, int64_t b_rows, int64_t most) {
+    return a_rows <= most / b_rows ? a_rows * b_rows : most;
+}
+static inline int64_t pare_cross_row(int64_t a, int64_t b, int64_t a_rows, int64_t b_rows,
+                                     int64_t size) {
+    if (a_rows <= size / b_rows) {
+        return a * b_rows + b;
+    }
+    uint64_t mixed = (uint64_t)a << 32 | (uint64_t)b; /* the finaliser of splitmix64 */
+    mixed = (mixed ^ mixed >> 30) * UINT64_C(0xbf58476d1ce4e5b9);
+    mixed = (mixed ^ mixed >> 27) * UINT64_C(0x94d049bb133111eb);
+    return (int64_t)(((mixed ^ mixed >> 31) >> 32) * (uint64_t)size >> 32);
+}
 /* Encodes more rows with the rows of `like`, matched by field name; a field they lack is refused,
  * one they have more is dropped. All rows are held out. */
 pare_status pare_fields_encode_like(pare_fields *fields, const pare_fields *like) PARE_MUST_CHECK;

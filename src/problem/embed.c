@@ -14,9 +14,9 @@ void pare_embed_free(pare_embed *embed) {
     for (int64_t g = 0; g < embed->serving.groups && embed->group_name; g++) {
         pare_free(embed->ctx, embed->group_name[g]);
     }
-    void *owned[] = {embed->size, embed->width,      embed->group,     embed->fetch,
-                     embed->name, embed->group_name, embed->pinned,    embed->banned,
-                     embed->gain, embed->keep,       embed->train_row, embed->held_row};
+    void *owned[] = {embed->size,       embed->width,    embed->group,  embed->fetch, embed->name,
+                     embed->group_name, embed->pinned,   embed->banned, embed->gain,  embed->keep,
+                     embed->train_row,  embed->held_row, embed->cross};
     for (size_t i = 0; i < sizeof owned / sizeof owned[0]; i++) {
         pare_free(embed->ctx, owned[i]);
     }
@@ -142,20 +142,20 @@ static pare_status set_up(pare_embed *embed) {
     serving->fields = embed->fields.count;
     serving->units = embed->spec.layers ? embed->spec.units : 0;
     int64_t chunk = options->chunk, dimension = embed->spec.dimension;
+    int64_t most = serving->fields + options->crosses;
     serving->chunks = (dimension + chunk - 1) / chunk;
-    embed->candidates = pare_serving_candidates(serving);
     const struct {
         int64_t count;
         size_t size;
         void *array;
-    } parts[] = {{serving->fields, sizeof *embed->size, &embed->size},
-                 {serving->fields, sizeof *embed->group, &embed->group},
-                 {serving->fields, sizeof *embed->name, &embed->name},
-                 {serving->fields, 1, &embed->pinned},
-                 {serving->fields, 1, &embed->banned},
+    } parts[] = {{most, sizeof *embed->size, &embed->size},
+                 {2 * most, sizeof *embed->group, &embed->group},
+                 {most, sizeof *embed->name, &embed->name},
+                 {most, 1, &embed->pinned},
+                 {most, 1, &embed->banned},
                  {serving->chunks, sizeof *embed->width, &embed->width},
-                 {embed->candidates, sizeof *embed->gain, &embed->gain},
-                 {embed->candidates, 1, &embed->keep}};
+                 {most * (serving->chunks + 1), sizeof *embed->gain, &embed->gain},
+                 {most * (serving->chunks + 1), 1, &embed->keep}};
     for (size_t i = 0; i < sizeof parts / sizeof parts[0]; i++) {
         pare_status status = pare_alloc_zero(ctx, parts[i].count, parts[i].size, parts[i].array);
         if (status != PARE_OK) {
@@ -163,8 +163,7 @@ static pare_status set_up(pare_embed *embed) {
         }
     }
     for (int64_t f = 0; f < serving->fields; f++) {
-        embed->name[f] = embed->fields.field[f].name;
-        embed->group[f] = -1;
+        embed->group[2 * f] = embed->group[2 * f + 1] = -1;
     }
     for (int64_t c = 0; c < serving->chunks; c++) {
         int64_t left = dimension - c * chunk;
@@ -180,6 +179,21 @@ static pare_status set_up(pare_embed *embed) {
         serving->limit[r] = INT64_MAX;
     }
     return PARE_OK;
+}
+
+/* What the choice has to know of each field, crosses included. */
+static void list_fields(pare_embed *embed) {
+    embed->serving.fields = embed->fields.count;
+    embed->candidates = pare_serving_candidates(&embed->serving);
+    for (int64_t f = 0; f < embed->fields.count; f++) {
+        const pare_field *field = &embed->fields.field[f];
+        embed->size[f] = field->size;
+        embed->name[f] = field->name;
+        if (field->kind == PARE_FIELD_CROSS) {
+            embed->group[2 * f] = embed->group[2 * field->part[0]];
+            embed->group[2 * f + 1] = embed->group[2 * field->part[1]];
+        }
+    }
 }
 
 static pare_status prepare(pare_embed *embed, const char *path) {
@@ -208,8 +222,13 @@ static pare_status prepare(pare_embed *embed, const char *path) {
     if (status == PARE_OK) {
         status = pare_fields_rows(&embed->fields, true, &embed->held, &embed->held_row);
     }
-    for (int64_t f = 0; f < embed->fields.count && status == PARE_OK; f++) {
-        embed->size[f] = embed->fields.field[f].size;
+    double start = pare_cpu_seconds();
+    if (status == PARE_OK && options->crosses > 0) {
+        status = pare_embed_crosses(embed);
+        embed->cpu_screening = pare_cpu_seconds() - start;
+    }
+    if (status == PARE_OK) {
+        list_fields(embed);
     }
     return status;
 }

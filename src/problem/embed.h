@@ -14,6 +14,12 @@ typedef struct pare_embed_score {
     double log_loss, auc, cpu; /* cpu: seconds of its training */
 } pare_embed_score;
 
+/* A pair of fields: the loss in nats a row that a table of its own would save beyond both. */
+typedef struct pare_embed_cross {
+    int64_t part[2], rows;
+    double score;
+} pare_embed_cross;
+
 typedef struct pare_embed {
     pare_context *ctx;
     pare_options options; /* a copy */
@@ -28,13 +34,15 @@ typedef struct pare_embed {
     int64_t train, held; /* rows */
     int64_t *train_row, *held_row;
     int64_t passes;
+    int64_t pairs, crosses;  /* pairs screened; the first `crosses` of them are the last fields */
+    pare_embed_cross *cross; /* (pairs) by falling score */
 
     /* The answer. */
     double *gain;  /* (candidates) as the method ranks them */
     uint8_t *keep; /* (candidates) */
     int64_t cost[PARE_RESOURCES], full_cost[PARE_RESOURCES];
     pare_embed_score chosen, full;
-    double cpu_selecting;
+    double cpu_selecting, cpu_screening;
 } pare_embed;
 
 /* Reads, splits, trains, selects, retrains on the choice and on all, scores on held-out rows. */
@@ -49,6 +57,10 @@ void pare_embed_free(pare_embed *embed);
 pare_status pare_embed_schema(pare_embed *embed) PARE_MUST_CHECK;
 /* Limits of option budget. */
 pare_status pare_embed_budget(pare_embed *embed) PARE_MUST_CHECK;
+/* Scores all pairs of categories and appends the best crosses of positive score to the fields, at
+ * most option crosses (embed_cross.c). After encoding. Cost: a logistic regression, then one
+ * addition of four floats a row and pair. */
+pare_status pare_embed_crosses(pare_embed *embed) PARE_MUST_CHECK;
 /* Masks of the model by candidate: weight (candidates). */
 void pare_embed_mask(const pare_embed *embed, const double *weight, pare_field_model *model);
 /* Sums of the masks' gradients by candidate. d_mask: (fields, stride), out: (candidates). */

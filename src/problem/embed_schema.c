@@ -167,7 +167,7 @@ static pare_status read_field(pare_embed *embed, const char *path, int64_t f, js
         } else if (strcmp(member, "group") == 0 && text) {
             for (int64_t g = 0; g < embed->serving.groups; g++) {
                 if (strcmp(text, embed->group_name[g]) == 0) {
-                    embed->group[f] = g;
+                    embed->group[2 * f] = g;
                     known = true;
                 }
             }

@@ -15,7 +15,10 @@ static const char *option_word(const pare_embed *e, const char *name, char *buff
 }
 
 static const char *kind_word(const pare_field *field) {
-    return field->kind == PARE_FIELD_NUMBER ? "number" : field->bucketed ? "bucket" : "category";
+    return field->kind == PARE_FIELD_NUMBER  ? "number"
+           : field->kind == PARE_FIELD_CROSS ? "cross"
+           : field->bucketed                 ? "bucket"
+                                             : "category";
 }
 
 typedef struct field_facts {
@@ -69,6 +72,33 @@ static void text_score(pare_text *out, const char *name, const pare_embed_score 
     pare_text_append(out, "\n");
 }
 
+/* Nats a row times this are shown: a cross saves thousandths. */
+static const double milli = 1000;
+
+/* The index of the field of cross c. */
+static int64_t cross_field(const pare_embed *e, int64_t c) {
+    return e->fields.count - e->crosses + c;
+}
+
+static void text_crosses(const pare_embed *e, pare_text *out) {
+    pare_text_append(out, "\n%-40s %10s %16s  %s\n", "cross", "rows", "millinats a row", "in plan");
+    for (int64_t c = 0; c < e->crosses; c++) {
+        int64_t f = cross_field(e, c);
+        char *name = NULL;
+        if (out->status == PARE_OK) {
+            out->status = pare_name_encode(out->ctx, e->fields.field[f].name, &name);
+        }
+        pare_text_append(out, "%-40s %10lld %10s", name ? name : "", (long long)e->size[f], "");
+        pare_free(out->ctx, name);
+        pare_text_append_fixed(out, milli * e->cross[c].score, 3);
+        pare_text_append(out, "  %s\n", facts_of(e, f).kept ? "yes" : "no");
+    }
+    pare_text_append(out, "%lld pairs screened, %lld proposed: ", (long long)e->pairs,
+                     (long long)e->crosses);
+    put_fixed(out, e->cpu_screening, 2);
+    pare_text_append(out, " CPU seconds\n");
+}
+
 void pare_embed_report_text(const pare_embed *e, pare_text *out) {
     char model[64], method[64], limit[32];
     pare_text_append(out,
@@ -110,6 +140,9 @@ void pare_embed_report_text(const pare_embed *e, pare_text *out) {
     pare_text_append(out, "selecting: ");
     put_fixed(out, e->cpu_selecting, 2);
     pare_text_append(out, " CPU seconds\n");
+    if (e->options.crosses > 0) {
+        text_crosses(e, out);
+    }
 }
 
 /* ---- JSON ------------------------------------------------------------------------------------ */
@@ -179,6 +212,23 @@ static void json_field(const pare_embed *e, int64_t f, pare_text *out) {
                      f + 1 < e->fields.count ? "," : "");
 }
 
+static void json_crosses(const pare_embed *e, pare_text *out) {
+    pare_text_append(
+        out, "  \"pairs_screened\": %lld,\n  \"screening_cpu_seconds\": ", (long long)e->pairs);
+    json_real(out, e->cpu_screening);
+    pare_text_append(out, ",\n  \"crosses\": [\n");
+    for (int64_t c = 0; c < e->crosses; c++) {
+        pare_text_append(out, "    {\"parts\": [");
+        json_text(out, e->fields.field[e->cross[c].part[0]].name);
+        pare_text_append(out, ", ");
+        json_text(out, e->fields.field[e->cross[c].part[1]].name);
+        pare_text_append(out, "], \"rows\": %lld, \"score\": ", (long long)e->cross[c].rows);
+        json_real(out, e->cross[c].score);
+        pare_text_append(out, "}%s\n", c + 1 < e->crosses ? "," : "");
+    }
+    pare_text_append(out, "  ],\n");
+}
+
 void pare_embed_report_json(const pare_embed *e, pare_text *out) {
     char word[64];
     pare_text_append(out, "{\n  \"pare_embed\": 1,\n  \"model\": \"%s\",\n",
@@ -201,7 +251,11 @@ void pare_embed_report_json(const pare_embed *e, pare_text *out) {
     for (int64_t f = 0; f < e->fields.count; f++) {
         json_field(e, f, out);
     }
-    pare_text_append(out, "  ],\n  \"held_out\": {\n");
+    pare_text_append(out, "  ],\n");
+    if (e->options.crosses > 0) {
+        json_crosses(e, out);
+    }
+    pare_text_append(out, "  \"held_out\": {\n");
     json_score(out, "plan", &e->chosen, ",");
     json_score(out, "all", &e->full, "");
     pare_text_append(out, "  },\n  \"selecting_cpu_seconds\": ");

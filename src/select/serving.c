@@ -40,10 +40,10 @@ static const uint8_t *kept_of(const pare_serving *serving, const uint8_t *keep, 
     return keep + field * (serving->chunks + 1);
 }
 
-/* Has a field before this one opened the group? */
-static bool opened(const pare_serving *serving, const uint8_t *keep, int64_t field) {
-    for (int64_t f = 0; f < field; f++) {
-        if (serving->group[f] == serving->group[field] && kept_of(serving, keep, f)[0]) {
+/* Has group `place` of the list been opened by one before it? */
+static bool opened(const pare_serving *serving, const uint8_t *keep, int64_t place) {
+    for (int64_t i = 0; i < place; i++) {
+        if (serving->group[i] == serving->group[place] && kept_of(serving, keep, i / 2)[0]) {
             return true;
         }
     }
@@ -68,9 +68,11 @@ void pare_serving_cost(const pare_serving *serving, const uint8_t *keep,
         cost[PARE_RESOURCE_BYTES] = sum(cost[PARE_RESOURCE_BYTES], bytes);
         cost[PARE_RESOURCE_LINES] += (row + LINE_FLOATS - 1) / LINE_FLOATS;
         cost[PARE_RESOURCE_FLOPS] = sum(cost[PARE_RESOURCE_FLOPS], flops);
-        if (serving->group && serving->group[f] >= 0 && !opened(serving, keep, f)) {
-            cost[PARE_RESOURCE_FETCH] =
-                sum(cost[PARE_RESOURCE_FETCH], serving->fetch[serving->group[f]]);
+        for (int64_t i = 2 * f; i < 2 * f + 2 && serving->group; i++) {
+            if (serving->group[i] >= 0 && !opened(serving, keep, i)) {
+                cost[PARE_RESOURCE_FETCH] =
+                    sum(cost[PARE_RESOURCE_FETCH], serving->fetch[serving->group[i]]);
+            }
         }
     }
 }

@@ -29,7 +29,8 @@ typedef struct pare_serving {
     const int64_t *size;           /* (fields) rows of the table */
     const char *const *name;       /* (fields) for sentences */
     const int64_t *width;          /* (chunks) floats of each chunk */
-    const int64_t *group;          /* (fields) group that fetches the field, -1: none */
+    const int64_t *group;          /* (2 fields) groups that fetch the field, -1: none; a cross
+                                      has those of both its parts */
     const int64_t *fetch;          /* (groups) nanoseconds */
     int64_t units;                 /* of the network's first layer; 0: none */
     const uint8_t *pinned;         /* (fields) must be kept; NULL: none */
