@@ -22,7 +22,7 @@ const pare_command pare_command_latency = {
     .summary = "measure what the parts of a language model cost on this machine",
     .usage = "MODEL [options]",
     .examples = "pare latency smollm/ --sequences 1 --prompt-tokens 128 --generate 64\n",
-    .sections = "generation|run",
+    .sections = "generation|latency|run",
     .positionals = 1,
     .run = run_latency,
 };

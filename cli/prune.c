@@ -22,10 +22,7 @@ static pare_exit print_speed(pare_cli *cli, pare_model *before) {
     if (code != PARE_EXIT_OK) {
         return code;
     }
-    pare_status status = pare_model_step_seconds(before, cli->config, &seconds[0]);
-    if (status == PARE_OK) {
-        status = pare_model_step_seconds(after, cli->config, &seconds[1]);
-    }
+    pare_status status = pare_model_step_seconds(before, after, cli->config, seconds);
     pare_model_close(after);
     if (status != PARE_OK) {
         return pare_cli_failed(cli, status);
@@ -90,7 +87,7 @@ const pare_command pare_command_prune = {
         "pare prune smollm/ --text calibration.txt --budget latency=0.6 --out pruned/ --gguf\n"
         "pare prune model.gguf --text t.txt --budget bytes=0.5 --uniform --round 32 --out "
         "pruned/\n",
-    .sections = "budget|text|tokens|pruning|export|run",
+    .sections = "budget|text|tokens|pruning|latency|export|run",
     .own = own,
     .own_count = OWN_COUNT,
     .positionals = 1,

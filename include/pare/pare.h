@@ -514,10 +514,11 @@ PARE_API PARE_MUST_CHECK pare_status pare_model_generate(pare_model *model,
                                                          pare_piece_fn piece, void *user,
                                                          pare_generation *out);
 
-/* Seconds of one decoding step of "sequences" sequences at a quarter of the context, measured. */
-PARE_API PARE_MUST_CHECK pare_status pare_model_step_seconds(pare_model *model,
+/* Seconds of one decoding step of two models, measured in turns: "sequences" sequences after
+ * "prompt-tokens" tokens (at most half of the context). */
+PARE_API PARE_MUST_CHECK pare_status pare_model_step_seconds(pare_model *model, pare_model *other,
                                                              const pare_config *config,
-                                                             double *out);
+                                                             double out[2]);
 /* What structures cost on this machine, as lines; valid until the next text of this model. */
 PARE_API PARE_MUST_CHECK pare_status pare_model_latency(pare_model *model,
                                                         const pare_config *config,

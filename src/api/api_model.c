@@ -70,9 +70,11 @@ pare_status pare_model_generate(pare_model *model, const pare_config *config, pa
                              : status;
 }
 
-pare_status pare_model_step_seconds(pare_model *model, const pare_config *config, double *out) {
+pare_status pare_model_step_seconds(pare_model *model, pare_model *other, const pare_config *config,
+                                    double out[2]) {
     pare_status status = prepare(model->ctx, config);
-    return status == PARE_OK ? pare_language_step_seconds(model, &config->options, out) : status;
+    return status == PARE_OK ? pare_language_step_seconds(model, other, &config->options, out)
+                             : status;
 }
 
 pare_status pare_model_latency(pare_model *model, const pare_config *config, const char **out) {

@@ -125,8 +125,8 @@ X(export, dtype, "dtype", CHOICE, "f32", 0, 0, "f32|f16|bf16", "number format of
 X(export, overwrite, "overwrite", BOOL, "false", 0, 0, "", "replace the output folder if it exists") \
 X(generation, prompt, "prompt", TEXT, "", 0, 0, "", "text to go on from") \
 X(generation, generate, "generate", INTEGER, "64", 1, 1048576, "", "tokens to generate") \
-X(generation, prompt_tokens, "prompt-tokens", INTEGER, "128", 1, 1048576, "", "length of the prompt when latency is measured") \
-X(generation, sequences, "sequences", INTEGER, "1", 1, 1024, "", "sequences generated at a time when latency is measured") \
+X(latency, prompt_tokens, "prompt-tokens", INTEGER, "128", 1, 1048576, "", "length of the prompt when latency is measured") \
+X(latency, sequences, "sequences", INTEGER, "1", 1, 1024, "", "sequences generated at a time when latency is measured") \
 X(generation, temperature, "temperature", REAL, "0", 0, 100, "", "0: always the most likely token; else tokens are drawn") \
 X(panel, label, "label", TEXT, "", 0, 0, "", "what the genes must tell apart: a column of obs, or a file of labels in the order of the cells (FILE or FILE:COLUMN)") \
 X(panel, have, "have", TEXT, "", 0, 0, "", "file of genes that are in the panel already, one a line") \

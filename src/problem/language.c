@@ -157,6 +157,10 @@ pare_status pare_language_text(pare_model *model, const char **out) {
                                4);
         pare_text_append(&text, "\nshare of the budgeted resource: ");
         pare_text_append_fixed(&text, r->share, 4);
+        if (r->measured > 0) {
+            pare_text_append(&text, "\nshare of the time, measured with its shape: ");
+            pare_text_append_fixed(&text, r->measured, 4);
+        }
         pare_text_append(&text, "\ncalibration loss before: ");
         pare_text_append_fixed(&text, r->loss_before, 4);
         pare_text_append(&text, "\ncalibration loss after: ");

@@ -53,8 +53,10 @@ pare_status pare_language_generate(const pare_model *model, const pare_options *
 /* Lines "what: time": the model's step and what its structures cost. */
 pare_status pare_language_latency(pare_model *model, const pare_options *options,
                                   const char **out) PARE_MUST_CHECK;
-/* Seconds of one decoding step at a quarter of the context. */
-pare_status pare_language_step_seconds(const pare_model *model, const pare_options *options,
-                                       double *out) PARE_MUST_CHECK;
+/* Tokens before the step that is timed: option prompt-tokens, at most half of the context. */
+int64_t pare_language_position(const pare_model *model, const pare_options *options);
+/* Seconds of one decoding step of two models at that position, measured in turns. */
+pare_status pare_language_step_seconds(const pare_model *model, const pare_model *other,
+                                       const pare_options *options, double out[2]) PARE_MUST_CHECK;
 
 #endif

@@ -112,7 +112,8 @@ pare_status pare_language_latency(pare_model *model, const pare_options *options
                          "%lld tokens",
                          (long long)position, model->path, (long long)model->lm.shape.context);
     }
-    pare_status status = pare_latency_of_model(&model->lm, options->sequences, position, &whole);
+    const pare_lm *models[] = {&model->lm};
+    pare_status status = pare_latency_of_models(1, models, options->sequences, position, &whole);
     if (status == PARE_OK) {
         status = pare_latency_measure(&model->lm, options->sequences, position, &table);
     }
@@ -154,8 +155,14 @@ pare_status pare_language_latency(pare_model *model, const pare_options *options
     return PARE_OK;
 }
 
-pare_status pare_language_step_seconds(const pare_model *model, const pare_options *options,
-                                       double *out) {
-    int64_t position = model->lm.shape.context / 4;
-    return pare_latency_of_model(&model->lm, options->sequences, position, out);
+int64_t pare_language_position(const pare_model *model, const pare_options *options) {
+    int64_t half = model->lm.shape.context / 2;
+    return options->prompt_tokens < half ? options->prompt_tokens : half;
+}
+
+pare_status pare_language_step_seconds(const pare_model *model, const pare_model *other,
+                                       const pare_options *options, double out[2]) {
+    const pare_lm *models[] = {&model->lm, &other->lm};
+    int64_t position = pare_language_position(other, options);
+    return pare_latency_of_models(2, models, options->sequences, position, out);
 }

@@ -179,8 +179,11 @@ pare_status pare_language_prune(const pare_model *model, const pare_options *opt
         status = read_windows(model, options, context, &windows, &token);
     }
     if (status == PARE_OK && o.resource == PARE_PRUNE_LATENCY) {
-        status = pare_latency_measure(&model->lm, options->sequences, context / 2, &latency);
+        status = pare_latency_measure(&model->lm, options->sequences,
+                                      pare_language_position(model, options), &latency);
         o.latency = &latency;
+        o.sequences = options->sequences;
+        o.position = pare_language_position(model, options);
     }
     if (status == PARE_OK) {
         status = new_model(model, &m);

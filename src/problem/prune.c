@@ -160,7 +160,7 @@ static pare_status fill_groups(const pruning *p, cut_group *groups) {
 }
 
 static pare_status allocate_groups(pruning *p, int64_t count, const cut_group *groups,
-                                   pare_allocation_part *choice) {
+                                   pare_allocation_part *choice, double keep) {
     double all = all_cost(p), least = p->rest;
     for (int64_t g = 0; g < count; g++) {
         choice[g] = (pare_allocation_part){groups[g].levels, groups[g].cost, groups[g].loss, 0};
@@ -170,11 +170,11 @@ static pare_status allocate_groups(pruning *p, int64_t count, const cut_group *g
             choice[g] = (pare_allocation_part){1, none, none, 0};
         }
     }
-    if (!pare_allocate(count, choice, p->options->keep * all - p->rest)) {
+    if (!pare_allocate(count, choice, keep * all - p->rest)) {
         return pare_fail(p->ctx, PARE_ERROR_ARGUMENT,
                          "a budget of %.4g cannot be met by the structures that may go; the least "
                          "is %.4g",
-                         p->options->keep, least / all);
+                         keep, least / all);
     }
     for (int64_t i = 0; i < p->parts; i++) {
         int64_t g = group_of(p, i), level = choice[g].level;
@@ -182,6 +182,37 @@ static pare_status allocate_groups(pruning *p, int64_t count, const cut_group *g
         p->part[i].removed = gone ? p->part[i].blocks : groups[g].removed[level];
     }
     return PARE_OK;
+}
+
+/* Shares out, and where time is the resource moves the aim until the shape that comes of it takes
+ * the time asked for: the table adds up halves that were measured one kind at a time. */
+static pare_status meet_budget(pruning *p, int64_t count, const cut_group *groups,
+                               pare_allocation_part *choice) {
+    enum { TRIES = 8 };
+    const double near = 0.02, over = 10; /* too slow is so many times as bad as too fast */
+    double keep = p->options->keep, aim = keep, best = keep, least_gap = INFINITY;
+    pare_status status = allocate_groups(p, count, groups, choice, aim);
+    if (p->options->resource != PARE_PRUNE_LATENCY) {
+        return status;
+    }
+    for (int i = 0; status == PARE_OK && i < TRIES && aim < 1 && least_gap > near * keep; i++) {
+        double measured = 0;
+        status = pare_prune_tell(p, "time", 0.6);
+        if (status == PARE_OK) {
+            status = pare_prune_time(p, &measured);
+        }
+        double gap = fabs(measured - keep) * (measured > keep * (1 + near) ? over : 1);
+        if (status == PARE_OK && gap < least_gap) {
+            least_gap = gap;
+            best = aim;
+            p->measured = measured;
+        }
+        aim *= keep / measured;
+        if (status == PARE_OK && allocate_groups(p, count, groups, choice, aim) != PARE_OK) {
+            break; /* all that may go is gone */
+        }
+    }
+    return status == PARE_OK ? allocate_groups(p, count, groups, choice, best) : status;
 }
 
 static pare_status share_out(pruning *p) {
@@ -198,7 +229,7 @@ static pare_status share_out(pruning *p) {
         status = fill_groups(p, groups);
     }
     if (status == PARE_OK) {
-        status = allocate_groups(p, count, groups, choice);
+        status = meet_budget(p, count, groups, choice);
     }
     for (int64_t g = 0; groups && g < count; g++) {
         pare_free(p->ctx, groups[g].removed);
@@ -303,6 +334,7 @@ static pare_status record(pruning *p, pare_prune_result *result) {
     result->parameters_after = layer_parameters(&p->lm->shape);
     result->loss_before = p->loss;
     result->share = left / all_cost(p);
+    result->measured = p->measured;
     pare_lm_run *run = NULL;
     if (status == PARE_OK) {
         status =

@@ -45,7 +45,8 @@ typedef struct pare_prune_options {
     double ridge;                /* share of the mean diagonal of the Gram matrix */
     int64_t probe;               /* calibration sequences for measuring losses */
     int64_t steps;               /* of the trained mask */
-    const pare_latency *latency; /* NULL unless it is the resource */
+    const pare_latency *latency; /* NULL unless it is the resource; then also: */
+    int64_t sequences, position; /* batch and place in the cache at which a step is timed */
     uint64_t seed;
 } pare_prune_options;
 
@@ -61,6 +62,7 @@ typedef struct pare_prune_result {
     pare_prune_part *part;                       /* (parts) */
     int64_t parameters_before, parameters_after; /* of the layers */
     double share;                                /* of the resource, predicted */
+    double measured;                             /* of the time, by a stand-in; 0: not latency */
     double loss_before, loss_after;              /* nats per token, on the probe sequences */
 } pare_prune_result;
 

@@ -28,6 +28,7 @@ typedef struct pruning {
     double rest;           /* cost of what no structure holds */
     double *layer_loss;    /* (layers) with the whole layer gone; option `layers` */
     double loss;           /* dense */
+    double measured;       /* share of the dense model's time that the chosen shape takes */
     pare_prune_progress progress;
     void *user;
 } pruning;
@@ -35,6 +36,9 @@ typedef struct pruning {
 pare_status pare_prune_tell(const pruning *p, const char *stage, double fraction) PARE_MUST_CHECK;
 /* Cost of a part with `kept` candidates left. */
 double pare_prune_cost(const pruning *p, const prune_part *one, int64_t kept);
+
+/* Time of a stand-in of the chosen shape as a share of the dense model's, measured side by side. */
+pare_status pare_prune_time(const pruning *p, double *share) PARE_MUST_CHECK;
 
 /* Each fills order and loss of every part. */
 pare_status pare_prune_curves(pruning *p) PARE_MUST_CHECK; /* by reconstruction */

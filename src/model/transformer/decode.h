@@ -38,16 +38,25 @@ typedef struct pare_latency {
 } pare_latency;
 
 /*
- * Times stand-ins of the model with constant weights, all its layers alike, at `position`
- * tokens in the cache, with up to 8 sizes of one half and all of the other; linear between them,
- * never falling. The
- * least of several runs. Weights are float32.
+ * A model of other sizes that reads the weights of `like` as if they were its own, for timing:
+ * layers: (layers), none larger than in `like`. Nothing is copied, so formats, places and memory
+ * are those of the real thing; what it computes means nothing. q8_0 is refused.
+ */
+pare_status pare_lm_stand_in(const pare_lm *like, const pare_lm_layer *layers,
+                             pare_lm *out) PARE_MUST_CHECK;
+void pare_lm_stand_in_clear(pare_lm *stand_in);
+
+/* Seconds of one step of each model after `position` tokens: the least of several, taken in turns.
+ * seconds: (count). */
+pare_status pare_latency_of_models(int64_t count, const pare_lm *const *lm, int64_t sequences,
+                                   int64_t position, double *seconds) PARE_MUST_CHECK;
+
+/*
+ * Times the model and stand-ins with up to 8 sizes of one half and all of the other; linear between
+ * them, never falling.
  */
 pare_status pare_latency_measure(const pare_lm *lm, int64_t sequences, int64_t position,
                                  pare_latency *out) PARE_MUST_CHECK;
 void pare_latency_clear(pare_context *ctx, pare_latency *latency);
-/* Seconds of one step of the model itself at `position`: the least of several. */
-pare_status pare_latency_of_model(const pare_lm *lm, int64_t sequences, int64_t position,
-                                  double *out) PARE_MUST_CHECK;
 
 #endif
