@@ -10,10 +10,11 @@ static pare_exit check_options(pare_cli *cli) {
     static const char *const inputs[] = {"target-file", "test", "test-target-file", "groups"};
     static const char *const outputs[] = {"out", "report"};
     char seen[2][1024];
-    if (!pare_cli_text(cli, "k")[0] && strtod(pare_cli_text(cli, "fdr"), NULL) <= 0) {
+    if (!pare_cli_text(cli, "k")[0] && !pare_cli_text(cli, "budget")[0] &&
+        strtod(pare_cli_text(cli, "fdr"), NULL) <= 0) {
         return pare_cli_fail(cli, PARE_EXIT_INPUT,
-                             "option k is missing: say how many to choose with -k COUNT, or -k "
-                             "auto");
+                             "option k is missing: say how many to choose with -k COUNT, -k auto, "
+                             "or what they may cost with --budget COST");
     }
     if (pare_cli_text(cli, "test-target-file")[0] && !pare_cli_text(cli, "test")[0]) {
         return pare_cli_fail(cli, PARE_EXIT_INPUT,
@@ -283,7 +284,7 @@ const pare_command pare_command_select = {
         "pare select train-images-idx3-ubyte.gz --target-file train-labels-idx1-ubyte.gz -k 50\n"
         "pare select data.svm.gz -k 20 --model linear --method omp --certify\n"
         "zcat data.csv.gz | pare select - --target class -k 10 --json\n",
-    .sections = "data|selection|training|proof|run|output",
+    .sections = "data|selection|costs|budget|training|proof|run|output",
     .own = own,
     .own_count = OWN_COUNT,
     .positionals = 1,

@@ -308,6 +308,8 @@ PARE_API const int64_t *pare_selection_items(const pare_selection *selection);
 /* Name and score of the rank-th choice (0-based); NULL and NaN past the end. */
 PARE_API const char *pare_selection_name(const pare_selection *selection, int64_t rank);
 PARE_API double pare_selection_score(const pare_selection *selection, int64_t rank);
+/* What the chosen cost in all, at most option "budget"; NaN where there was none. */
+PARE_API double pare_selection_cost(const pare_selection *selection);
 /* True if the work was stopped before its end (progress callback, time limit). */
 PARE_API bool pare_selection_stopped(const pare_selection *selection);
 

@@ -5,6 +5,7 @@ once, to float32.
 """
 
 import ctypes
+import numbers
 import re
 import warnings
 
@@ -216,6 +217,30 @@ class Groups:
         for j in self.columns.list(what, [g for g in given if g not in named]):
             chosen[self.names[self.of[j]] if j in self.of else self.columns.library[j]] = None
         return list(chosen)
+
+
+    def costs(self, given):
+        """The list that option costs reads: of a {column or group: cost}, or one cost a column."""
+        if given is None:
+            return ""
+        if not isinstance(given, dict):
+            values = np.asarray(given)
+            if values.shape != (len(self.columns.library),):
+                raise ValueError(f"costs: of shape {values.shape}; a cost for each of the "
+                                 f"{len(self.columns.library)} columns was expected")
+            given = dict(enumerate(values.tolist()))
+        pieces = []
+        for what, cost in given.items():
+            if isinstance(cost, bool) or not isinstance(cost, numbers.Real):
+                raise TypeError(f"costs: {cost!r} of {what!r} is a {type(cost).__name__}; a number "
+                                "was expected")
+            group = (isinstance(what, str) and what in self.original
+                     and not (self.columns.given and what in self.columns.given))
+            name = (self.names[self.original.index(what)] if group
+                    else self.columns.library[self.columns.find("costs", what)])
+            if group or cost != 1:  # 1 is what the others cost
+                pieces.append(f"{name}:{float(cost)!r}")
+        return ",".join(pieces)
 
 
 # ---- Target and weights --------------------------------------------------------------------------

@@ -22,6 +22,7 @@ class Selection:
     columns : list of list of str, the columns of each
     items : list of int, their candidate numbers
     scores : list of float, the method's score of each at its choice (NaN: none)
+    cost : float, what the chosen cost in all (NaN: there was no budget)
     path : list of (count, validation score, standard error), where it was measured
     comparison : dict of dict, models on the chosen, all and random candidates, where made
     proof : dict, what was proved: "certificate", "stability", "knockoffs", "held_out"
@@ -56,6 +57,11 @@ class Selection:
     def scores(self):
         return [float("nan") if item["score"] is None else item["score"]
                 for item in self.record["items"]]
+
+    @property
+    def cost(self):
+        return (sum(item["cost"] for item in self.record["items"]) if "budget" in self.record
+                else float("nan"))
 
     @property
     def path(self):

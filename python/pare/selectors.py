@@ -14,27 +14,32 @@ from sklearn.utils.validation import _check_sample_weight, check_consistent_leng
 
 from . import _data
 from ._library import ArgumentError
-from ._options import TABLE, to_config, with_options
+from ._options import TABLE, to_config, to_text, with_options
 from ._selection import Selection, Work, _temporary
 
 # Options that the selectors say in their own words, or that are about files and printing.
 _OWN = {"k", "method", "include", "exclude", "seed", "threads", "groups", "categorical", "task",
-        "compare", "certify"}
+        "compare", "certify", "costs", "budget"}
 _SECTIONS = ("selection", "training", "proof")
 _GENERAL = [o for o in TABLE if o.keyword not in _OWN and
             (o.section in _SECTIONS or o.keyword in ("validation", "split_by"))]
 _EXACT = [o for o in _GENERAL if o.section == "proof" or o.keyword in (
-    "validation", "split_by", "replace", "picks_per_phase", "time_limit", "ridge", "model",
-    "costs", "budget")]
+    "validation", "split_by", "replace", "picks_per_phase", "time_limit", "ridge", "model")]
 
 _COMMON = """\
-n_features_to_select : int, float or "auto", default="auto"
+n_features_to_select : int, float, "auto" or None, default="auto"
     How many candidates to choose (a group or a categorical column is one candidate): a number,
     a share of them (float below 1), or the fewest within one standard error of the best
-    validation score.
+    validation score. None, with a budget: as many as it allows.
 {method}groups : dict, list of lists, or array of shape (n_features,), default=None
     Columns that are chosen together: ``{{name: [columns]}}``, a list of lists of columns, or a
     label for each column. Columns are names or positions; those in no group stand alone.
+costs : dict, or array of shape (n_features,), default=None
+    What columns cost, above 0: ``{{column or group: cost}}`` or one number a column; others cost
+    1, a group what its columns cost or what is said under its name. Needs `budget`.
+budget : float, default=None
+    What the chosen may cost in all; n_features_to_select then is the most that are chosen. Gain
+    per cost decides; "auto" looks for the fewest within the budget.
 forced, excluded : list of columns or group names, or bool mask, default=None
     Candidates that must, or must not, be chosen.
 categorical : list of columns, or bool mask, default=None
@@ -69,6 +74,8 @@ support_ : ndarray of bool, shape (n_features_in_,)
     Mask of the chosen columns.
 n_features_ : int
     Number of chosen columns.
+cost_ : float
+    What they cost; NaN without a budget.
 path_ : ndarray, shape (m, 3)
     Number of candidates kept, validation score, its standard error, where measured
     (``compare=True`` or "auto"); else no rows.
@@ -95,11 +102,13 @@ def _document(cls, method=""):
 class _BaseSelector(SelectorMixin, BaseEstimator):
     """What all selectors share. A subclass says which method to use."""
 
-    def __init__(self, n_features_to_select="auto", *, groups=None, forced=None, excluded=None,
-                 categorical=None, task="auto", compare=False, certify=False, random_state=None,
-                 n_jobs=None, verbose=0, warm_start=False):
+    def __init__(self, n_features_to_select="auto", *, groups=None, costs=None, budget=None,
+                 forced=None, excluded=None, categorical=None, task="auto", compare=False,
+                 certify=False, random_state=None, n_jobs=None, verbose=0, warm_start=False):
         self.n_features_to_select = n_features_to_select
         self.groups = groups
+        self.costs = costs
+        self.budget = budget
         self.forced = forced
         self.excluded = excluded
         self.categorical = categorical
@@ -193,12 +202,17 @@ class _BaseSelector(SelectorMixin, BaseEstimator):
                                     ("exclude", "excluded", self.excluded)):
             config[option] = ",".join(groups.candidates(what, given))
         config["categorical"] = ",".join(columns.library[j] for j in categorical)
+        config["costs"] = groups.costs(self.costs)
+        if self.budget is not None:
+            config["budget"] = to_text("budget", self.budget)
         return config
 
     def _count(self, columns, groups):
         k = self.n_features_to_select
         if isinstance(k, str):
             return k
+        if k is None and self.budget is not None:
+            return ""
         if isinstance(k, numbers.Real) and not isinstance(k, (bool, numbers.Integral)):
             if not 0 < k < 1:
                 raise ValueError(f"n_features_to_select: {k!r}; a whole number, a share between 0 "
@@ -242,6 +256,7 @@ class _BaseSelector(SelectorMixin, BaseEstimator):
         self.support_ = np.zeros(self.n_features_in_, bool)
         self.support_[self.selected_] = True
         self.n_features_ = int(self.support_.sum())
+        self.cost_ = selection.cost
         self.path_ = np.array([[np.nan if v is None else v for v in step]
                                for step in selection.path], np.float64).reshape(-1, 3)
         self.comparison_ = selection.comparison
@@ -431,12 +446,13 @@ class Selector(_BaseSelector):
         "}, default='sequential-attention'\n    How to choose.\n").__doc__
 
     def __init__(self, n_features_to_select="auto", *, method="sequential-attention", groups=None,
-                 forced=None, excluded=None, categorical=None, task="auto", compare=False,
-                 certify=False, random_state=None, n_jobs=None, verbose=0, warm_start=False):
-        super().__init__(n_features_to_select, groups=groups, forced=forced, excluded=excluded,
-                         categorical=categorical, task=task, compare=compare, certify=certify,
-                         random_state=random_state, n_jobs=n_jobs, verbose=verbose,
-                         warm_start=warm_start)
+                 costs=None, budget=None, forced=None, excluded=None, categorical=None,
+                 task="auto", compare=False, certify=False, random_state=None, n_jobs=None,
+                 verbose=0, warm_start=False):
+        super().__init__(n_features_to_select, groups=groups, costs=costs, budget=budget,
+                         forced=forced, excluded=excluded, categorical=categorical, task=task,
+                         compare=compare, certify=certify, random_state=random_state,
+                         n_jobs=n_jobs, verbose=verbose, warm_start=warm_start)
         self.method = method
 
     def _method(self):

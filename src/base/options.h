@@ -65,7 +65,8 @@ X(proof, confidence, "confidence", REAL, "0.95", 0.5, 0.9999, "", "confidence of
 X(run, seed, "seed", INTEGER, "1", 0, 9007199254740992, "", "seed of every random draw") \
 X(run, threads, "threads", INTEGER, "0", 0, 256, "", "threads; 0: one per core. The answer does not depend on it") \
 X(run, quiet, "quiet", BOOL, "false", 0, 0, "", "print nothing but errors") \
-X(budget, budget, "budget", TEXT, "", 0, 0, "", "pare embed: what scoring a row may cost, bytes=64M,lines=20,flops=..,fetch_us=.., or a JSON file of these, empty: no limit; pare prune: the share that may stay, params=0.75 (of the layers), bytes=, flops= or latency=") \
+X(costs, costs, "costs", TEXT, "", 0, 0, "", "what columns cost: name:cost,name:cost, or a file with such pairs, one a line; others cost 1, a group what its columns cost or what is said under its name") \
+X(budget, budget, "budget", TEXT, "", 0, 0, "", "pare select, certify: what the chosen may cost in all, a number (see costs); pare embed: what scoring a row may cost, bytes=64M,lines=20,flops=..,fetch_us=.., or a JSON file of these, empty: no limit; pare prune: the share that may stay, params=0.75 (of the layers), bytes=, flops= or latency=") \
 X(embed, schema, "schema", TEXT, "", 0, 0, "", "JSON file of fields and feature-store groups (docs/embed.md); default: inferred from the file") \
 X(embed, dimension, "dimension", INTEGER, "8", 1, 252, "", "floats of the longest vector of a field") \
 X(embed, chunk, "chunk", INTEGER, "4", 1, 252, "", "floats of a chunk, the unit in which vectors are shortened") \

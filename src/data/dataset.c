@@ -21,6 +21,7 @@ void pare_dataset_free(pare_dataset *data) {
     if (!data->like) {
         free_texts(ctx, data->class_name, data->classes);
         free_texts(ctx, data->candidate_name, data->candidates);
+        free_texts(ctx, data->dropped_name, data->dropped);
         pare_free(ctx, data->target_mean);
         pare_free(ctx, data->target_scale);
         pare_free(ctx, data->feature);

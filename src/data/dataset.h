@@ -162,6 +162,8 @@ struct pare_dataset {
     int64_t candidates;
     char **candidate_name;
     int64_t *candidate_start; /* (candidates + 1) first feature of each candidate */
+    int64_t dropped;          /* columns and groups without any value in the training rows */
+    char **dropped_name;      /* (dropped) */
     double zero_share;        /* share of encoded, unscaled values that are zero, training rows */
 };
 

@@ -45,16 +45,35 @@ static pare_status look_at_gaps(pare_build *build, uint8_t *indicator) {
     return PARE_OK;
 }
 
+/* Remembers a name that stands for nothing any more. */
+static pare_status note_dropped(pare_build *build, const char *name) {
+    pare_dataset *data = build->data;
+    pare_status status =
+        pare_text_copy(build->ctx, name, (int64_t)strlen(name), &data->dropped_name[data->dropped]);
+    data->dropped += status == PARE_OK;
+    return status;
+}
+
 pare_status pare_build_drop_empty(pare_build *build) {
     const pare_table *table = &build->data->table;
-    int64_t left = 0;
+    int64_t left = 0, empty = 0;
     for (int64_t j = 0; j < table->columns; j++) {
         left += build->role[j] == PARE_ROLE_FEATURE;
+        empty += build->role[j] == PARE_ROLE_EMPTY;
+    }
+    pare_status status = empty > 0 ? pare_alloc_zero(build->ctx, empty + build->groups,
+                                                     sizeof(char *), &build->data->dropped_name)
+                                   : PARE_OK;
+    for (int64_t j = 0; status == PARE_OK && empty > 0 && j < table->columns; j++) {
         if (build->role[j] == PARE_ROLE_EMPTY) {
             pare_warn(build->ctx,
                       "%.300s: column '%.100s' has no value in the training rows; it is dropped",
                       table->source, table->column[j].name);
+            status = note_dropped(build, table->column[j].name);
         }
+    }
+    if (status != PARE_OK) {
+        return status;
     }
     if (left == 0) {
         return pare_fail(build->ctx, PARE_ERROR_INPUT,
@@ -125,6 +144,10 @@ static pare_status fill_candidates(pare_build *build, const uint8_t *indicator,
         if (first[g] < 0) {
             pare_warn(build->ctx, "%.300s: all columns of group '%.100s' are dropped, so it is too",
                       build->options->groups, build->group_name[g]);
+            pare_status status = note_dropped(build, build->group_name[g]);
+            if (status != PARE_OK) {
+                return status;
+            }
         }
     }
     return PARE_OK;

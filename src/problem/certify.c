@@ -1,6 +1,7 @@
 #include "problem/certify.h"
 #include "base/text.h"
 #include "platform/system.h"
+#include "problem/costs.h"
 #include "problem/defaults.h"
 #include "select/certificate.h"
 
@@ -14,13 +15,17 @@ typedef struct subject {
     pare_certified_problem problem;
     double *target; /* (outputs, rows) */
     int8_t *fixed;  /* (candidates) or NULL */
-    double total;   /* sum of the row weights */
+    pare_costs costs;
+    double total; /* sum of the row weights */
 } subject;
 
 static void subject_clear(subject *t) {
     pare_design_destroy(&t->design);
     pare_free(t->ctx, t->target);
     pare_free(t->ctx, t->fixed);
+    if (t->ctx) {
+        pare_costs_clear(&t->costs);
+    }
     *t = (subject){0};
 }
 
@@ -88,6 +93,13 @@ static pare_status subject_init(pare_dataset *train, const pare_options *options
     };
     status = fill_target(train, t);
     if (status == PARE_OK) {
+        status = pare_costs_read(train, options, &t->costs);
+    }
+    if (status == PARE_OK && t->costs.cost) { /* of all within the budget, however many */
+        t->problem.cost = t->costs.cost;
+        t->problem.budget = t->costs.budget;
+    }
+    if (status == PARE_OK) {
         status = pare_alloc_zero(ctx, train->candidates, sizeof *t->fixed, &t->fixed);
     }
     if (status == PARE_OK) {
@@ -126,7 +138,9 @@ static void record(pare_selection *selection, const subject *t, const int64_t *i
     const int8_t *verdict = pare_certificate_verdicts(certificate);
     for (int64_t i = 0; i < selection->count; i++) {
         selection->item[i].verdict = verdict[item[i]];
+        selection->item[i].cost = t->costs.cost ? t->costs.cost[item[i]] : 0;
     }
+    selection->budget = t->costs.budget;
     selection->proof.certified = true;
     selection->proof.certificate.fraction = r.fraction;
     selection->proof.certificate.loss = r.loss / t->total;

@@ -2,6 +2,7 @@
 #include "base/random.h"
 #include "platform/system.h"
 #include "platform/threads.h"
+#include "problem/costs.h"
 #include "problem/defaults.h"
 
 #include <math.h>
@@ -177,16 +178,35 @@ static pare_status score_trial(const pare_trial *trial, pare_comparison *out) {
     return PARE_OK;
 }
 
-/* `count` distinct candidates drawn at random. */
-static pare_status draw_random(pare_context *ctx, uint64_t seed, int64_t candidates,
-                               int64_t **out) {
-    pare_status status = pare_alloc(ctx, candidates, sizeof(int64_t), out);
+/* *count distinct candidates drawn at random; with a budget, as many of them as fit. */
+static pare_status draw_random(const pare_dataset *train, const pare_options *options,
+                               int64_t *count, int64_t **out) {
+    pare_context *ctx = train->ctx;
+    int64_t candidates = train->candidates;
+    pare_costs costs = {0};
+    pare_status status = pare_costs_read(train, options, &costs);
+    if (status == PARE_OK) {
+        status = pare_alloc(ctx, candidates, sizeof(int64_t), out);
+    }
     if (status == PARE_OK) {
         for (int64_t i = 0; i < candidates; i++) {
             (*out)[i] = i;
         }
-        pare_random_shuffle(seed, PARE_STREAM_COMPARE, 0, candidates, *out);
+        pare_random_shuffle((uint64_t)options->seed, PARE_STREAM_COMPARE, 0, candidates, *out);
     }
+    if (status == PARE_OK && costs.cost) {
+        double spent = 0;
+        int64_t kept = 0;
+        for (int64_t i = 0; i < candidates && kept < *count; i++) {
+            double cost = costs.cost[(*out)[i]];
+            if (spent + cost <= costs.budget * (1 + 1e-12)) {
+                spent += cost;
+                (*out)[kept++] = (*out)[i];
+            }
+        }
+        *count = kept;
+    }
+    pare_costs_clear(&costs);
     return status;
 }
 
@@ -200,8 +220,8 @@ pare_status pare_compare(pare_selection *selection, pare_dataset *train, const p
     pare_trial trials[TRIALS] = {{{0}, 0, 0, 0, 0, PARE_OK}};
     int64_t *random = NULL;
     bool stopped = false;
-    int64_t count = selection->count;
-    pare_status status = draw_random(ctx, (uint64_t)options->seed, train->candidates, &random);
+    int64_t count = selection->count, drawn = count;
+    pare_status status = draw_random(train, options, &drawn, &random);
     if (status != PARE_OK) {
         goto fail;
     }
@@ -218,10 +238,12 @@ pare_status pare_compare(pare_selection *selection, pare_dataset *train, const p
             goto fail;
         }
     }
-    status =
-        pare_trial_create(train, valid, test, options, false, count, random, &trials[TRIAL_RANDOM]);
-    if (status != PARE_OK) {
-        goto fail;
+    if (drawn > 0) {
+        status = pare_trial_create(train, valid, test, options, false, drawn, random,
+                                   &trials[TRIAL_RANDOM]);
+        if (status != PARE_OK) {
+            goto fail;
+        }
     }
     status = pare_trial_create(train, valid, test, options, false, 0, NULL, &trials[TRIAL_ALL]);
     if (status != PARE_OK) {

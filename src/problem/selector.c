@@ -5,6 +5,7 @@
 #include "problem/strategy.h"
 
 #include <math.h>
+#include <stdlib.h>
 #include <string.h>
 
 /* -k auto looks at this many choices at most. */
@@ -31,11 +32,82 @@ static pare_status mark(const pare_dataset *data, const char *option, const char
     return PARE_OK;
 }
 
-/* Reads option k against what can be chosen. */
+static int compare_costs(const void *a, const void *b) {
+    double x = *(const double *)a, y = *(const double *)b;
+    return (x > y) - (x < y);
+}
+
+/* The largest number of candidates within the budget: the forced, then the cheapest. */
+static pare_status most_within(pare_selector *s, double forced_cost, int64_t forced, int64_t *out) {
+    double *open = NULL, spent = forced_cost;
+    int64_t count = 0;
+    pare_status status = pare_alloc(s->ctx, s->train->candidates, sizeof *open, &open);
+    if (status != PARE_OK) {
+        return status;
+    }
+    for (int64_t j = 0; j < s->train->candidates; j++) {
+        if (!s->barred[j] && !s->forced[j]) {
+            open[count++] = s->costs.cost[j];
+        }
+    }
+    qsort(open, (size_t)count, sizeof *open, compare_costs);
+    *out = forced;
+    for (int64_t i = 0; i < count && spent + open[i] <= s->costs.budget * (1 + 1e-12); i++) {
+        spent += open[i];
+        (*out)++;
+    }
+    pare_free(s->ctx, open);
+    return PARE_OK;
+}
+
+/* Reads options costs and budget: what is too dear beside the forced cannot be chosen. */
+static pare_status read_costs(pare_selector *s, int64_t forced, int64_t *most) {
+    pare_context *ctx = s->ctx;
+    const pare_dataset *data = s->train;
+    pare_status status = pare_costs_read(data, &s->options, &s->costs);
+    if (status != PARE_OK || !s->costs.cost) {
+        return status;
+    }
+    if (!s->method->costs || s->strategy) {
+        return pare_fail(ctx, PARE_ERROR_UNSUPPORTED,
+                         "option budget: %s %s does not look at costs; methods "
+                         "sequential-attention, omp, lly, magnitude, mutual-information, anova-f "
+                         "and random do",
+                         s->strategy ? "option" : "method",
+                         s->strategy ? s->strategy->name : s->method->name);
+    }
+    double spent = 0, budget = s->costs.budget;
+    for (int64_t j = 0; j < data->candidates; j++) {
+        spent += s->forced[j] ? s->costs.cost[j] : 0;
+    }
+    if (spent > budget * (1 + 1e-12)) {
+        return pare_fail(ctx, PARE_ERROR_ARGUMENT,
+                         "option include: the candidates named cost %g, more than the budget %g",
+                         spent, budget);
+    }
+    int64_t cheapest = -1;
+    for (int64_t j = 0; j < data->candidates; j++) {
+        if (!s->forced[j] && !s->barred[j]) {
+            double cost = s->costs.cost[j];
+            cheapest = cheapest < 0 || cost < s->costs.cost[cheapest] ? j : cheapest;
+            s->barred[j] = spent + cost > budget * (1 + 1e-12);
+        }
+    }
+    if (forced == 0 && cheapest >= 0 && s->barred[cheapest]) {
+        return pare_fail(ctx, PARE_ERROR_ARGUMENT,
+                         "option budget: %g buys nothing; the cheapest candidate, '%.100s', costs "
+                         "%g",
+                         budget, data->candidate_name[cheapest], s->costs.cost[cheapest]);
+    }
+    return most_within(s, spent, forced, most);
+}
+
+/* Reads option k against what can be chosen. With a budget k may be absent, and is no more than the
+ * budget allows. */
 static pare_status read_k(pare_selector *s) {
     pare_context *ctx = s->ctx;
     const char *text = s->options.k;
-    int64_t open = 0, forced = 0;
+    int64_t open = 0, forced = 0, most = INT64_MAX;
     for (int64_t j = 0; j < s->train->candidates; j++) {
         if (s->forced[j] && s->barred[j]) {
             return pare_fail(ctx, PARE_ERROR_ARGUMENT,
@@ -45,9 +117,14 @@ static pare_status read_k(pare_selector *s) {
         open += !s->barred[j];
         forced += s->forced[j];
     }
+    pare_status status = read_costs(s, forced, &most);
+    if (status != PARE_OK) {
+        return status;
+    }
     s->automatic = strcmp(text, "auto") == 0;
     if (s->automatic) {
         s->task.k = open < automatic_most ? open : automatic_most;
+        s->task.k = s->task.k < most ? s->task.k : most;
         s->task.k = s->task.k < forced ? forced : s->task.k;
         if (s->task.k == 0) {
             return pare_fail(ctx, PARE_ERROR_ARGUMENT, "option exclude: leaves nothing to choose");
@@ -57,6 +134,12 @@ static pare_status read_k(pare_selector *s) {
                              "option k: auto needs validation rows (option validation is 0)");
         }
         return PARE_OK;
+    }
+    if (!*text && s->costs.cost) {
+        s->task.k = most;
+        return open > 0 ? PARE_OK
+                        : pare_fail(ctx, PARE_ERROR_ARGUMENT,
+                                    "option exclude: leaves nothing to choose");
     }
     if (!*text) {
         return pare_fail(ctx, PARE_ERROR_ARGUMENT,
@@ -74,6 +157,7 @@ static pare_status read_k(pare_selector *s) {
                          "option include: names %lld candidates, more than k = %lld",
                          (long long)forced, (long long)s->task.k);
     }
+    s->task.k = s->task.k < most ? s->task.k : most;
     return PARE_OK;
 }
 
@@ -203,7 +287,7 @@ pare_status pare_selector_start(pare_dataset *train, const pare_dataset *valid,
     if (status != PARE_OK) {
         goto fail;
     }
-    if (!s->strategy || s->strategy->needs_k) {
+    if (!s->strategy || s->strategy->needs_k || s->options.budget[0] || s->options.costs[0]) {
         status = read_k(s);
         if (status != PARE_OK) {
             goto fail;
@@ -229,6 +313,8 @@ pare_status pare_selector_start(pare_dataset *train, const pare_dataset *valid,
     s->task.objective = &s->objective;
     s->task.forced = s->forced;
     s->task.barred = s->barred;
+    s->task.cost = s->costs.cost;
+    s->task.budget = s->costs.budget;
     s->task.picks_per_phase = s->options.picks;
     s->task.warm_up = s->options.warm_up;
     s->task.mask_rate = s->options.mask_learning_rate;
@@ -268,6 +354,7 @@ void pare_selector_destroy(pare_selector *s) {
     pare_free(ctx, s->choice.trace_loss);
     pare_free(ctx, s->forced);
     pare_free(ctx, s->barred);
+    pare_costs_clear(&s->costs);
     pare_options_clear(&s->options);
     pare_free(ctx, s);
 }

@@ -3,6 +3,7 @@
 #define PARE_PROBLEM_SELECTOR_H
 
 #include "problem/compare.h"
+#include "problem/costs.h"
 #include "select/method.h"
 
 struct pare_strategy; /* problem/strategy.h */
@@ -19,6 +20,7 @@ struct pare_selector {
     const pare_method *method;
     pare_task task;
     uint8_t *forced, *barred; /* (candidates) */
+    pare_costs costs;
     pare_choice choice;
     void *state;
 

@@ -221,7 +221,8 @@ pare_status pare_selector_record(const pare_selector *s, pare_selection **out) {
     record->ctx = ctx;
     record->chosen = record->all = record->random = unknown;
     record->stopped = !s->done || s->stopped;
-    record->wanted = s->automatic || s->strategy ? 0 : s->task.k;
+    record->wanted = s->automatic || s->strategy || !s->options.k[0] ? 0 : s->task.k;
+    record->budget = s->costs.budget;
     record->rows = data->train_count + data->validation_count;
     record->candidates = data->candidates;
     record->validation_rows = s->valid ? s->valid->validation_count : data->validation_count;
@@ -246,6 +247,7 @@ pare_status pare_selector_record(const pare_selector *s, pare_selection **out) {
         record->count = i + 1;
         record->number[i] = s->choice.item[i];
         status = fill_item(data, s->choice.item[i], s->choice.score[i], &record->item[i]);
+        record->item[i].cost = s->costs.cost ? s->costs.cost[s->choice.item[i]] : 0;
         if (status != PARE_OK) {
             goto fail;
         }

@@ -128,6 +128,11 @@ static void put_tiles(const pare_selection *s, pare_text *out) {
         pare_page_count(out, s->count);
         pare_text_append(out, "</dd><dd>no models were compared</dd></div>\n");
     }
+    if (s->budget > 0) {
+        put_tile(out, "tile", -1, "Cost");
+        pare_text_append(out, "%s</dd><dd>", pare_real_text(pare_selection_cost(s), number));
+        pare_text_append(out, "of at most %s</dd></div>\n", pare_real_text(s->budget, number));
+    }
     put_tile(out, "tile", -1, "Selecting took");
     pare_text_append(out, "%s s</dd><dd>",
                      pare_number_text(time, s->seconds_selecting, "?", number));

@@ -94,6 +94,10 @@ static void put_items(const pare_selection *s, pare_text *out) {
         put_text(out, item->name);
         pare_text_append(out, ", \"candidate\": %lld, \"score\": ", (long long)item->candidate);
         put_real(out, item->score);
+        if (item->cost > 0) {
+            pare_text_append(out, ", \"cost\": ");
+            put_real(out, item->cost);
+        }
         pare_text_append(out, ", \"columns\": ");
         put_texts(out, item->columns, item->column);
         if (item->pixel_row >= 0) {
@@ -196,8 +200,13 @@ pare_status pare_report_json(const pare_selection *s, pare_text *out) {
         pare_text_append(out, ",\n  \"%s\": ", texts[i].name);
         put_text(out, texts[i].value);
     }
-    pare_text_append(out, ",\n  \"wanted\": %lld,\n  \"stopped\": %s,\n", (long long)s->wanted,
-                     s->stopped ? "true" : "false");
+    pare_text_append(out, ",\n  \"wanted\": %lld,\n  ", (long long)s->wanted);
+    if (s->budget > 0) {
+        pare_text_append(out, "\"budget\": ");
+        put_real(out, s->budget);
+        pare_text_append(out, ",\n  ");
+    }
+    pare_text_append(out, "\"stopped\": %s,\n", s->stopped ? "true" : "false");
     put_data(s, out);
     put_items(s, out);
     put_curves(s, out);

@@ -199,10 +199,16 @@ static void say_certificate(const pare_selection *s, pare_text *out) {
     } else {
         pare_text_append(out,
                          "proved: with a linear model and ridge %g per row, %s reach%s at least "
-                         "%.1f %% of the best loss reduction that any %lld %s can reach",
+                         "%.1f %% of the best loss reduction that any ",
                          p->certificate.ridge, several ? "these" : "this", several ? "" : "es",
-                         percent_down(p->certificate.fraction), (long long)s->count,
-                         pare_report_noun(s));
+                         percent_down(p->certificate.fraction));
+        if (s->budget > 0) {
+            char budget[PARE_REAL_SIZE];
+            pare_text_append(out, "%s of cost at most %s can reach", pare_report_noun(s),
+                             pare_real_text(s->budget, budget));
+        } else {
+            pare_text_append(out, "%lld %s can reach", (long long)s->count, pare_report_noun(s));
+        }
     }
     pare_text_append(out, "; %.0f %s %s in every optimal subset, %.0f in none, %.0f undecided",
                      p->certificate.every, pare_report_noun(s),

@@ -72,6 +72,16 @@ static pare_status get_real(const reader *r, node at, const char *key, double *o
     return good ? PARE_OK : refuse(r, at, key, "a number or null");
 }
 
+/* A cost above 0, which may be absent. */
+static pare_status get_cost(const reader *r, node at, const char *key, double *out) {
+    const json_t *value = json_object_get(at.value, key);
+    if (!value) {
+        return PARE_OK;
+    }
+    *out = json_number_value(value);
+    return *out > 0 ? PARE_OK : refuse(r, at, key, "a number above 0");
+}
+
 /* Copies a string, encoded bytes turned back. */
 static pare_status copy_text(const reader *r, const json_t *value, char **out) {
     pare_status status =
@@ -152,6 +162,9 @@ static pare_status read_head(const reader *r, node top) {
     if (status == PARE_OK) {
         status = get_integer(r, top, "wanted", 0, LARGEST_INTEGER, &s->wanted);
     }
+    if (status == PARE_OK) {
+        status = get_cost(r, top, "budget", &s->budget);
+    }
     const json_t *stopped = json_object_get(top.value, "stopped");
     if (status == PARE_OK && !json_is_boolean(stopped)) {
         status = refuse(r, top, "stopped", "true or false");
@@ -224,6 +237,9 @@ static pare_status read_item(const reader *r, node at, pare_item *item) {
     }
     if (status == PARE_OK) {
         status = get_real(r, at, "score", &item->score);
+    }
+    if (status == PARE_OK) {
+        status = get_cost(r, at, "cost", &item->cost);
     }
     if (status == PARE_OK) {
         status = get_texts(r, at, "columns", &item->columns, &item->column);

@@ -31,6 +31,12 @@ static void append_lead(const pare_selection *s, pare_text *out) {
         pare_text_append(out, " and %lld more", (long long)s->target_columns - 3);
     }
     pare_text_append(out, " (%s, %s)\n", pare_report_word(s->model), pare_report_word(s->task));
+    if (s->budget > 0) {
+        char number[2][PARE_REAL_SIZE];
+        pare_text_append(out, "cost %s of at most %s\n",
+                         pare_real_text(pare_selection_cost(s), number[0]),
+                         pare_real_text(s->budget, number[1]));
+    }
     if (s->data_summary && s->data_summary[0]) {
         pare_name_append_plain(out, s->data_summary, SENTENCE_WIDTH);
         pare_text_append(out, "\n");
@@ -60,10 +66,18 @@ static void append_items(const pare_selection *s, pare_text *out) {
         int64_t length = (int64_t)strlen(pare_number_text(format, s->item[i].score, "-", number));
         scores = length > scores ? length : scores;
     }
+    int64_t costs = s->budget > 0 ? (int64_t)strlen("cost") : 0;
+    for (int64_t i = 0; s->budget > 0 && i < s->count; i++) {
+        int64_t length = (int64_t)strlen(pare_real_text(s->item[i].cost, number));
+        costs = length > costs ? length : costs;
+    }
     bool path = s->path_points > 0;
     pare_text_append(out, "\nrank  name");
     append_blanks(out, names - (int64_t)strlen("name") + 2);
     append_right(out, "score", scores);
+    if (s->budget > 0) {
+        append_right(out, "cost", costs + 2);
+    }
     if (path) {
         pare_text_append(out, "  %s so far", pare_report_word(s->score_name));
     }
@@ -73,6 +87,9 @@ static void append_items(const pare_selection *s, pare_text *out) {
         int64_t taken = pare_name_append_plain(out, s->item[i].name, NAME_WIDTH);
         append_blanks(out, names - taken + 2);
         append_right(out, pare_number_text(format, s->item[i].score, "-", number), scores);
+        if (s->budget > 0) {
+            append_right(out, pare_real_text(s->item[i].cost, number), costs + 2);
+        }
         int64_t point = path ? pare_path_find(s, i + 1, &cursor) : -1;
         if (point >= 0) {
             pare_text_append(out, "  ");

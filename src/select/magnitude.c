@@ -94,6 +94,7 @@ static pare_status magnitude_visit(void *state, const pare_visitor *visitor) {
 
 const pare_method pare_method_magnitude = {
     .name = "magnitude",
+    .costs = true,
     .create = magnitude_create,
     .step = magnitude_step,
     .visit = magnitude_visit,

@@ -13,7 +13,10 @@ struct pare_pool;
 typedef struct pare_task {
     pare_context *ctx;
     pare_objective *objective; /* borrowed */
-    int64_t k;                 /* candidates to choose, forced ones included */
+    int64_t k;                 /* candidates to choose, forced ones included; with costs: at most */
+    const double *cost;        /* (count) > 0 of each, or NULL: k alone counts */
+    double budget;             /* what the chosen may cost in all; no single open one exceeds what
+                                  the forced leave */
     const uint8_t *forced;     /* (count): 1 = must be chosen; they come first, in number order */
     const uint8_t *barred;     /* (count): 1 = must not be chosen */
     int64_t picks_per_phase;
@@ -43,6 +46,7 @@ enum { PARE_TRACE_MAX = 400 };
 
 typedef struct pare_method {
     const char *name; /* as in the options table */
+    bool costs;       /* whether it looks at cost and budget */
     /* Reserves everything; step allocates nothing. choice: arrays of size k ready, count 0. */
     pare_status (*create)(const pare_task *task, pare_choice *choice, void **out);
     /* A bounded piece of work; *done at the end, when choice->count == k (or every candidate that

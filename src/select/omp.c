@@ -7,9 +7,10 @@
  * taken at a time. With `replace`, a chosen candidate is then exchanged for another whenever that
  * lowers the loss (as Axiotis and Sviridenko 2021 do, "OMPR"), until no exchange that was tried
  * does: for each chosen one, cheapest to miss first, those with the largest gains after its
- * removal. Equal gains: the lower number.
+ * removal. Equal gains: the lower number. With costs the candidate of largest gain per cost among
+ * those that still fit the budget is chosen, until none does; an exchange must fit.
  */
-#include "select/method.h"
+#include "select/choice.h"
 
 #include <math.h>
 #include <string.h>
@@ -29,6 +30,7 @@ typedef struct omp {
     int64_t goal;     /* k, or all that can be chosen */
     double *gain;     /* (count) */
     uint8_t *open;    /* (count) can still be chosen */
+    uint8_t *near;    /* (count) scratch: may have the largest gain per cost */
     int64_t *trial;   /* (goal) */
     double *cost;     /* (goal) of removing each */
     uint8_t *refused; /* (goal) its removal was tried in vain since the last exchange */
@@ -66,25 +68,54 @@ static pare_status refit(omp *o) {
     return PARE_OK;
 }
 
-/* The open candidate with the largest gain, -1 if none is open. */
-static int64_t best_open(const omp *o) {
+/* The open candidate with the largest gain (per cost unless `plain`) among those that fit beside
+ * what costs `spent`, -1 if none is open. */
+static int64_t best_open(const omp *o, double spent, bool plain) {
     int64_t best = -1;
+    double most = 0;
     for (int64_t j = 0; j < o->task.objective->count; j++) {
-        if (o->open[j] && (best < 0 || o->gain[j] > o->gain[best])) {
+        if (!o->open[j] || !pare_fits(&o->task, spent, j)) {
+            continue;
+        }
+        double value = plain ? o->gain[j] : pare_worth(&o->task, j, o->gain[j]);
+        if (best < 0 || value > most) {
             best = j;
+            most = value;
         }
     }
     return best;
 }
 
-/* gain of every open candidate given the selected, of which `wanted` will be taken. */
-static pare_status find_gains(omp *o, int64_t count, const int64_t *selected, int64_t wanted) {
+/* Gains from float sums that may hide the largest gain per cost: within this share of it. */
+static const double near_share = 1e-3;
+
+/* Marks what may have the largest gain per cost; returns how many. */
+static int64_t mark_near(omp *o, double spent) {
+    int64_t best = best_open(o, spent, false), near = 0;
+    for (int64_t j = 0; j < o->task.objective->count; j++) {
+        o->near[j] = best >= 0 && o->open[j] && pare_fits(&o->task, spent, j) &&
+                     pare_worth(&o->task, j, o->gain[j]) >=
+                         (1 - near_share) * pare_worth(&o->task, best, o->gain[best]);
+        near += o->near[j];
+    }
+    return near;
+}
+
+/* gain of every open candidate given the selected, of which `wanted` will be taken. by_worth: per
+ * cost. */
+static pare_status find_gains(omp *o, int64_t count, const int64_t *selected, int64_t wanted,
+                              bool by_worth) {
     const pare_objective *objective = o->task.objective;
     pare_status status = objective->slots->gains(objective->self, count, selected, o->gain);
-    if (status == PARE_OK && objective->slots->resolve) {
-        status = objective->slots->resolve(objective->self, o->open, wanted, o->gain);
+    if (status != PARE_OK || !objective->slots->resolve) {
+        return status;
     }
-    return status;
+    if (by_worth && o->task.cost) {
+        int64_t near = mark_near(o, pare_spent(&o->task, count, selected));
+        return near > 1 ? objective->slots->resolve(objective->self, o->near, near, o->gain)
+                        : PARE_OK;
+    }
+    return objective->slots->resolve(objective->self, o->open, wanted, o->gain);
 }
 
 static pare_status choose_forced(omp *o) {
@@ -95,30 +126,37 @@ static pare_status choose_forced(omp *o) {
         }
     }
     /* Their score is what each gains alone. */
-    pare_status status = find_gains(o, 0, NULL, 1);
+    pare_status status = find_gains(o, 0, NULL, 1, false);
     for (int64_t i = 0; status == PARE_OK && i < o->choice->count; i++) {
         o->choice->score[i] = o->gain[o->choice->item[i]];
     }
     return status == PARE_OK ? refit(o) : status;
 }
 
-static pare_status choose(omp *o) {
+/* *full: nothing more fits. */
+static pare_status choose(omp *o, bool *full) {
     pare_choice *choice = o->choice;
-    int64_t wanted = o->goal - choice->count;
+    int64_t wanted = o->goal - choice->count, before = choice->count;
     wanted = wanted < o->task.picks_per_phase ? wanted : o->task.picks_per_phase;
-    pare_status status = find_gains(o, choice->count, choice->item, wanted);
+    double spent = pare_spent(&o->task, choice->count, choice->item);
+    *full = best_open(o, spent, true) < 0;
+    if (*full) {
+        return PARE_OK;
+    }
+    pare_status status = find_gains(o, choice->count, choice->item, wanted, true);
     if (status != PARE_OK) {
         return status;
     }
     for (; wanted > 0; wanted--) {
-        int64_t best = best_open(o);
+        int64_t best = best_open(o, spent, false);
         if (best < 0) {
             break;
         }
         o->open[best] = 0;
+        spent += o->task.cost ? o->task.cost[best] : 0;
         pare_choice_add(choice, best, o->gain[best]);
     }
-    return refit(o);
+    return choice->count > before ? refit(o) : PARE_OK;
 }
 
 /* The chosen one that is cheapest to miss among those not refused, -1: all were. */
@@ -145,12 +183,13 @@ static pare_status exchange(omp *o, bool *done) {
     int64_t out = choice->item[at];
     memcpy(o->trial, choice->item, (size_t)at * sizeof *o->trial);
     memcpy(o->trial + at, choice->item + at + 1, (size_t)(count - at - 1) * sizeof *o->trial);
-    pare_status status = find_gains(o, count - 1, o->trial, EXCHANGES_TRIED);
+    pare_status status = find_gains(o, count - 1, o->trial, EXCHANGES_TRIED, false);
+    double spent = pare_spent(&o->task, count - 1, o->trial);
     int64_t in = -1;
     double loss = o->loss - improvement * fabs(o->loss), score = 0;
     int64_t tried[EXCHANGES_TRIED], tries = 0;
     for (; status == PARE_OK && tries < EXCHANGES_TRIED; tries++) {
-        int64_t best = best_open(o);
+        int64_t best = best_open(o, spent, true);
         if (best < 0) {
             break;
         }
@@ -194,7 +233,7 @@ static pare_status exchange(omp *o, bool *done) {
 static pare_status end_of_choosing(omp *o) {
     const pare_objective *objective = o->task.objective;
     o->stage = STAGE_DONE;
-    if (!o->task.replace || !objective->slots->losses || best_open(o) < 0) {
+    if (!o->task.replace || !objective->slots->losses || best_open(o, -INFINITY, true) < 0) {
         return PARE_OK;
     }
     o->stage = STAGE_REPLACE;
@@ -213,9 +252,9 @@ static pare_status omp_step(void *state, bool *done) {
         break;
     case STAGE_SELECT:
         if (o->choice->count < o->goal) {
-            status = choose(o);
+            status = choose(o, &over);
         }
-        if (status == PARE_OK && o->choice->count >= o->goal) {
+        if (status == PARE_OK && (over || o->choice->count >= o->goal)) {
             status = end_of_choosing(o);
         }
         break;
@@ -226,7 +265,11 @@ static pare_status omp_step(void *state, bool *done) {
     case STAGE_DONE:
         break;
     }
-    o->choice->fraction = fmin(0.999, (double)o->choice->count / (double)o->goal);
+    double share = (double)o->choice->count / (double)o->goal;
+    if (o->task.cost) {
+        share = pare_spent(&o->task, o->choice->count, o->choice->item) / o->task.budget;
+    }
+    o->choice->fraction = fmin(0.999, share);
     *done = status == PARE_OK && o->stage == STAGE_DONE;
     return status;
 }
@@ -239,6 +282,7 @@ static void omp_destroy(void *state) {
     pare_context *ctx = o->task.ctx;
     pare_free(ctx, o->gain);
     pare_free(ctx, o->open);
+    pare_free(ctx, o->near);
     pare_free(ctx, o->trial);
     pare_free(ctx, o->cost);
     pare_free(ctx, o->refused);
@@ -265,11 +309,9 @@ static pare_status omp_create(const pare_task *task, pare_choice *choice, void *
         void *array;
         int64_t count;
         size_t size;
-    } arrays[] = {{&o->gain, count, sizeof *o->gain},
-                  {&o->open, count, sizeof *o->open},
-                  {&o->trial, o->goal, sizeof *o->trial},
-                  {&o->cost, o->goal, sizeof *o->cost},
-                  {&o->refused, o->goal, sizeof *o->refused}};
+    } arrays[] = {{&o->gain, count, sizeof *o->gain},   {&o->open, count, sizeof *o->open},
+                  {&o->near, count, sizeof *o->near},   {&o->trial, o->goal, sizeof *o->trial},
+                  {&o->cost, o->goal, sizeof *o->cost}, {&o->refused, o->goal, sizeof *o->refused}};
     for (size_t i = 0; i < sizeof arrays / sizeof arrays[0]; i++) {
         status = pare_alloc_zero(ctx, arrays[i].count, arrays[i].size, arrays[i].array);
         if (status != PARE_OK) {
@@ -308,6 +350,7 @@ static pare_status omp_visit(void *state, const pare_visitor *visitor) {
 
 const pare_method pare_method_omp = {
     .name = "omp",
+    .costs = true,
     .create = omp_create,
     .step = omp_step,
     .visit = omp_visit,

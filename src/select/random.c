@@ -44,11 +44,16 @@ static pare_status draw_step(void *state, bool *done) {
     for (int64_t j = 0; j < d->task.objective->count; j++) {
         d->value[j] = pare_random_uniform(d->task.seed, PARE_STREAM_METHOD, (uint64_t)j);
     }
-    pare_choice_largest(&d->task, d->value, d->open, d->choice);
+    pare_choice_take(&d->task, d->value, true, d->open, d->choice);
     d->choice->fraction = 1;
     *done = true;
     return PARE_OK;
 }
 
 const pare_method pare_method_random = {
-    .name = "random", .create = draw_create, .step = draw_step, .destroy = draw_destroy};
+    .name = "random",
+    .costs = true,
+    .create = draw_create,
+    .step = draw_step,
+    .destroy = draw_destroy,
+};

@@ -56,6 +56,7 @@ static pare_status ranking_step(void *state, bool *done) {
 
 const pare_method pare_method_ranking = {
     .name = "ranking",
+    .costs = true,
     .create = ranking_create,
     .step = ranking_step,
     .destroy = ranking_destroy,

@@ -1,5 +1,7 @@
 #include "select/selection.h"
 
+#include <math.h>
+
 static void free_texts(pare_context *ctx, int64_t count, char **text) {
     for (int64_t i = 0; text && i < count; i++) {
         pare_free(ctx, text[i]);
@@ -39,4 +41,12 @@ void pare_selection_free(pare_selection *selection) {
         pare_options_clear(&selection->options);
     }
     pare_free(ctx, selection);
+}
+
+double pare_selection_cost(const pare_selection *selection) {
+    double cost = 0;
+    for (int64_t i = 0; i < selection->count; i++) {
+        cost += selection->item[i].cost;
+    }
+    return selection->budget > 0 ? cost : (double)NAN;
 }

@@ -82,6 +82,7 @@ typedef struct pare_item {
     int64_t candidate; /* number in the dataset */
     char *name;
     double score;    /* of the method, at its choice */
+    double cost;     /* > 0; 0: there was no budget */
     int64_t columns; /* columns of the table that belong to it (1, or the size of a group) */
     char **column;   /* (columns) their names: what `apply` copies */
     int64_t pixel_row, pixel_column; /* IDX images; else -1 */
@@ -95,7 +96,8 @@ struct pare_selection {
     int64_t count;
     pare_item *item; /* (count) in order of choice */
     int64_t *number; /* (count) item[i].candidate, for pare_selection_items */
-    int64_t wanted;  /* k asked for; 0: auto */
+    int64_t wanted;  /* k asked for; 0: auto, or all that the budget allows */
+    double budget;   /* what they may cost; 0: no budget */
 
     /* Path: validation score with the first path_count[i] choices; ascending counts. */
     int64_t path_points;

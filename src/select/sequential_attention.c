@@ -12,8 +12,14 @@
  *  - with `replace`, the least useful tenth is put back and must win its place again.
  * What a removal costs is the objective's `losses`, or where it has none the running mean of the
  * first-order effect |dL/dm_j| (the mask of a chosen candidate is 1).
+ *
+ * With costs, gain per cost decides. Logits only order: Adam moves them by sign, not by size. A
+ * phase therefore ends with the largest -sum dL/dm_j per cost, which is the first-order gain of
+ * opening the candidate; phases spend `surplus` times the budget evenly, and what then is dropped
+ * costs least to miss per cost, until the rest is within the budget; dropped ones that still fit
+ * come back.
  */
-#include "select/method.h"
+#include "select/attention.h"
 #include "kernels/kernels.h"
 
 #include <math.h>
@@ -40,48 +46,7 @@ static const double usefulness_rate = 0.02;
 static const double settle_share = 0.2;
 static const double settle_share_score = 0.05;
 
-typedef enum attention_stage {
-    STAGE_WARM_UP,
-    STAGE_SELECT,
-    STAGE_SETTLE,
-    STAGE_DONE
-} attention_stage;
-
-typedef struct attention {
-    pare_task task;
-    pare_choice *choice;
-    bool sequential; /* false: lly */
-    int64_t goal;    /* candidates to pick before dropping to k */
-    int64_t picked_count;
-    int64_t *picked;    /* (goal) */
-    float *mask;        /* (count) */
-    float *d_mask;      /* (count) */
-    float *logit;       /* (count) */
-    float *first;       /* (count) Adam's moments of the logits */
-    float *second;      /* (count) */
-    double *usefulness; /* (count) of the picked: cost of removal, or running mean of |dL/dm_j| */
-    double *cost;       /* (goal) scratch of measure */
-    uint8_t *open;      /* (count) can still be picked */
-
-    attention_stage stage;
-    int64_t step;       /* objective steps so far */
-    int64_t warm_steps; /* planned */
-    int64_t warm_steps_most;
-    int64_t window_steps; /* between looks at the validation score */
-    double best_lead;     /* of the validation score over the constant answer */
-    int64_t stale;        /* looks since it last gained */
-    int64_t select_steps; /* of all phases */
-    int64_t select_start; /* step at which they began */
-    int64_t phases, phase;
-    int64_t phase_step; /* steps inside the phase */
-    int64_t settle_step, settle_steps;
-    int64_t round;       /* of replacement */
-    int64_t drop_rounds; /* left */
-    double loss;         /* running mean */
-    int64_t trace_every;
-} attention;
-
-static void set_loss(attention *a, double loss) {
+static void set_loss(pare_attention *a, double loss) {
     a->loss = isnan(a->loss) ? loss : a->loss + 0.05 * (loss - a->loss);
     a->choice->loss = a->loss;
     pare_choice *choice = a->choice;
@@ -94,7 +59,7 @@ static void set_loss(attention *a, double loss) {
 }
 
 /* Mask of a phase: 1 for picked, softmax over the open, 0 for the rest. */
-static void phase_mask(attention *a) {
+static void phase_mask(pare_attention *a) {
     int64_t count = a->task.objective->count;
     double highest = -INFINITY;
     for (int64_t j = 0; j < count; j++) {
@@ -118,7 +83,7 @@ static void phase_mask(attention *a) {
 }
 
 /* Adam on the logits. d logit_j = m_j (dm_j - sum_i m_i dm_i) over the open candidates. */
-static void logit_step(attention *a) {
+static void logit_step(pare_attention *a) {
     int64_t count = a->task.objective->count;
     double mean = 0;
     for (int64_t j = 0; j < count; j++) {
@@ -137,84 +102,32 @@ static void logit_step(attention *a) {
     a->task.ctx->kernels->adam(count, &adam, a->d_mask, a->logit, a->first, a->second);
 }
 
-static void note_usefulness(attention *a) {
+static void note_gain(pare_attention *a) {
+    for (int64_t j = 0; a->task.cost && j < a->task.objective->count; j++) {
+        a->gain[j] -= a->open[j] ? (double)a->d_mask[j] : 0;
+    }
+}
+
+static void note_usefulness(pare_attention *a) {
     for (int64_t i = 0; i < a->picked_count; i++) {
         int64_t j = a->picked[i];
         a->usefulness[j] += usefulness_rate * (fabs((double)a->d_mask[j]) - a->usefulness[j]);
     }
 }
 
-static void pick(attention *a, int64_t j) {
-    a->picked[a->picked_count++] = j;
-    a->open[j] = 0;
-    a->mask[j] = 1;
-    a->usefulness[j] = 0;
-}
-
-static void start_phase(attention *a) {
+static void start_phase(pare_attention *a) {
     size_t bytes = (size_t)a->task.objective->count * sizeof(float);
     memset(a->logit, 0, bytes);
     memset(a->first, 0, bytes);
     memset(a->second, 0, bytes);
+    for (int64_t j = 0; j < a->task.objective->count; j++) {
+        a->gain[j] = 0;
+    }
     a->phase_step = 0;
 }
 
-/* Picks the `wanted` open candidates with the largest logits. */
-static void pick_best(attention *a, int64_t wanted) {
-    for (; wanted > 0 && a->picked_count < a->goal; wanted--) {
-        int64_t best = -1;
-        for (int64_t j = 0; j < a->task.objective->count; j++) {
-            if (a->open[j] && (best < 0 || a->logit[j] > a->logit[best])) {
-                best = j;
-            }
-        }
-        if (best < 0) {
-            return;
-        }
-        /* A new choice starts with the usefulness of the others, not with 0. */
-        double mean = 0;
-        for (int64_t i = 0; i < a->picked_count; i++) {
-            mean += a->usefulness[a->picked[i]] / (double)a->picked_count;
-        }
-        pick(a, best);
-        a->usefulness[best] = mean;
-    }
-}
-
-/* Puts the `drop` least useful of the picked that are not forced back among the open (or bars
- * them when `out`). */
-static void drop_least(attention *a, int64_t drop, bool out) {
-    for (; drop > 0; drop--) {
-        int64_t worst = -1;
-        for (int64_t i = 0; i < a->picked_count; i++) {
-            int64_t j = a->picked[i];
-            if (!a->task.forced[j] &&
-                (worst < 0 || a->usefulness[j] < a->usefulness[a->picked[worst]])) {
-                worst = i;
-            }
-        }
-        if (worst < 0) {
-            return;
-        }
-        int64_t j = a->picked[worst];
-        a->picked_count--;
-        memmove(a->picked + worst, a->picked + worst + 1,
-                (size_t)(a->picked_count - worst) * sizeof *a->picked);
-        a->open[j] = !out;
-        a->mask[j] = 0;
-    }
-}
-
-/* The choice a caller sees: the first k picked, scored by usefulness. */
-static void publish(attention *a) {
-    a->choice->count = 0;
-    for (int64_t i = 0; i < a->picked_count && i < a->task.k; i++) {
-        pare_choice_add(a->choice, a->picked[i], a->usefulness[a->picked[i]]);
-    }
-}
-
 /* Has the network learned what it can at this point? */
-static pare_status look(attention *a, bool *learned) {
+static pare_status look(pare_attention *a, bool *learned) {
     pare_objective *objective = a->task.objective;
     pare_metrics metrics = {0};
     pare_status status =
@@ -236,7 +149,7 @@ static pare_status look(attention *a, bool *learned) {
     return PARE_OK;
 }
 
-static pare_status warm_up(attention *a) {
+static pare_status warm_up(pare_attention *a) {
     pare_objective *objective = a->task.objective;
     for (int i = 0; i < STEPS_PER_CALL; i++) {
         double loss = 0;
@@ -256,7 +169,7 @@ static pare_status warm_up(attention *a) {
             over = learned && a->step >= a->warm_steps;
         }
         if (over) {
-            a->stage = STAGE_SELECT;
+            a->stage = PARE_ATTENTION_SELECT;
             a->choice->stage = "select";
             a->select_start = a->step;
             start_phase(a);
@@ -268,9 +181,9 @@ static pare_status warm_up(attention *a) {
 
 /* After the last phase of a pass the network settles on the chosen alone; what follows depends on
  * whether a round of replacement is due. */
-static void end_of_phases(attention *a) {
-    int64_t drop = a->picked_count - a->task.k;
-    a->stage = STAGE_SETTLE;
+static void end_of_phases(pare_attention *a) {
+    int64_t drop = pare_attention_surplus_count(a);
+    a->stage = PARE_ATTENTION_SETTLE;
     a->choice->stage = "settle";
     a->settle_step = 0;
     a->drop_rounds = drop < 1 ? 1 : drop < DROP_ROUNDS ? drop : DROP_ROUNDS;
@@ -281,7 +194,7 @@ static void end_of_phases(attention *a) {
     }
 }
 
-static pare_status select_steps(attention *a) {
+static pare_status select_steps(pare_attention *a) {
     pare_objective *objective = a->task.objective;
     for (int i = 0; i < STEPS_PER_CALL; i++) {
         double loss = 0;
@@ -291,16 +204,18 @@ static pare_status select_steps(attention *a) {
             return status;
         }
         note_usefulness(a);
+        note_gain(a);
         logit_step(a);
         a->step++;
         a->phase_step++;
         set_loss(a, loss);
         if (a->step - a->select_start >= (a->phase + 1) * a->select_steps / a->phases) {
-            pick_best(a, a->task.picks_per_phase);
-            publish(a);
+            pare_attention_pick_best(a, a->task.picks_per_phase);
+            pare_attention_publish(a);
             start_phase(a);
             a->phase++;
-            if (a->phase >= a->phases || a->picked_count >= a->goal) {
+            bool full = a->task.cost && pare_attention_best_open(a) < 0;
+            if (a->phase >= a->phases || a->picked_count >= a->goal || full) {
                 end_of_phases(a);
                 return PARE_OK;
             }
@@ -310,7 +225,7 @@ static pare_status select_steps(attention *a) {
 }
 
 /* Cost of removing each of the picked, into usefulness, if the objective can tell. */
-static pare_status measure(attention *a) {
+static pare_status measure(pare_attention *a) {
     pare_objective *objective = a->task.objective;
     if (!objective->slots->losses) {
         return PARE_OK;
@@ -324,21 +239,22 @@ static pare_status measure(attention *a) {
 }
 
 /* The least useful tenth goes back among the open, and phases follow to fill its places. */
-static void replace_some(attention *a) {
+static void replace_some(pare_attention *a) {
     int64_t again = (a->picked_count + 9) / 10;
     int64_t phase_steps = a->select_steps / a->phases;
     a->round++;
-    drop_least(a, again, false);
-    a->stage = STAGE_SELECT;
+    pare_attention_drop_least(a, again, false);
+    a->stage = PARE_ATTENTION_SELECT;
     a->choice->stage = "replace";
     a->phase = 0;
-    a->phases = a->goal > a->picked_count ? a->goal - a->picked_count : 1;
+    int64_t open = a->task.cost ? again : a->goal - a->picked_count;
+    a->phases = open > 0 ? open : 1;
     a->select_steps = a->phases * (phase_steps > PHASE_STEPS_MIN ? phase_steps : PHASE_STEPS_MIN);
     a->select_start = a->step;
     start_phase(a);
 }
 
-static pare_status settle(attention *a) {
+static pare_status settle(pare_attention *a) {
     pare_objective *objective = a->task.objective;
     for (int i = 0; i < STEPS_PER_CALL && a->settle_step < a->settle_steps; i++) {
         double loss = 0;
@@ -366,39 +282,40 @@ static pare_status settle(attention *a) {
         replace_some(a);
         return PARE_OK;
     }
-    drop_least(a, (a->picked_count - a->task.k + a->drop_rounds - 1) / a->drop_rounds, true);
+    pare_attention_drop_round(a);
     a->settle_step = 0;
-    if (--a->drop_rounds == 0 || a->picked_count <= a->task.k) {
-        publish(a);
-        a->stage = STAGE_DONE;
+    if (--a->drop_rounds == 0 || pare_attention_surplus_count(a) <= 0) {
+        pare_attention_refill(a);
+        pare_attention_publish(a);
+        a->stage = PARE_ATTENTION_DONE;
     }
     return PARE_OK;
 }
 
 static pare_status attention_step(void *state, bool *done) {
-    attention *a = state;
+    pare_attention *a = state;
     pare_status status = PARE_OK;
     switch (a->stage) {
-    case STAGE_WARM_UP:
+    case PARE_ATTENTION_WARM_UP:
         status = warm_up(a);
         break;
-    case STAGE_SELECT:
+    case PARE_ATTENTION_SELECT:
         status = select_steps(a);
         break;
-    case STAGE_SETTLE:
+    case PARE_ATTENTION_SETTLE:
         status = settle(a);
         break;
-    case STAGE_DONE:
+    case PARE_ATTENTION_DONE:
         break;
     }
     double planned = (double)a->warm_steps + (1 + settle_share) * (double)a->select_steps;
     a->choice->fraction = fmin(0.999, (double)a->step / planned);
-    *done = status == PARE_OK && a->stage == STAGE_DONE;
+    *done = status == PARE_OK && a->stage == PARE_ATTENTION_DONE;
     return status;
 }
 
 static void attention_destroy(void *state) {
-    attention *a = state;
+    pare_attention *a = state;
     if (!a) {
         return;
     }
@@ -412,11 +329,12 @@ static void attention_destroy(void *state) {
     pare_free(ctx, a->usefulness);
     pare_free(ctx, a->cost);
     pare_free(ctx, a->open);
+    pare_free(ctx, a->gain);
     pare_free(ctx, a);
 }
 
 /* Lays the run out: warm-up, phases, and how many to pick. */
-static void plan(attention *a) {
+static void plan(pare_attention *a) {
     const pare_task *task = &a->task;
     int64_t count = task->objective->count;
     int64_t can = 0, forced = 0;
@@ -428,8 +346,18 @@ static void plan(attention *a) {
     }
     double more = a->sequential ? ceil((double)task->k * task->surplus) : (double)task->k;
     a->goal = more < (double)can ? (int64_t)more : can;
-    a->task.picks_per_phase = a->sequential ? task->picks_per_phase : a->goal;
     int64_t picks = a->goal - forced;
+    if (task->cost) {
+        double each = 0, before = 0;
+        for (int64_t j = 0; j < count; j++) {
+            each += task->barred[j] ? 0 : task->cost[j] / (double)can;
+            before += task->forced[j] ? task->cost[j] : 0;
+        }
+        a->allowance = task->budget * (a->sequential ? task->surplus : 1);
+        double about = fmax(1, ceil((a->allowance - before) / each));
+        picks = about < (double)picks ? (int64_t)about : picks;
+    }
+    a->task.picks_per_phase = a->sequential ? task->picks_per_phase : a->goal;
     a->phases = (picks + a->task.picks_per_phase - 1) / a->task.picks_per_phase;
 
     int64_t per_epoch = task->objective->steps_per_epoch;
@@ -445,7 +373,7 @@ static void plan(attention *a) {
     }
     int64_t longest = a->warm_steps_most + 2 * a->select_steps;
     a->trace_every = longest / PARE_TRACE_MAX + 1;
-    a->stage = a->warm_steps > 0 ? STAGE_WARM_UP : STAGE_SELECT;
+    a->stage = a->warm_steps > 0 ? PARE_ATTENTION_WARM_UP : PARE_ATTENTION_SELECT;
     a->choice->stage = a->warm_steps > 0 ? "warm-up" : "select";
 }
 
@@ -454,7 +382,7 @@ static pare_status attention_create(const pare_task *task, pare_choice *choice, 
     *out = NULL;
     pare_context *ctx = task->ctx;
     int64_t count = task->objective->count;
-    attention *a = NULL;
+    pare_attention *a = NULL;
     pare_status status = pare_alloc_zero(ctx, 1, sizeof *a, &a);
     if (status != PARE_OK) {
         return status;
@@ -475,7 +403,8 @@ static pare_status attention_create(const pare_task *task, pare_choice *choice, 
                   {&a->second, sizeof *a->second},
                   {&a->usefulness, sizeof *a->usefulness},
                   {&a->cost, sizeof *a->cost},
-                  {&a->open, sizeof *a->open}};
+                  {&a->open, sizeof *a->open},
+                  {&a->gain, sizeof *a->gain}};
     for (size_t i = 0; i < sizeof arrays / sizeof arrays[0]; i++) {
         status = pare_alloc_zero(ctx, count, arrays[i].size, arrays[i].array);
         if (status != PARE_OK) {
@@ -485,12 +414,12 @@ static pare_status attention_create(const pare_task *task, pare_choice *choice, 
     plan(a);
     for (int64_t j = 0; j < count; j++) {
         if (task->forced[j]) {
-            pick(a, j);
+            pare_attention_pick(a, j);
         }
     }
-    publish(a);
+    pare_attention_publish(a);
     if (a->picked_count >= a->goal) {
-        a->stage = STAGE_DONE;
+        a->stage = PARE_ATTENTION_DONE;
     }
     pare_objective *objective = task->objective;
     status = objective->slots->reset(objective->self, task->seed, a->warm_steps + a->select_steps);
@@ -513,7 +442,7 @@ static pare_status lly_create(const pare_task *task, pare_choice *choice, void *
 }
 
 static pare_status attention_visit(void *state, const pare_visitor *visitor) {
-    attention *a = state;
+    pare_attention *a = state;
     int64_t count = a->task.objective->count;
     int64_t vector = count * (int64_t)sizeof(float);
     const struct {
@@ -528,6 +457,7 @@ static pare_status attention_visit(void *state, const pare_visitor *visitor) {
         {a->second, vector},
         {a->usefulness, count * (int64_t)sizeof *a->usefulness},
         {a->open, count},
+        {a->gain, count * (int64_t)sizeof *a->gain},
         {&a->stage, sizeof a->stage},
         {&a->step, sizeof a->step},
         {&a->best_lead, sizeof a->best_lead},
@@ -554,6 +484,7 @@ static pare_status attention_visit(void *state, const pare_visitor *visitor) {
 
 const pare_method pare_method_sequential_attention = {
     .name = "sequential-attention",
+    .costs = true,
     .create = sequential_create,
     .step = attention_step,
     .visit = attention_visit,
@@ -562,6 +493,7 @@ const pare_method pare_method_sequential_attention = {
 
 const pare_method pare_method_lly = {
     .name = "lly",
+    .costs = true,
     .create = lly_create,
     .step = attention_step,
     .visit = attention_visit,
