@@ -2,7 +2,7 @@
 
 #include <stdio.h>
 
-enum { OWN_OUT, OWN_COUNT };
+enum { OWN_OUT, OWN_FDR, OWN_COUNT };
 
 static const pare_option own[OWN_COUNT] = {
     [OWN_OUT] = {.size = sizeof(pare_option),
@@ -13,6 +13,15 @@ static const pare_option own[OWN_COUNT] = {
                  .choices = "",
                  .help = "write NAME.json, NAME.path.tsv, NAME.proxies.tsv, NAME.credible.tsv and "
                          "weights for `plink2 --score`"},
+    [OWN_FDR] = {.size = sizeof(pare_option),
+                 .name = "fdr",
+                 .section = "output",
+                 .type = PARE_OPTION_REAL,
+                 .initial = "0.1",
+                 .choices = "",
+                 .low = 0.001,
+                 .high = 0.999,
+                 .help = "false discovery rate of --stop knockoff"},
 };
 
 /* A file that cannot be written is said before the work. */
@@ -71,6 +80,9 @@ static pare_exit run_genome(pare_cli *cli) {
     pare_exit code = check_output(cli);
     if (code != PARE_EXIT_OK) {
         return code;
+    }
+    if (pare_config_set(cli->config, "fdr", cli->own[OWN_FDR]) != PARE_OK) {
+        return pare_cli_failed(cli, PARE_ERROR_ARGUMENT);
     }
     pare_view_status(&cli->view, "reading %s", pare_cli_text(cli, "bfile"));
     pare_status status = pare_genome_open(cli->ctx, cli->config, &genome);

@@ -91,13 +91,14 @@ X(genotypes, remove, "remove", TEXT, "", 0, 0, "", "file of samples to leave out
 X(polygenic, ambiguous, "ambiguous", CHOICE, "keep", 0, 0, "keep|drop", "variants whose alleles are A and T, or C and G, so that names do not tell the strand: take them by name, or leave them out") \
 X(genome, pheno, "pheno", TEXT, "", 0, 0, "", "file of traits, PLINK text or CSV (default: sixth column of .fam)") \
 X(genome, trait, "trait", TEXT, "all", 0, 0, "", "traits, separated by commas; all: every column of numbers that is no covariate") \
+X(genome, traits, "traits", TEXT, "", 0, 0, "", "the same as trait") \
 X(genome, covar, "covar", TEXT, "", 0, 0, "", "covariates, separated by commas: in every model, never chosen (default: all columns of covar-file)") \
 X(genome, covar_file, "covar-file", TEXT, "", 0, 0, "", "file of the covariates (default: the file of traits)") \
 X(genome, extract, "extract", TEXT, "", 0, 0, "", "file of the variants to use, one id a line") \
 X(genome, maf, "maf", REAL, "0.01", 0, 0.5, "", "least frequency of the rarer allele") \
 X(genome, geno, "geno", REAL, "0.1", 0, 1, "", "largest share of missing calls of a variant") \
 X(genome, hwe, "hwe", REAL, "0", 0, 1, "", "least p of the exact test of Hardy-Weinberg equilibrium; 0: no test") \
-X(genome, stop, "stop", CHOICE, "ebic", 0, 0, "ebic|cv|permutation", "what ends the choice: extended BIC, error of inner cross-validation, or the largest statistic among permuted residuals") \
+X(genome, stop, "stop", CHOICE, "ebic", 0, 0, "ebic|cv|permutation|knockoff", "what ends the choice: extended BIC, error of inner cross-validation, the largest statistic among permuted residuals, or knockoff copies at false discovery rate fdr (unrelated samples only)") \
 X(genome, max_picks, "max-picks", INTEGER, "30", 1, 500, "", "most variants chosen for a trait") \
 X(genome, force, "force", TEXT, "", 0, 0, "", "variants chosen first, separated by commas") \
 X(genome, forbid, "forbid", TEXT, "", 0, 0, "", "variants never chosen, separated by commas") \
@@ -203,7 +204,7 @@ enum { PARE_IMPORTANCE_LASSO, PARE_IMPORTANCE_OMP, PARE_IMPORTANCE_NETWORK };
 enum { PARE_SCHEDULE_CONSTANT, PARE_SCHEDULE_COSINE, PARE_SCHEDULE_EXPONENTIAL };
 
 enum { PARE_AMBIGUOUS_KEEP, PARE_AMBIGUOUS_DROP };
-enum { PARE_STOP_EBIC, PARE_STOP_CV, PARE_STOP_PERMUTATION };
+enum { PARE_STOP_EBIC, PARE_STOP_CV, PARE_STOP_PERMUTATION, PARE_STOP_KNOCKOFF };
 
 /* Whether an option belongs to the selection of columns, so that selection.json records it. */
 bool pare_option_recorded(const pare_option *option);

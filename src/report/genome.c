@@ -33,6 +33,12 @@ static void put_trait(const pare_genome *genome, const pare_analysis *a, pare_te
     pare_text_append(out, "lambda GC %.3f without, %.3f with it\n", a->lambda_plain,
                      a->lambda_mixed);
     pare_text_append(out, "  %lld chosen (%s)\n", (long long)a->picks, a->stop_reason);
+    if (a->clusters > 0) {
+        pare_text_append(out,
+                         "  claims are about %lld clusters (r2 > 0.5), of which the chosen lead "
+                         "one each\n",
+                         (long long)a->clusters);
+    }
     if (a->picks > 0) {
         pare_text_append(out, "  %-20s %4s %11s A1 %10s %9s %9s %7s %6s %7s\n", "variant", "chr",
                          "position", a->logistic ? "log odds" : "effect", "error", "p", "share",
@@ -209,7 +215,7 @@ static json_t *card_of_trait(const pare_genome *genome, const pare_analysis *a) 
 }
 
 static pare_status render_card(const pare_genome *genome, pare_text *out) {
-    static const char *const stops[] = {"ebic", "cv", "permutation"};
+    static const char *const stops[] = {"ebic", "cv", "permutation", "knockoff"};
     const pare_genotypes *g = &genome->genotypes;
     char date[PARE_DATE_SIZE], version[32];
     pare_clock_date(date);

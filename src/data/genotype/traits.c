@@ -293,7 +293,7 @@ static bool listed(const char *list, const char *name) {
 
 static pare_status read_traits(const pare_genotypes *g, const pare_options *options,
                                const matched *file, pare_traits *out) {
-    const char *item = NULL, *list = options->trait;
+    const char *item = NULL, *list = options->traits[0] ? options->traits : options->trait;
     int64_t length = 0;
     pare_status status =
         pare_alloc_zero(g->ctx, file->fields.columns, sizeof *out->trait, &out->trait);
@@ -327,9 +327,10 @@ static pare_status read_traits(const pare_genotypes *g, const pare_options *opti
 /* The sixth column of .fam. */
 static pare_status read_fam_trait(const pare_genotypes *g, const pare_options *options,
                                   pare_traits *out) {
-    if (options->trait[0] && strcmp(options->trait, "all") != 0) {
+    const char *list = options->traits[0] ? options->traits : options->trait;
+    if (list[0] && strcmp(list, "all") != 0) {
         return pare_fail(g->ctx, PARE_ERROR_ARGUMENT,
-                         "option trait names '%s', which needs option pheno", options->trait);
+                         "option trait names '%s', which needs option pheno", list);
     }
     pare_status status = pare_alloc_zero(g->ctx, 1, sizeof *out->trait, &out->trait);
     if (status == PARE_OK) {

@@ -290,6 +290,7 @@ pare_status pare_analyse(const struct pare_genome *genome, int64_t trait, pare_a
     a.picks = made.picks;
     a.ebic_null = made.chooser.ebic[0];
     a.stop_reason = made.reason;
+    a.clusters = made.clusters;
     status = pare_alloc_zero(ctx, a.path, sizeof *a.pick, &a.pick);
     if (status == PARE_OK) {
         status = pare_credible_create(&made.chooser, a.picks, NEAR, &a.credible);

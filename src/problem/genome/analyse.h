@@ -41,6 +41,7 @@ typedef struct pare_analysis {
     bool scored;
     pare_scores scores;
     const char *stop_reason;
+    int64_t clusters; /* that stop knockoff chose among, else 0 */
     double cpu_seconds;
 } pare_analysis;
 
@@ -50,7 +51,8 @@ struct pare_genome {
     pare_options options;
     pare_genotypes genotypes;
     pare_traits traits;
-    float *k; /* relationship, NULL: none */
+    float *relationship; /* NULL: not built */
+    const float *k;      /* the same where it is the background, else NULL */
     bool *forbidden;
     int64_t forced;
     int64_t *force; /* kept numbers */
@@ -79,6 +81,7 @@ typedef struct pare_choice_made {
     pare_spectrum spectrum;
     double *dot, *square; /* (kept) of the chooser before the first pick */
     int64_t picks;        /* chosen: the first ones of the chooser */
+    int64_t clusters;     /* of stop knockoff, else 0 */
     const char *reason;
 } pare_choice_made;
 
@@ -86,6 +89,21 @@ typedef struct pare_choice_made {
 pare_status pare_choice_begin(const struct pare_genome *genome, const pare_trait *trait,
                               const bool *some, bool background, bool strict,
                               pare_choice_made *out) PARE_MUST_CHECK;
+/* What knockoff+ claims. */
+typedef struct pare_claims {
+    int64_t clusters; /* of variants with r2 > 0.5 with the one that leads them */
+    double threshold; /* of the squared part of the residual that a leader takes */
+    int64_t count;
+    int64_t *pick; /* (count) leaders, kept numbers, largest gain first; to be freed */
+} pare_claims;
+
+/*
+ * Leaders of clusters whose expected share of false ones is at most q (knockoff.c), by ordinary
+ * regression: the background of relatives has no place in it, and relatives are refused. Cost:
+ * products of 2 clusters x samples, up to 100 times, and (300 clusters)^3 a block.
+ */
+pare_status pare_knockoff_claims(const struct pare_genome *genome, const pare_choice_made *made,
+                                 double q, uint64_t seed, pare_claims *out) PARE_MUST_CHECK;
 /* Picks, those forced first, and how many of them to use, by rule `stop`. */
 pare_status pare_choice_run(const struct pare_genome *genome, const pare_trait *trait,
                             const bool *some, int64_t stop, pare_choice_made *made) PARE_MUST_CHECK;

@@ -14,7 +14,7 @@ void pare_genome_free(pare_genome *genome) {
         pare_analysis_clear(ctx, &genome->analysis[t]);
     }
     pare_free(ctx, genome->analysis);
-    pare_free(ctx, genome->k);
+    pare_free(ctx, genome->relationship);
     pare_free(ctx, genome->forbidden);
     pare_free(ctx, genome->force);
     pare_free(ctx, genome->text);
@@ -96,6 +96,20 @@ static pare_status filter(pare_genome *genome) {
     return status;
 }
 
+/* The relationship matrix, where it is not too large. */
+static pare_status relate(pare_genome *genome) {
+    if (genome->genotypes.used > PARE_RELATIONSHIP_MAX) {
+        pare_warn(genome->ctx,
+                  "%lld samples: the relationship matrix is built for at most %d; relatives are "
+                  "not accounted for (give principal components as covariates)",
+                  (long long)genome->genotypes.used, PARE_RELATIONSHIP_MAX);
+        return PARE_OK;
+    }
+    pare_status status = pare_relationship(&genome->genotypes, &genome->relationship);
+    genome->k = genome->options.background ? genome->relationship : NULL;
+    return status;
+}
+
 static pare_status fill(pare_genome *genome) {
     pare_context *ctx = genome->ctx;
     if (genome->options.folds == 1) {
@@ -116,18 +130,11 @@ static pare_status fill(pare_genome *genome) {
         status = pare_alloc_zero(ctx, genome->traits.traits, sizeof *genome->analysis,
                                  &genome->analysis);
     }
-    if (status != PARE_OK || !genome->options.background) {
-        return status;
+    if (status == PARE_OK &&
+        (genome->options.background || genome->options.stop == PARE_STOP_KNOCKOFF)) {
+        status = relate(genome);
     }
-    if (genome->genotypes.used > PARE_RELATIONSHIP_MAX) {
-        pare_warn(
-            ctx,
-            "%lld samples: the relationship matrix is built for at most %d; relatives are not "
-            "accounted for (give principal components as covariates)",
-            (long long)genome->genotypes.used, PARE_RELATIONSHIP_MAX);
-        return PARE_OK;
-    }
-    return pare_relationship(&genome->genotypes, &genome->k);
+    return status;
 }
 
 pare_status pare_genome_read(pare_context *ctx, const pare_options *options, pare_genome **out) {

@@ -6,6 +6,8 @@
 
 /* Picks tried beyond the best extended BIC before giving up. */
 enum { PATIENCE = 3 };
+/* False discovery rate of stop knockoff where option fdr says none. */
+#define DEFAULT_RATE 0.1
 
 void pare_trait_samples(const struct pare_genome *genome, const pare_trait *trait, bool *some) {
     const pare_genotypes *g = &genome->genotypes;
@@ -231,6 +233,23 @@ static pare_status run_permutation(const pare_options *options, pare_choice_made
     return PARE_OK;
 }
 
+/* Adds what knockoff+ claims; one that the others determine is left out. */
+static pare_status run_knockoff(const struct pare_genome *genome, pare_choice_made *made) {
+    pare_claims claims;
+    const pare_options *o = &genome->options;
+    const double q = o->fdr > 0 ? o->fdr : DEFAULT_RATE;
+    pare_status status = pare_knockoff_claims(genome, made, q, (uint64_t)o->seed, &claims);
+    for (int64_t c = 0; c < claims.count && status == PARE_OK; c++) {
+        bool added = false;
+        status = pare_chooser_add(&made->chooser, claims.pick[c], &added);
+    }
+    made->picks = made->chooser.picks;
+    made->clusters = claims.clusters;
+    made->reason = claims.count > 0 ? "knockoff+" : "knockoff+ claims none";
+    pare_free(genome->ctx, claims.pick);
+    return status;
+}
+
 pare_status pare_choice_run(const struct pare_genome *genome, const pare_trait *trait,
                             const bool *some, int64_t stop, pare_choice_made *made) {
     pare_status status = PARE_OK;
@@ -246,6 +265,9 @@ pare_status pare_choice_run(const struct pare_genome *genome, const pare_trait *
     }
     if (stop == PARE_STOP_EBIC) {
         return run_ebic(made, forced);
+    }
+    if (stop == PARE_STOP_KNOCKOFF) {
+        return run_knockoff(genome, made);
     }
     if (stop == PARE_STOP_PERMUTATION) {
         return run_permutation(&genome->options, made);
