@@ -46,7 +46,7 @@ static pare_exit prune(pare_cli *cli, pare_model *model) {
         status = pare_model_text(pruned, &text);
     }
     if (status == PARE_OK) {
-        fputs(text, stdout);
+        printf("%sbudget: %s\n", text, pare_cli_text(cli, "budget"));
         status = pare_model_save(pruned, cli->config, cli->own[OWN_OUT], &difference);
     }
     pare_model_close(pruned);

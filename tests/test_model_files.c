@@ -92,6 +92,23 @@ static void test_layers_that_differ(void **state) {
     check_same(ctx, "hf", expected, 1e-4);
     assert_ok(ctx, pare_lm_write_gguf(&lm, PARE_DTYPE_F32, NULL, "a.gguf"));
     check_same(ctx, "a.gguf", expected, 1e-4);
+    /* Other programs want attention in layer 0 and a feed-forward part everywhere: zeros. */
+    const uint8_t none[9] = {0, 0, 1, 1};
+    const pare_lm_keep without = {none, NULL, NULL, false};
+    assert_ok(ctx, pare_lm_cut(&lm, &without));
+    assert_int_equal(lm.shape.layer[0].heads, 0);
+    test_free(expected);
+    expected = tiny_logits(&lm);
+    assert_ok(ctx, pare_lm_write_gguf(&lm, PARE_DTYPE_F32, NULL, "a.gguf"));
+    check_same(ctx, "a.gguf", expected, 1e-4);
+    pare_checkpoint checkpoint;
+    assert_ok(ctx, pare_checkpoint_open(ctx, "a.gguf", &checkpoint));
+    assert_int_equal(checkpoint.shape.layer[0].heads, 1);
+    assert_int_equal(checkpoint.shape.layer[1].heads, 0);
+    for (int64_t i = 0; i < checkpoint.shape.layers; i++) {
+        assert_true(checkpoint.shape.layer[i].ffn > 0);
+    }
+    pare_checkpoint_close(&checkpoint);
     snprintf(lm.shape.architecture, sizeof lm.shape.architecture, "qwen2");
     assert_int_equal(pare_lm_write_gguf(&lm, PARE_DTYPE_F32, NULL, "b.gguf"),
                      PARE_ERROR_UNSUPPORTED);

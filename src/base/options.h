@@ -123,7 +123,7 @@ X(pruning, calibration, "calibration", INTEGER, "128", 1, 1000000, "", "windows 
 X(pruning, probe, "probe", INTEGER, "16", 1, 1000000, "", "windows on which the loss without each structure is measured") \
 X(pruning, mask_steps, "mask-steps", INTEGER, "64", 8, 1000000, "", "training steps of the mask of sequential-attention") \
 X(export, gguf, "gguf", BOOL, "false", 0, 0, "", "write model.gguf too") \
-X(export, dtype, "dtype", CHOICE, "f32", 0, 0, "f32|f16|bf16", "number format of the written matrices") \
+X(export, dtype, "dtype", CHOICE, "model", 0, 0, "model|f32|f16|bf16", "number format of the written matrices; model: that of the model, q8_0 becomes f16") \
 X(export, overwrite, "overwrite", BOOL, "false", 0, 0, "", "replace the output folder if it exists") \
 X(generation, prompt, "prompt", TEXT, "", 0, 0, "", "text to go on from") \
 X(generation, generate, "generate", INTEGER, "64", 1, 1048576, "", "tokens to generate") \

@@ -21,7 +21,7 @@ struct pare_model {
     char *text;                /* handed out by pare_language_text */
 };
 
-/* Bytes a weight takes in files of the opened model: the widest of its matrices. */
+/* How the opened model stores its numbers: those of the embedding. */
 pare_dtype pare_language_dtype(const pare_model *model);
 /* Fails if there is no tokenizer. */
 pare_status pare_language_needs_tokenizer(const pare_model *model) PARE_MUST_CHECK;

@@ -108,6 +108,58 @@ fail:
     return status;
 }
 
+/* ---- Halves that readers of "deci" want ------------------------------------------------------ */
+
+enum { ZERO_CHANNELS = 32 }; /* whole blocks of q4_0 and q8_0 */
+
+static void clear_filled(const pare_lm *lm, pare_lm *filled) {
+    for (int64_t i = 0; filled->layer && i < lm->shape.layers * PARE_LM_SLOTS; i++) {
+        const pare_lm_tensor *from = &lm->layer[i / PARE_LM_SLOTS][i % PARE_LM_SLOTS];
+        if (!from->own && !from->stored) {
+            pare_free(lm->ctx, filled->layer[i / PARE_LM_SLOTS][i % PARE_LM_SLOTS].own);
+        }
+    }
+    pare_free(lm->ctx, filled->layer);
+    pare_lm_shape_clear(lm->ctx, &filled->shape);
+}
+
+/* llama.cpp takes the size of a head from layer 0, so that one must have attention, and (in 2025)
+ * asks every layer for a feed-forward part: what is missing there becomes zeros, which add nothing
+ * to the stream. Everything else is borrowed. */
+static pare_status fill(const pare_lm *lm, pare_lm *out) {
+    pare_context *ctx = lm->ctx;
+    *out = *lm;
+    out->layer = NULL;
+    pare_status status = pare_lm_shape_copy(ctx, &lm->shape, &out->shape);
+    if (status == PARE_OK) {
+        status = pare_alloc(ctx, lm->shape.layers, sizeof *out->layer, &out->layer);
+    }
+    if (status != PARE_OK) {
+        clear_filled(lm, out);
+        return status;
+    }
+    memcpy(out->layer, lm->layer, (size_t)lm->shape.layers * sizeof *out->layer);
+    for (int64_t i = 0; i < lm->shape.layers; i++) {
+        pare_lm_layer *layer = &out->shape.layer[i];
+        if (i == 0 && layer->heads == 0) {
+            layer->heads = layer->kv_heads = 1;
+        }
+        layer->ffn = layer->ffn > 0 ? layer->ffn : ZERO_CHANNELS;
+        for (int slot = 0; status == PARE_OK && slot < PARE_LM_SLOTS; slot++) {
+            pare_lm_tensor *t = &out->layer[i][slot];
+            if (!t->own && !t->stored &&
+                pare_lm_slot_size(&out->shape, i, (pare_lm_slot)slot, &t->rows, &t->columns)) {
+                status = pare_alloc_zero(ctx, t->rows * (t->columns > 0 ? t->columns : 1),
+                                         sizeof *t->own, &t->own);
+            }
+        }
+    }
+    if (status != PARE_OK) {
+        clear_filled(lm, out);
+    }
+    return status;
+}
+
 bool pare_lm_gguf_interleaved(const pare_lm_shape *shape) {
     return strcmp(shape->architecture, "llama") == 0 || strcmp(shape->architecture, "mistral") == 0;
 }
@@ -126,5 +178,14 @@ pare_status pare_lm_write_gguf(const pare_lm *lm, pare_dtype dtype,
             "%s: GGUF has no form for %s with layers that differ; prune with --uniform", path,
             lm->shape.architecture);
     }
-    return write_model(lm, dtype, interleaved, vocabulary, path, NULL, NULL);
+    if (pare_lm_uniform(&lm->shape)) {
+        return write_model(lm, dtype, interleaved, vocabulary, path, NULL, NULL);
+    }
+    pare_lm filled = {0};
+    pare_status status = fill(lm, &filled);
+    if (status == PARE_OK) {
+        status = write_model(&filled, dtype, interleaved, vocabulary, path, NULL, NULL);
+        clear_filled(lm, &filled);
+    }
+    return status;
 }
