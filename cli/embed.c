@@ -28,8 +28,10 @@ static const pare_option own[OWN_COUNT] = {
            "whether the first line of csv and tsv names the columns"),
     TEXT("data", "held-out", "0.2", "share of the rows that only score (0 to 0.9)"),
     TEXT("data", "seed", "1", "seed of every random draw"),
-    CHOICE("model", "model", "fm", "lr|fm|deepfm",
-           "logistic regression, factorisation machine, or DeepFM with three layers of 400"),
+    CHOICE(
+        "model", "model", "fm", "lr|fm|deepfm|dnn|dcnv2",
+        "logistic regression, factorisation machine, DeepFM, network alone, DCNv2; networks have "
+        "three layers of 400"),
     CHOICE("model", "method", "sequential-attention",
            "sequential-attention|frequency|mutual-information|magnitude|sseds|uniform|random",
            "how fields and chunks are ranked"),

@@ -1,4 +1,4 @@
-/* LR, FM and DeepFM over field tables: sizes, gradients, learning, determinism. */
+/* LR, FM, DeepFM, DNN and DCNv2 over field tables: sizes, gradients, learning, determinism. */
 #include "support.h"
 
 #include "base/random.h"
@@ -21,6 +21,13 @@ static void test_parameters(void **state) {
         spec.normalise = true;
         int64_t got = pare_field_parameters(&spec, known[i].joint, known[i].fields);
         assert_int_equal(got, known[i].deepfm);
+        /* Without the linear weights, and with 2 layers of (w^2 + w) and w more. */
+        int64_t width = 10 * known[i].fields, dcnv2 = known[i].deepfm - known[i].joint;
+        spec.kind = PARE_FIELD_MODEL_DCNV2;
+        spec.crosses = 2;
+        got = pare_field_parameters(&spec, known[i].joint, known[i].fields);
+        assert_int_equal(got, dcnv2 + 2 * width * (width + 1) + width);
+        spec.crosses = 0;
         spec.kind = PARE_FIELD_MODEL_FM;
         got = pare_field_parameters(&spec, known[i].joint, known[i].fields);
         assert_int_equal(got, known[i].fm);
@@ -79,7 +86,7 @@ static double mean_loss(pare_field_model *model, const pare_fields *fields, int6
 /* Gradients of tables and masks against central differences of the mean loss. */
 static void test_gradients(void **state) {
     (void)state;
-    for (int kind = 0; kind < 6; kind++) {
+    for (int kind = 0; kind < 2 * PARE_FIELD_MODEL_KINDS; kind++) {
         pare_context *ctx = open_context(1);
         pare_fields fields;
         make_fields(ctx, &fields, kind % 2);
@@ -209,41 +216,45 @@ static void test_learning(void **state) {
         assert_true(lr > 0.6 && fm > lr + 0.1);
         assert_true(fm == held_out_auc(PARE_FIELD_MODEL_FM, dense, 8, again));
         assert_memory_equal(row, again, sizeof row);
-        double deep = held_out_auc(PARE_FIELD_MODEL_DEEPFM, dense, 1, row);
-        assert_true(deep > lr + 0.1);
-        assert_true(deep == held_out_auc(PARE_FIELD_MODEL_DEEPFM, dense, 8, again));
-        assert_memory_equal(row, again, sizeof row);
+        for (int kind = PARE_FIELD_MODEL_DEEPFM; kind < PARE_FIELD_MODEL_KINDS; kind++) {
+            double deep = held_out_auc((pare_field_model_kind)kind, dense, 1, row);
+            assert_true(deep > lr + 0.1);
+            assert_true(deep == held_out_auc((pare_field_model_kind)kind, dense, 8, again));
+            assert_memory_equal(row, again, sizeof row);
+        }
     }
 }
 
-/* A masked chunk is the same as vectors that are shorter by it. */
+/* A masked chunk is the same as vectors that are shorter by it, whatever the model. */
 static void test_mask_is_submodel(void **state) {
     (void)state;
-    pare_context *ctx = open_context(1);
-    pare_fields fields;
-    make_fields(ctx, &fields, false);
-    pare_field_spec spec = pare_field_spec_default(PARE_FIELD_MODEL_FM, 8);
-    pare_field_model *model = NULL;
-    assert_ok(ctx, pare_field_model_create(ctx, &spec, &fields, 3, &model));
-    int64_t row[4] = {0, 1, 2, 3};
-    float masked[4], cut[4];
-    for (int64_t f = 0; f < FIELDS; f++) {
-        memset(model->mask + f * 16 + PARE_FM_HEAD + 4, 0, 4 * sizeof(float));
-    }
-    pare_field_model_predict(model, &fields, 4, row, masked);
-    for (int64_t f = 0; f < FIELDS; f++) {
-        for (int j = 4; j < 8; j++) {
-            model->mask[f * 16 + PARE_FM_HEAD + j] = 1;
+    for (int kind = PARE_FIELD_MODEL_FM; kind < PARE_FIELD_MODEL_KINDS; kind++) {
+        pare_context *ctx = open_context(1);
+        pare_fields fields;
+        make_fields(ctx, &fields, false);
+        pare_field_spec spec = pare_field_spec_default((pare_field_model_kind)kind, 8);
+        pare_field_model *model = NULL;
+        assert_ok(ctx, pare_field_model_create(ctx, &spec, &fields, 3, &model));
+        int64_t row[4] = {0, 1, 2, 3};
+        float masked[4], cut[4];
+        for (int64_t f = 0; f < FIELDS; f++) {
+            memset(model->mask + f * 16 + PARE_FM_HEAD + 4, 0, 4 * sizeof(float));
         }
+        pare_field_model_predict(model, &fields, 4, row, masked);
+        for (int64_t f = 0; f < FIELDS; f++) {
+            for (int j = 4; j < 8; j++) {
+                model->mask[f * 16 + PARE_FM_HEAD + j] = 1;
+            }
+        }
+        for (int64_t r = 0; r < model->joint; r++) {
+            memset(model->table + r * 16 + PARE_FM_HEAD + 4, 0, 4 * sizeof(float));
+        }
+        pare_field_model_predict(model, &fields, 4, row, cut);
+        assert_memory_equal(masked, cut, sizeof cut);
+        pare_field_model_destroy(model);
+        pare_fields_clear(&fields);
+        pare_context_destroy(ctx);
     }
-    for (int64_t r = 0; r < model->joint; r++) {
-        memset(model->table + r * 16 + PARE_FM_HEAD + 4, 0, 4 * sizeof(float));
-    }
-    pare_field_model_predict(model, &fields, 4, row, cut);
-    assert_memory_equal(masked, cut, sizeof cut);
-    pare_field_model_destroy(model);
-    pare_fields_clear(&fields);
-    pare_context_destroy(ctx);
 }
 
 static void test_failing_allocation(void **state) {
@@ -256,7 +267,7 @@ static void test_failing_allocation(void **state) {
         pare_fields fields;
         assert_int_equal(pare_context_create(&allocator, &ctx), PARE_OK);
         make_fields(ctx, &fields, false);
-        pare_field_spec spec = pare_field_spec_default(PARE_FIELD_MODEL_DEEPFM, 4);
+        pare_field_spec spec = pare_field_spec_default(PARE_FIELD_MODEL_DCNV2, 4);
         pare_field_model *model = NULL;
         double loss = 0, auc = 0;
         int64_t row[2] = {0, 1};

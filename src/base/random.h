@@ -21,7 +21,8 @@ typedef enum pare_stream {
     PARE_STREAM_HALVES,    /* stability selection */
     PARE_STREAM_KNOCKOFFS, /* copies of columns */
     PARE_STREAM_PROMISE,   /* rows held out for promises */
-    PARE_STREAM_TABLE      /* embedding rows */
+    PARE_STREAM_TABLE,     /* embedding rows */
+    PARE_STREAM_CROSS      /* cross networks */
 } pare_stream;
 
 /* The raw function: 4 words from counter[4] and key[2]. */

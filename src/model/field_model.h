@@ -1,32 +1,38 @@
 /*
- * Models over field tables: logistic regression, factorisation machine (Rendle 2010) and DeepFM
- * (Guo, Tang, Ye, Li, He 2017) on one joint table of embedding rows, masked after the look-up.
+ * Models over field tables: logistic regression, factorisation machine (Rendle 2010), DeepFM (Guo,
+ * Tang, Ye, Li, He 2017), a network alone (DNN) and DCNv2 (Wang et al. 2021, cross network and
+ * network side by side) on one joint table of embedding rows, masked after the look-up.
  */
 #ifndef PARE_MODEL_FIELD_MODEL_H
 #define PARE_MODEL_FIELD_MODEL_H
 
 #include "data/fields.h"
 #include "kernels/kernels.h"
+#include "model/cross_net.h"
 #include "nn/graph.h"
 
 typedef enum pare_field_model_kind {
     PARE_FIELD_MODEL_LR,
     PARE_FIELD_MODEL_FM,
-    PARE_FIELD_MODEL_DEEPFM
+    PARE_FIELD_MODEL_DEEPFM,
+    PARE_FIELD_MODEL_DNN,
+    PARE_FIELD_MODEL_DCNV2,
+    PARE_FIELD_MODEL_KINDS
 } pare_field_model_kind;
 
 typedef struct pare_field_spec {
     pare_field_model_kind kind;
     int64_t dimension; /* of the vectors, 1 .. PARE_FM_STRIDE_MAX - PARE_FM_HEAD; LR ignores it */
-    int64_t layers;    /* DeepFM: hidden layers, all of */
+    int64_t layers;    /* DeepFM, DNN, DCNv2: hidden layers, all of */
     int64_t units;     /* so many units */
+    int64_t crosses;   /* DCNv2: cross layers */
     bool normalise;    /* batch normalisation after each hidden layer */
     float dropout;
     bool dense_exact; /* Adam on the whole table at every batch, its l2 penalty included; else
                          row-wise AdaGrad on the rows looked up */
     float rate;       /* of the table */
     float decay;      /* l2 penalty: lambda / 2 |w|^2 */
-    float tower_rate; /* Adam of the network of DeepFM */
+    float tower_rate; /* Adam of the networks */
     float scale;      /* standard deviation of fresh vectors */
     float sum;        /* AdaGrad: what the sums of squares start from, > 0 */
     int64_t batch;    /* rows of a call of train, at most */
@@ -42,8 +48,9 @@ typedef struct pare_field_model {
     float bias, bias_sum;
     float *gradient, *first, *second; /* dense_exact: (joint, stride) */
     float bias_first, bias_second;
-    pare_graph *tower;
-    pare_optimizer optimizer;
+    pare_graph *tower;     /* network; NULL: LR, FM */
+    pare_cross_net *cross; /* DCNv2 */
+    pare_optimizer optimizer, cross_optimizer;
     float *sums;  /* (batch, stride) */
     float *logit; /* (batch) */
     float *slope; /* (batch) d loss / d logit */
@@ -54,10 +61,17 @@ typedef struct pare_field_model {
     int64_t edges[2];
 } pare_field_model;
 
-/* The defaults of a kind: FM and LR by row-wise AdaGrad; DeepFM with 3 layers of 400. */
+/* The defaults of a kind: rows by AdaGrad; networks of 3 layers of 400, 2 cross layers. */
 pare_field_spec pare_field_spec_default(pare_field_model_kind kind, int64_t dimension);
-/* Parameters of such a model over `joint` embedding rows of `fields` fields; bias of LR and FM
- * once, in DeepFM that of the network. INT64_MAX where it does not fit. */
+/* Whether the model has linear weights, and a bias of its own (LR, FM) or that of a network. */
+static inline bool pare_field_spec_linear(const pare_field_spec *spec) {
+    return spec->kind <= PARE_FIELD_MODEL_DEEPFM;
+}
+static inline bool pare_field_spec_deep(const pare_field_spec *spec) {
+    return spec->kind >= PARE_FIELD_MODEL_DEEPFM;
+}
+/* Parameters of such a model over `joint` embedding rows of `fields` fields. INT64_MAX where it
+ * does not fit. */
 int64_t pare_field_parameters(const pare_field_spec *spec, int64_t joint, int64_t fields);
 
 /* Fresh parameters from `seed`; rows of the vocabulary no training row uses start at 0. */

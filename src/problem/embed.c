@@ -141,6 +141,7 @@ static pare_status set_up(pare_embed *embed) {
     serving->ctx = ctx;
     serving->fields = embed->fields.count;
     serving->units = embed->spec.layers ? embed->spec.units : 0;
+    serving->crosses = embed->spec.crosses;
     int64_t chunk = options->chunk, dimension = embed->spec.dimension;
     int64_t most = serving->fields + options->crosses;
     serving->chunks = (dimension + chunk - 1) / chunk;

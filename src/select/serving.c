@@ -52,6 +52,7 @@ static bool opened(const pare_serving *serving, const uint8_t *keep, int64_t pla
 
 void pare_serving_cost(const pare_serving *serving, const uint8_t *keep,
                        int64_t cost[PARE_RESOURCES]) {
+    int64_t all = 0; /* floats of all kept vectors */
     memset(cost, 0, PARE_RESOURCES * sizeof *cost);
     for (int64_t f = 0; f < serving->fields; f++) {
         const uint8_t *kept = kept_of(serving, keep, f);
@@ -62,6 +63,7 @@ void pare_serving_cost(const pare_serving *serving, const uint8_t *keep,
         for (int64_t c = 1; c <= serving->chunks; c++) {
             width += kept[c] ? serving->width[c - 1] : 0;
         }
+        all += width;
         int64_t row = pare_serving_row(width);
         int64_t bytes = product(serving->size[f], FLOAT_BYTES * row);
         int64_t flops = sum(1 + 4 * width, product(2 * serving->units, width));
@@ -75,6 +77,8 @@ void pare_serving_cost(const pare_serving *serving, const uint8_t *keep,
             }
         }
     }
+    cost[PARE_RESOURCE_FLOPS] =
+        sum(cost[PARE_RESOURCE_FLOPS], product(2 * serving->crosses, product(all, all)));
 }
 
 bool pare_serving_fits(const pare_serving *serving, const int64_t cost[PARE_RESOURCES]) {

@@ -33,6 +33,7 @@ typedef struct pare_serving {
                                       has those of both its parts */
     const int64_t *fetch;          /* (groups) nanoseconds */
     int64_t units;                 /* of the network's first layer; 0: none */
+    int64_t crosses;               /* layers of a cross network, of 2 width^2 flops each */
     const uint8_t *pinned;         /* (fields) must be kept; NULL: none */
     const uint8_t *banned;         /* (fields) must not be kept; NULL: none */
     int64_t limit[PARE_RESOURCES]; /* INT64_MAX: none */
