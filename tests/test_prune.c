@@ -5,6 +5,7 @@
 #include "model/transformer/decode.h"
 #include "problem/allocate.h"
 #include "problem/prune.h"
+#include "problem/prune_recover.h"
 
 enum { SEQUENCES = 8 };
 
@@ -158,6 +159,59 @@ static void test_worthless(void **state) {
     }
 }
 
+/* Distillation brings a cut model nearer to the dense one, the same for any number of threads. */
+static void test_recover(void **state) {
+    (void)state;
+    float *logits[2] = {NULL, NULL};
+    for (int i = 0; i < 2; i++) {
+        pare_context *ctx = NULL;
+        pare_lm lm, dense;
+        pare_prune_result result;
+        double divergence[2];
+        assert_int_equal(pare_context_create(NULL, &ctx), PARE_OK);
+        assert_int_equal(pare_context_set_threads(ctx, 1 + 2 * i), PARE_OK);
+        tiny_make(ctx, "llama", false, &dense);
+        pare_prune_options o = usual();
+        assert_ok(ctx, run(ctx, &o, &lm, &result));
+        assert_ok(ctx,
+                  pare_prune_recover(&dense, &lm, SEQUENCES, TINY_CONTEXT, tokens,
+                                     30 * SEQUENCES * TINY_CONTEXT, 1, NULL, NULL, divergence));
+        assert_true(divergence[1] < 0.8 * divergence[0]);
+        logits[i] = tiny_logits(&lm);
+        pare_prune_result_clear(ctx, &result);
+        pare_lm_clear(&lm);
+        pare_lm_clear(&dense);
+        pare_context_destroy(ctx);
+    }
+    assert_true(tiny_difference(logits[0], logits[1]) == 0);
+    test_free(logits[0]);
+    test_free(logits[1]);
+}
+
+static int stop_at_third(void *user, const char *stage, double fraction) {
+    (void)stage;
+    (void)fraction;
+    return ++*(int *)user > 3;
+}
+
+static void test_recover_stops(void **state) {
+    (void)state;
+    pare_context *ctx = NULL;
+    pare_lm lm, dense;
+    double divergence[2];
+    int calls = 0;
+    assert_int_equal(pare_context_create(NULL, &ctx), PARE_OK);
+    tiny_make(ctx, "llama", false, &dense);
+    tiny_make(ctx, "llama", false, &lm);
+    assert_int_equal(pare_prune_recover(&dense, &lm, 2, TINY_CONTEXT, tokens, 100000, 1,
+                                        stop_at_third, &calls, divergence),
+                     PARE_ERROR_ARGUMENT);
+    assert_int_equal(calls, 4);
+    pare_lm_clear(&lm);
+    pare_lm_clear(&dense);
+    pare_context_destroy(ctx);
+}
+
 static void test_refused(void **state) {
     (void)state;
     pare_prune_options bad[6];
@@ -207,6 +261,11 @@ static void test_prune_allocations(void **state) {
             counter.fail_at = counter.count + fail_at;
             pare_status status =
                 pare_prune(&dense, &lm, 2, TINY_CONTEXT, tokens, &o, NULL, NULL, &result);
+            double divergence[2];
+            if (status == PARE_OK) {
+                status = pare_prune_recover(&dense, &lm, 2, TINY_CONTEXT, tokens, 1, 1, NULL, NULL,
+                                            divergence);
+            }
             done = counter.count <= counter.fail_at;
             if (status != (done ? PARE_OK : PARE_ERROR_MEMORY)) {
                 fail_msg("allocation %d: %s", (int)fail_at, pare_context_error(ctx));
@@ -236,6 +295,8 @@ static void test_sharing_out(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_recover),
+        cmocka_unit_test(test_recover_stops),
         cmocka_unit_test(test_budget),
         cmocka_unit_test(test_shapes),
         cmocka_unit_test(test_worthless),

@@ -121,7 +121,8 @@ X(pruning, round, "round", INTEGER, "1", 1, 65536, "", "feed-forward channels st
 X(pruning, compensate, "compensate", BOOL, "true", 0, 0, "", "solve for new output matrices that make up for what went") \
 X(pruning, calibration, "calibration", INTEGER, "128", 1, 1000000, "", "windows of the text to calibrate on") \
 X(pruning, probe, "probe", INTEGER, "16", 1, 1000000, "", "windows on which the loss without each structure is measured") \
-X(pruning, mask_steps, "mask-steps", INTEGER, "64", 8, 1000000, "", "training steps of the mask of sequential-attention") \
+X(pruning, mask_steps, "mask-steps", INTEGER, "0", 0, 1000000, "", "training steps of the mask of sequential-attention, a window each; 0: as many as cost 1/30 of an epoch of fine-tuning on 1,000 samples of 512 tokens") \
+X(pruning, recover, "recover", TEXT, "", 0, 0, "", "train what is left for so many tokens of the text on the dense model's predictions: 1M-tokens, 500k, 200000") \
 X(export, gguf, "gguf", BOOL, "false", 0, 0, "", "write model.gguf too") \
 X(export, dtype, "dtype", CHOICE, "model", 0, 0, "model|f32|f16|bf16", "number format of the written matrices; model: that of the model, q8_0 becomes f16") \
 X(export, overwrite, "overwrite", BOOL, "false", 0, 0, "", "replace the output folder if it exists") \

@@ -165,6 +165,17 @@ pare_status pare_language_text(pare_model *model, const char **out) {
         pare_text_append_fixed(&text, r->loss_before, 4);
         pare_text_append(&text, "\ncalibration loss after: ");
         pare_text_append_fixed(&text, r->loss_after, 4);
+        if (r->mask_flops > 0) {
+            pare_text_append(&text, "\nflops of the mask's training: %.3g, ", r->mask_flops);
+            pare_text_append(&text, "1/%.1f of an epoch on 1,000 x 512 tokens",
+                             r->tuning_flops / r->mask_flops);
+        }
+        if (r->recovery[0] > 0) {
+            pare_text_append(&text, "\ndivergence at the start of the recovery: ");
+            pare_text_append_fixed(&text, r->recovery[0], 4);
+            pare_text_append(&text, "\ndivergence at its end: ");
+            pare_text_append_fixed(&text, r->recovery[1], 4);
+        }
         pare_text_append(&text, "\n");
     }
     if (text.status != PARE_OK) {

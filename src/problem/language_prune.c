@@ -1,6 +1,8 @@
 /* From options to pare_prune: budget, structures, calibration windows. */
+#include "base/random.h"
 #include "model/transformer/decode.h"
 #include "problem/language.h"
+#include "problem/prune_recover.h"
 
 #include <math.h>
 #include <string.h>
@@ -67,12 +69,42 @@ static pare_status read_structures(pare_context *ctx, const char *text, pare_pru
  * default allows everything. */
 static void narrow(const pare_options *options, pare_prune_options *out) {
     bool all = out->attention && out->mlp && out->heads && out->ffn && !out->layers;
-    if (all && (out->uniform || options->criterion != PARE_PRUNE_RECONSTRUCTION)) {
+    if (all && (out->uniform || options->criterion > PARE_PRUNE_SEQUENTIAL_ATTENTION)) {
         out->attention = out->mlp = false;
     }
 }
 
-/* Windows that begin with the begin token (if there is one), cut from the text in order. */
+/* "1M-tokens", "500k", "200000": 0 tokens where nothing is said. */
+static pare_status read_tokens(pare_context *ctx, const char *text, int64_t *out) {
+    char digits[32];
+    size_t length = strlen(text), unit = strlen("-tokens");
+    int64_t factor = 1;
+    *out = 0;
+    if (length > unit && strcmp(text + length - unit, "-tokens") == 0) {
+        length -= unit;
+    }
+    if (length > 0 && (text[length - 1] == 'k' || text[length - 1] == 'M')) {
+        factor = text[length - 1] == 'k' ? 1000 : 1000000;
+        length--;
+    }
+    if (!text[0]) {
+        return PARE_OK;
+    }
+    if (length < sizeof digits) {
+        memcpy(digits, text, length);
+        digits[length] = 0;
+    }
+    if (length >= sizeof digits || !pare_parse_integer(digits, out) || *out < 1 ||
+        !pare_checked_multiply(*out, factor, out)) {
+        return pare_fail(ctx, PARE_ERROR_ARGUMENT,
+                         "option recover: '%s' is not a number of tokens such as 1M-tokens, 500k "
+                         "or 200000",
+                         text);
+    }
+    return PARE_OK;
+}
+
+/* All windows of the text, each beginning with the begin token (if there is one). */
 static pare_status read_windows(const pare_model *model, const pare_options *options,
                                 int64_t context, int64_t *windows, int32_t **out) {
     pare_context *ctx = model->ctx;
@@ -85,7 +117,6 @@ static pare_status read_windows(const pare_model *model, const pare_options *opt
     bos = pare_tokenizer_bos(model->tokenizer);
     int64_t first = bos >= 0 ? 1 : 0, step = context - first;
     *windows = (count - first) / step;
-    *windows = *windows < options->calibration ? *windows : options->calibration;
     if (*windows < 1) {
         status =
             pare_fail(ctx, PARE_ERROR_INPUT, "%s: %lld tokens are less than one window of %lld",
@@ -102,6 +133,30 @@ static pare_status read_windows(const pare_model *model, const pare_options *opt
     if (status == PARE_OK) {
         *out = cut;
     }
+    return status;
+}
+
+/* A random choice of the windows, by the seed; all if there are no more. */
+static pare_status choose_windows(const pare_model *model, const pare_options *options,
+                                  int64_t context, int64_t windows, const int32_t *from,
+                                  int64_t *chosen, int32_t **out) {
+    pare_context *ctx = model->ctx;
+    int64_t *order = NULL, count = windows < options->calibration ? windows : options->calibration;
+    pare_status status = pare_alloc(ctx, windows, sizeof *order, &order);
+    if (status == PARE_OK) {
+        status = pare_alloc(ctx, count * context, sizeof **out, out);
+    }
+    if (status == PARE_OK) {
+        for (int64_t i = 0; i < windows; i++) {
+            order[i] = i;
+        }
+        pare_random_shuffle((uint64_t)options->seed, PARE_STREAM_SPLIT, 0, windows, order);
+        for (int64_t i = 0; i < count; i++) {
+            memcpy(*out + i * context, from + order[i] * context, (size_t)context * sizeof **out);
+        }
+        *chosen = count;
+    }
+    pare_free(ctx, order);
     return status;
 }
 
@@ -157,8 +212,8 @@ pare_status pare_language_prune(const pare_model *model, const pare_options *opt
                             .probe = options->probe,
                             .steps = options->mask_steps,
                             .seed = (uint64_t)options->seed};
-    int64_t context = 0, windows = 0;
-    int32_t *token = NULL;
+    int64_t context = 0, windows = 0, chosen = 0, recovery = 0;
+    int32_t *text = NULL, *token = NULL;
     pare_model *m = NULL;
     pare_latency latency = {0};
     listener l = {progress, user, pare_clock_seconds()};
@@ -176,7 +231,13 @@ pare_status pare_language_prune(const pare_model *model, const pare_options *opt
         status = pare_language_context(model, options, &context);
     }
     if (status == PARE_OK) {
-        status = read_windows(model, options, context, &windows, &token);
+        status = read_tokens(ctx, options->recover, &recovery);
+    }
+    if (status == PARE_OK) {
+        status = read_windows(model, options, context, &windows, &text);
+    }
+    if (status == PARE_OK) {
+        status = choose_windows(model, options, context, windows, text, &chosen, &token);
     }
     if (status == PARE_OK && o.resource == PARE_PRUNE_LATENCY) {
         status = pare_latency_measure(&model->lm, options->sequences,
@@ -190,9 +251,15 @@ pare_status pare_language_prune(const pare_model *model, const pare_options *opt
     }
     if (status == PARE_OK) {
         narrow(options, &o);
-        status = pare_prune(&model->lm, &m->lm, windows, context, token, &o, relay, &l, &m->result);
+        status = pare_prune(&model->lm, &m->lm, chosen, context, token, &o, relay, &l, &m->result);
+    }
+    if (status == PARE_OK && recovery > 0) {
+        l.start = pare_clock_seconds();
+        status = pare_prune_recover(&model->lm, &m->lm, windows, context, text, recovery, o.seed,
+                                    relay, &l, m->result.recovery);
     }
     pare_latency_clear(ctx, &latency);
+    pare_free(ctx, text);
     pare_free(ctx, token);
     if (status != PARE_OK) {
         pare_language_close(m);

@@ -128,7 +128,7 @@ static pare_status list_levels(const pruning *p, const prune_part *one, cut_grou
     return PARE_OK;
 }
 
-static double all_cost(const pruning *p) {
+double pare_prune_all_cost(const pruning *p) {
     double all = p->rest;
     for (int64_t i = 0; i < p->parts; i++) {
         all += pare_prune_cost(p, &p->part[i], p->part[i].blocks);
@@ -161,7 +161,7 @@ static pare_status fill_groups(const pruning *p, cut_group *groups) {
 
 static pare_status allocate_groups(pruning *p, int64_t count, const cut_group *groups,
                                    pare_allocation_part *choice, double keep) {
-    double all = all_cost(p), least = p->rest;
+    double all = pare_prune_all_cost(p), least = p->rest;
     for (int64_t g = 0; g < count; g++) {
         choice[g] = (pare_allocation_part){groups[g].levels, groups[g].cost, groups[g].loss, 0};
         least += groups[g].levels > 0 ? groups[g].cost[groups[g].levels - 1] : 0;
@@ -187,12 +187,12 @@ static pare_status allocate_groups(pruning *p, int64_t count, const cut_group *g
 /* Shares out, and where time is the resource moves the aim until the shape that comes of it takes
  * the time asked for: the table adds up halves that were measured one kind at a time. */
 static pare_status meet_budget(pruning *p, int64_t count, const cut_group *groups,
-                               pare_allocation_part *choice) {
+                               pare_allocation_part *choice, double keep) {
     enum { TRIES = 8 };
     const double near = 0.02, over = 10; /* too slow is so many times as bad as too fast */
-    double keep = p->options->keep, aim = keep, best = keep, least_gap = INFINITY;
+    double aim = keep, best = keep, least_gap = INFINITY;
     pare_status status = allocate_groups(p, count, groups, choice, aim);
-    if (p->options->resource != PARE_PRUNE_LATENCY) {
+    if (p->options->resource != PARE_PRUNE_LATENCY || keep > p->options->keep) {
         return status;
     }
     for (int i = 0; status == PARE_OK && i < TRIES && aim < 1 && least_gap > near * keep; i++) {
@@ -215,7 +215,7 @@ static pare_status meet_budget(pruning *p, int64_t count, const cut_group *group
     return status == PARE_OK ? allocate_groups(p, count, groups, choice, best) : status;
 }
 
-static pare_status share_out(pruning *p) {
+pare_status pare_prune_share_out(pruning *p, double keep) {
     int64_t count = p->options->layers    ? p->dense->shape.layers
                     : p->options->uniform ? 2
                                           : p->parts;
@@ -229,7 +229,7 @@ static pare_status share_out(pruning *p) {
         status = fill_groups(p, groups);
     }
     if (status == PARE_OK) {
-        status = meet_budget(p, count, groups, choice);
+        status = meet_budget(p, count, groups, choice, keep);
     }
     for (int64_t g = 0; groups && g < count; g++) {
         pare_free(p->ctx, groups[g].removed);
@@ -250,7 +250,8 @@ static pare_status choose(pruning *p, const prune_part *one, const pare_half_pro
     int64_t *order = NULL;
     double *increase = NULL;
     pare_status status = PARE_OK;
-    bool again = p->options->criterion == PARE_PRUNE_RECONSTRUCTION && one->removed < one->blocks;
+    bool again =
+        p->options->criterion <= PARE_PRUNE_SEQUENTIAL_ATTENTION && one->removed < one->blocks;
     if (again) {
         status = pare_alloc(p->ctx, one->blocks, sizeof *order, &order);
         if (status == PARE_OK) {
@@ -333,8 +334,10 @@ static pare_status record(pruning *p, pare_prune_result *result) {
     result->parameters_before = layer_parameters(&p->dense->shape);
     result->parameters_after = layer_parameters(&p->lm->shape);
     result->loss_before = p->loss;
-    result->share = left / all_cost(p);
     result->measured = p->measured;
+    result->mask_flops = p->flops;
+    result->tuning_flops = pare_prune_tuning_flops(&p->dense->shape);
+    result->share = left / pare_prune_all_cost(p);
     pare_lm_run *run = NULL;
     if (status == PARE_OK) {
         status =
@@ -367,9 +370,10 @@ static pare_status check(const pare_lm *dense, const pare_prune_options *o) {
             "whole layers go alone: attention and mlp together can take both halves of "
             "a layer");
     }
-    if (o->criterion != PARE_PRUNE_RECONSTRUCTION && (o->layers || halves)) {
+    if (o->criterion > PARE_PRUNE_SEQUENTIAL_ATTENTION && (o->layers || halves)) {
         return pare_fail(ctx, PARE_ERROR_UNSUPPORTED,
-                         "only the criterion reconstruction removes whole layers or halves");
+                         "only the criteria reconstruction and sequential-attention remove whole "
+                         "layers or halves");
     }
     if (o->uniform && (halves || !pare_lm_uniform(s))) {
         return pare_fail(ctx, PARE_ERROR_UNSUPPORTED,
@@ -406,11 +410,12 @@ pare_status pare_prune(const pare_lm *dense, pare_lm *lm, int64_t sequences, int
     }
     if (status == PARE_OK) {
         p.rest = cost_of_rest(&p);
-        status = options->criterion == PARE_PRUNE_RECONSTRUCTION ? pare_prune_curves(&p)
-                                                                 : pare_prune_scores(&p);
+        status = options->criterion == PARE_PRUNE_RECONSTRUCTION         ? pare_prune_curves(&p)
+                 : options->criterion == PARE_PRUNE_SEQUENTIAL_ATTENTION ? pare_prune_attention(&p)
+                                                                         : pare_prune_scores(&p);
     }
-    if (status == PARE_OK) {
-        status = share_out(&p);
+    if (status == PARE_OK && options->criterion != PARE_PRUNE_SEQUENTIAL_ATTENTION) {
+        status = pare_prune_share_out(&p, options->keep);
     }
     if (status == PARE_OK) {
         pare_calibration_restart(&p.calibration);

@@ -19,32 +19,61 @@ typedef struct curve {
     uint8_t *keep;
 } curve;
 
+pare_lm_tensor *pare_prune_last_matrix(const pruning *p, const prune_part *one) {
+    return &p->lm->layer[one->layer][one->half == PARE_LM_ATTENTION ? PARE_LM_O : PARE_LM_DOWN];
+}
+
+pare_status pare_prune_cut_matrix(const pruning *p, const prune_part *one,
+                                  const pare_half_problem *problem, int64_t removed, uint8_t *keep,
+                                  float *out) {
+    const pare_lm_tensor *t = pare_prune_last_matrix(p, one);
+    int64_t width = problem->width;
+    memset(keep, 1, (size_t)one->blocks);
+    for (int64_t i = 0; i < removed; i++) {
+        keep[one->order[i]] = 0;
+    }
+    if (removed < one->blocks && p->options->compensate) {
+        return pare_half_solve(p->ctx, problem, one->block, keep, out);
+    }
+    for (int64_t i = 0; i < t->rows * width; i++) {
+        out[i] = keep[i % width / one->block] ? t->own[i] : 0;
+    }
+    return PARE_OK;
+}
+
+pare_status pare_prune_order(pruning *p, prune_part *one, pare_half_problem *problem,
+                             double *error) {
+    double *increase = NULL;
+    pare_status status = pare_half_measure(&p->calibration, p->lm, one->layer, one->half,
+                                           p->options->ridge, problem);
+    if (status == PARE_OK) {
+        status = pare_alloc(p->ctx, one->blocks, sizeof *increase, &increase);
+    }
+    if (status == PARE_OK && one->some) {
+        status = pare_half_eliminate(p->ctx, problem, one->block, 0, one->order, increase);
+    }
+    for (int64_t k = 0; status == PARE_OK && k < one->blocks; k++) {
+        double rise = one->some && isfinite(increase[k]) ? increase[k] : 0;
+        error[k + 1] = error[k] + rise;
+        one->order[k] = one->some ? one->order[k] : k;
+    }
+    pare_free(p->ctx, increase);
+    return status;
+}
+
 /* Loss with the first `removed` candidates of the order gone. */
 static pare_status probe(curve *c, int64_t removed, double *out) {
     pruning *p = c->p;
     const prune_part *one = c->one;
-    pare_lm_tensor *t =
-        &p->lm->layer[one->layer][one->half == PARE_LM_ATTENTION ? PARE_LM_O : PARE_LM_DOWN];
-    int64_t width = c->problem.width;
-    memset(c->keep, 1, (size_t)one->blocks);
-    for (int64_t i = 0; i < removed; i++) {
-        c->keep[one->order[i]] = 0;
+    pare_lm_tensor *t = pare_prune_last_matrix(p, one);
+    pare_status status = pare_prune_cut_matrix(p, one, &c->problem, removed, c->keep, c->cut);
+    if (status == PARE_OK) {
+        float *old = t->own;
+        t->own = c->cut;
+        *out = pare_calibration_divergence(&p->calibration, c->run, one->layer, one->half);
+        t->own = old;
     }
-    if (removed < one->blocks && p->options->compensate) {
-        pare_status status = pare_half_solve(p->ctx, &c->problem, one->block, c->keep, c->cut);
-        if (status != PARE_OK) {
-            return status;
-        }
-    } else {
-        for (int64_t i = 0; i < t->rows * width; i++) {
-            c->cut[i] = c->keep[i % width / one->block] ? t->own[i] : 0;
-        }
-    }
-    float *old = t->own;
-    t->own = c->cut;
-    *out = pare_calibration_divergence(&p->calibration, c->run, one->layer, one->half);
-    t->own = old;
-    return PARE_OK;
+    return status;
 }
 
 static pare_status measure(curve *c) {
@@ -88,32 +117,19 @@ static double without_layer(curve *c, int64_t layer) {
 static pare_status curve_of_part(curve *c) {
     pruning *p = c->p;
     prune_part *one = c->one;
-    double *increase = NULL;
     if (p->options->layers &&
         (one->half == PARE_LM_ATTENTION || p->lm->shape.layer[one->layer].heads == 0)) {
         p->layer_loss[one->layer] = without_layer(c, one->layer);
     }
-    pare_status status = pare_half_measure(&p->calibration, p->lm, one->layer, one->half,
-                                           p->options->ridge, &c->problem);
+    pare_status status = pare_alloc_zero(p->ctx, one->blocks + 1, sizeof *c->error, &c->error);
     if (status == PARE_OK) {
-        status = pare_alloc_zero(p->ctx, one->blocks + 1, sizeof *c->error, &c->error);
-    }
-    if (status == PARE_OK) {
-        status = pare_alloc(p->ctx, one->blocks, sizeof *increase, &increase);
+        status = pare_prune_order(p, one, &c->problem, c->error);
     }
     if (status == PARE_OK) {
         status = pare_alloc(p->ctx, one->blocks, 1, &c->keep);
     }
     if (status == PARE_OK) {
         status = pare_alloc(p->ctx, c->problem.width * c->problem.outputs, sizeof *c->cut, &c->cut);
-    }
-    if (status == PARE_OK && one->some) {
-        status = pare_half_eliminate(p->ctx, &c->problem, one->block, 0, one->order, increase);
-    }
-    for (int64_t k = 0; status == PARE_OK && k < one->blocks; k++) {
-        double rise = one->some && isfinite(increase[k]) ? increase[k] : 0;
-        c->error[k + 1] = c->error[k] + rise;
-        one->order[k] = one->some ? one->order[k] : k;
     }
     if (status == PARE_OK && !p->options->layers) {
         status = measure(c);
@@ -125,7 +141,6 @@ static pare_status curve_of_part(curve *c) {
     pare_free(p->ctx, c->error);
     pare_free(p->ctx, c->keep);
     pare_free(p->ctx, c->cut);
-    pare_free(p->ctx, increase);
     return status;
 }
 

@@ -29,22 +29,40 @@ typedef struct pruning {
     double *layer_loss;    /* (layers) with the whole layer gone; option `layers` */
     double loss;           /* dense */
     double measured;       /* share of the dense model's time that the chosen shape takes */
+    double flops;          /* of the training of the mask, and of passes it needs */
     pare_prune_progress progress;
     void *user;
 } pruning;
 
 pare_status pare_prune_tell(const pruning *p, const char *stage, double fraction) PARE_MUST_CHECK;
+/* Cost of the whole model. */
+double pare_prune_all_cost(const pruning *p);
+/* Floating-point operations of one epoch of fine-tuning on 1,000 samples of 512 tokens. */
+double pare_prune_tuning_flops(const pare_lm_shape *shape);
 /* Cost of a part with `kept` candidates left. */
 double pare_prune_cost(const pruning *p, const prune_part *one, int64_t kept);
 
 /* Time of a stand-in of the chosen shape as a share of the dense model's, measured side by side. */
 pare_status pare_prune_time(const pruning *p, double *share) PARE_MUST_CHECK;
 
-/* Each fills order and loss of every part. */
-pare_status pare_prune_curves(pruning *p) PARE_MUST_CHECK; /* by reconstruction */
-pare_status pare_prune_scores(pruning *p) PARE_MUST_CHECK; /* by a score of each candidate */
-/* Removal ranks of a trained mask: score[kind], (candidates[kind]) each, ascending = first to go,
- * as a share of the kind. */
-pare_status pare_prune_mask(pruning *p, double *const score[2]) PARE_MUST_CHECK;
+pare_lm_tensor *pare_prune_last_matrix(const pruning *p, const prune_part *one);
+/* The regression of a part's half where the streams stand, its order by elimination, and error:
+ * (blocks + 1) of the output with the first so many of the order gone. problem: to clear, also
+ * after a failure. */
+pare_status pare_prune_order(pruning *p, prune_part *one, pare_half_problem *problem,
+                             double *error) PARE_MUST_CHECK;
+/* The last matrix with the first `removed` candidates of the order gone, the rest solved anew if
+ * that is wanted. keep: (blocks) scratch; out: (outputs, width). */
+pare_status pare_prune_cut_matrix(const pruning *p, const prune_part *one,
+                                  const pare_half_problem *problem, int64_t removed, uint8_t *keep,
+                                  float *out) PARE_MUST_CHECK;
+
+/* Sets removed of every part so that `keep` of the cost is left, by the loss curves. */
+pare_status pare_prune_share_out(pruning *p, double keep) PARE_MUST_CHECK;
+
+/* Each fills order and loss of every part; the trained mask shares out too. */
+pare_status pare_prune_curves(pruning *p) PARE_MUST_CHECK;    /* by reconstruction */
+pare_status pare_prune_scores(pruning *p) PARE_MUST_CHECK;    /* by a score of each candidate */
+pare_status pare_prune_attention(pruning *p) PARE_MUST_CHECK; /* by a trained mask */
 
 #endif

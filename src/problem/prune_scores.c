@@ -1,4 +1,4 @@
-/* Rankings that look at one candidate at a time: the baselines, and the trained mask. */
+/* Rankings that look at one candidate at a time: the baselines. */
 #include "base/random.h"
 #include "problem/prune_parts.h"
 
@@ -35,10 +35,6 @@ static double square_of_column(const pare_lm_tensor *t, int64_t column) {
     return sum;
 }
 
-static const pare_lm_tensor *last_matrix(const pruning *p, const prune_part *one) {
-    return &p->lm->layer[one->layer][one->half == PARE_LM_ATTENTION ? PARE_LM_O : PARE_LM_DOWN];
-}
-
 /* Norm of all weights of a candidate. */
 static void magnitude(const pruning *p, const prune_part *one, double *score) {
     const pare_lm_tensor *t = p->lm->layer[one->layer];
@@ -54,7 +50,7 @@ static void magnitude(const pruning *p, const prune_part *one, double *score) {
             sum += square_of_rows(&t[PARE_LM_UP], k, 1);
         }
         for (int64_t c = k * one->block; c < (k + 1) * one->block; c++) {
-            sum += square_of_column(last_matrix(p, one), c);
+            sum += square_of_column(pare_prune_last_matrix(p, one), c);
         }
         score[k] = sqrt(sum);
     }
@@ -67,8 +63,8 @@ static pare_status activation(pruning *p, const prune_part *one, double *score) 
     pare_status status =
         pare_half_measure(&p->calibration, p->lm, one->layer, one->half, 0, &problem);
     for (int64_t c = 0; status == PARE_OK && c < problem.width; c++) {
-        score[c / one->block] +=
-            problem.gram[c * problem.width + c] * square_of_column(last_matrix(p, one), c);
+        score[c / one->block] += problem.gram[c * problem.width + c] *
+                                 square_of_column(pare_prune_last_matrix(p, one), c);
     }
     if (status == PARE_OK) {
         status = pare_calibration_advance(&p->calibration, p->lm, one->layer, one->half);
@@ -126,7 +122,7 @@ static pare_status taylor(pruning *p, double *const score[2]) {
 }
 
 /* Order by ascending score; loss: its running sum, or (`equal`) such that every part gives up the
- * same share of its cost; the trained mask's scores are shares of its kind already. */
+ * same share of its cost. */
 static pare_status rank(const pruning *p, prune_part *one, const double *score, bool equal) {
     ranked *list = NULL;
     pare_status status = pare_alloc(p->ctx, one->blocks, sizeof *list, &list);
@@ -137,11 +133,8 @@ static pare_status rank(const pruning *p, prune_part *one, const double *score, 
         list[k] = (ranked){score[k], k};
     }
     qsort(list, (size_t)one->blocks, sizeof *list, by_score);
-    bool mask = p->options->criterion == PARE_PRUNE_SEQUENTIAL_ATTENTION;
     for (int64_t k = 0; k < one->blocks; k++) {
-        double rise = equal  ? one->unit * ((double)k + 0.5) / (double)one->blocks
-                      : mask ? one->unit * list[k].score
-                             : list[k].score;
+        double rise = equal ? one->unit * ((double)k + 0.5) / (double)one->blocks : list[k].score;
         one->order[k] = list[k].item;
         one->loss[k + 1] = one->loss[k] + rise;
     }
@@ -187,11 +180,9 @@ pare_status pare_prune_scores(pruning *p) {
     }
     if (status == PARE_OK) {
         p->loss = pare_calibration_loss(&p->calibration, run, p->options->probe);
-        status = criterion == PARE_PRUNE_TAYLOR                 ? taylor(p, score)
-                 : criterion == PARE_PRUNE_SEQUENTIAL_ATTENTION ? pare_prune_mask(p, score)
-                                                                : score_parts(p, score);
+        status = criterion == PARE_PRUNE_TAYLOR ? taylor(p, score) : score_parts(p, score);
     }
-    bool equal = criterion != PARE_PRUNE_TAYLOR && criterion != PARE_PRUNE_SEQUENTIAL_ATTENTION;
+    bool equal = criterion != PARE_PRUNE_TAYLOR;
     for (int64_t i = 0; status == PARE_OK && i < p->parts; i++) {
         prune_part *one = &p->part[i];
         status = rank(p, one, score[one->half] + one->start, equal);

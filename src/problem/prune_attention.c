@@ -1,0 +1,291 @@
+/*
+ * Sequential Attention with frozen weights (after Axiotis et al. 2024): shares of the budget go to
+ * the halves of layers by what a mask learns, in phases, the model mended between them.
+ *
+ * Each half has one slice at a time that could go next: the candidates that backward elimination
+ * would take after the r it has lost. With W(r) the last matrix solved anew without the first r,
+ *     W = W(r) + (m - 1) (W(r) - W(r + s)),
+ * so that m = 1 is the model as it stands and m = 0 what a cut and its compensation would leave.
+ * The mask learns by the divergence D of the masked model's predictions from the dense model's:
+ *     D(0) - D(1) = -D'(1) + D''(1) / 2 (to second order),
+ * both from gradients at m = 1 + sign / 2 with random signs, whose independence averages the other
+ * halves out. Divided by the rise of the output error it is the half's attention: how much an error
+ * there matters. What it predicts decides the cuts of the phase, the picks so far being in place;
+ * then all halves are cut and solved again on the streams as they have become.
+ *
+ * Departures from the published method, each because of frozen weights (docs/pruning.md): the mask
+ * is not a softmax of mean 1 over bare weights, since the divergence is least where all masks are
+ * one and a falling softmax damages all layers together, which makes the last layer look useless;
+ * compensation takes the place of the sparse phases' training.
+ */
+#include "base/random.h"
+#include "kernels/kernels.h"
+#include "problem/prune_parts.h"
+
+#include <math.h>
+#include <string.h>
+
+static const double reach = 0.5; /* of the mask from 1 */
+static const double curvature = 4;
+enum { PHASES = 2, SLICES = 8, LEAST_STEPS = 8 };
+enum { TUNING_SAMPLES = 1000, TUNING_LENGTH = 512, TUNING_SHARE = 30 };
+
+typedef struct slice {
+    int64_t from, upto; /* candidates gone before and with it; equal: nothing may go */
+    int64_t values;     /* of the last matrix */
+    float *delta;       /* (outputs, width) W(from) - W(upto) */
+    float *own;         /* W(from), the model's while no mask is on */
+    float *mixed;       /* under the mask */
+    double error;       /* rise of the output error when it goes */
+    double slope, bend; /* sums of -D' and of D'' / 2 over the steps */
+} slice;
+
+typedef struct attention {
+    pruning *p;
+    slice *slice; /* (parts) */
+    pare_lm_run *run, *teacher;
+    pare_lm_gradients gradients;
+    int64_t *offset;
+    int32_t *target;
+    double *sign; /* (parts) */
+    int64_t step;
+} attention;
+
+/* Floating-point operations of one pass over a window without gradients. */
+static double pass_flops(const pare_lm_shape *s, int64_t length) {
+    double first = (double)pare_lm_multiply_adds(s, 0);
+    double last = (double)pare_lm_multiply_adds(s, length - 1);
+    return (double)length * (first + last);
+}
+
+/* One step: the dense model, the masked one, its layers again on the way back, and two products
+ * back for each forward. */
+static double step_flops(const pare_lm_shape *s, int64_t length) {
+    return 5 * pass_flops(s, length);
+}
+
+double pare_prune_tuning_flops(const pare_lm_shape *s) {
+    return TUNING_SAMPLES * 3 * pass_flops(s, TUNING_LENGTH);
+}
+
+static pare_status reserve(attention *a) {
+    pruning *p = a->p;
+    const pare_lm_shape *s = &p->lm->shape;
+    int64_t length = p->calibration.length;
+    pare_status status = pare_lm_run_create(p->lm, 1, length, true, &a->run);
+    if (status == PARE_OK) {
+        status = pare_lm_run_create(p->dense, 1, length, false, &a->teacher);
+    }
+    if (status == PARE_OK) {
+        status = pare_alloc(p->ctx, (s->layers + 1) * PARE_LM_SLOTS, sizeof *a->offset, &a->offset);
+    }
+    if (status == PARE_OK) {
+        status = pare_alloc_zero(p->ctx, pare_lm_gradient_layout(s, a->offset), sizeof(float),
+                                 &a->gradients.weight);
+    }
+    if (status == PARE_OK) {
+        status = pare_alloc(p->ctx, length, sizeof *a->target, &a->target);
+    }
+    if (status == PARE_OK) {
+        status = pare_alloc(p->ctx, p->parts, sizeof *a->sign, &a->sign);
+    }
+    if (status == PARE_OK) {
+        status = pare_alloc_zero(p->ctx, p->parts, sizeof *a->slice, &a->slice);
+    }
+    for (int64_t i = 0; status == PARE_OK && i < p->parts; i++) {
+        slice *one = &a->slice[i];
+        one->values = p->part[i].blocks * p->part[i].block * s->hidden;
+        status = pare_alloc(p->ctx, one->values, sizeof *one->delta, &one->delta);
+        if (status == PARE_OK) {
+            status = pare_alloc(p->ctx, one->values, sizeof *one->mixed, &one->mixed);
+        }
+    }
+    return status;
+}
+
+static void release(attention *a) {
+    pare_context *ctx = a->p->ctx;
+    for (int64_t i = 0; a->slice && i < a->p->parts; i++) {
+        pare_free(ctx, a->slice[i].delta);
+        pare_free(ctx, a->slice[i].mixed);
+    }
+    pare_free(ctx, a->slice);
+    pare_free(ctx, a->sign);
+    pare_free(ctx, a->offset);
+    pare_free(ctx, a->target);
+    pare_free(ctx, a->gradients.weight);
+    pare_lm_run_destroy(a->run);
+    pare_lm_run_destroy(a->teacher);
+}
+
+/* ---- Slices ---------------------------------------------------------------------------------- */
+
+static void choose_slice(const prune_part *one, slice *next) {
+    int64_t size = one->some ? (one->blocks + SLICES - 1) / SLICES : one->blocks;
+    int64_t most = one->whole ? one->blocks : one->some ? one->blocks - 1 : 0;
+    next->from = one->removed;
+    next->upto = next->from + size < most ? next->from + size : most;
+    next->upto = next->upto > next->from ? next->upto : next->from;
+    next->slope = next->bend = 0;
+}
+
+/* Cuts a half without making it smaller, and finds its next slice. Errors stay in one->loss. */
+static pare_status mend(attention *a, int64_t index) {
+    pruning *p = a->p;
+    prune_part *one = &p->part[index];
+    slice *next = &a->slice[index];
+    pare_half_problem problem = {0};
+    uint8_t *keep = NULL;
+    pare_lm_tensor *t = pare_prune_last_matrix(p, one);
+    pare_status status = pare_alloc(p->ctx, one->blocks, 1, &keep);
+    choose_slice(one, next);
+    if (status == PARE_OK) {
+        status = pare_prune_order(p, one, &problem, one->loss);
+    }
+    if (status == PARE_OK && one->removed > 0) {
+        status = pare_prune_cut_matrix(p, one, &problem, one->removed, keep, next->mixed);
+        if (status == PARE_OK) {
+            memcpy(t->own, next->mixed, (size_t)next->values * sizeof *t->own);
+        }
+    }
+    if (status == PARE_OK) {
+        status = pare_prune_cut_matrix(p, one, &problem, next->upto, keep, next->delta);
+    }
+    if (status == PARE_OK) {
+        next->error = one->loss[next->upto] - one->loss[next->from];
+        for (int64_t v = 0; v < next->values; v++) {
+            next->delta[v] = t->own[v] - next->delta[v];
+        }
+        status = pare_calibration_advance(&p->calibration, p->lm, one->layer, one->half);
+    }
+    pare_half_clear(p->ctx, &problem);
+    pare_free(p->ctx, keep);
+    return status;
+}
+
+/* ---- The mask -------------------------------------------------------------------------------- */
+
+/* Puts the masks on, or takes them off. */
+static void put_on(attention *a, bool on) {
+    for (int64_t i = 0; i < a->p->parts; i++) {
+        slice *one = &a->slice[i];
+        pare_lm_tensor *t = pare_prune_last_matrix(a->p, &a->p->part[i]);
+        if (!on) {
+            t->own = one->own;
+            continue;
+        }
+        float shift = (float)(reach * a->sign[i]);
+        one->own = t->own;
+        for (int64_t v = 0; v < one->values; v++) {
+            one->mixed[v] = one->own[v] + shift * one->delta[v];
+        }
+        t->own = one->mixed;
+    }
+}
+
+static void gather(attention *a) {
+    for (int64_t i = 0; i < a->p->parts; i++) {
+        const prune_part *part = &a->p->part[i];
+        slice *one = &a->slice[i];
+        int64_t slot = part->half == PARE_LM_ATTENTION ? PARE_LM_O : PARE_LM_DOWN;
+        const float *d = a->gradients.weight + a->offset[part->layer * PARE_LM_SLOTS + slot];
+        double slope = a->p->ctx->kernels->dot_double(one->values, d, one->delta);
+        one->slope -= slope;
+        one->bend += slope * a->sign[i] / (2 * reach);
+    }
+}
+
+static void train_step(attention *a) {
+    const pare_calibration *c = &a->p->calibration;
+    bool layers = a->p->options->layers;
+    double turn = (double)(a->step + 1) * 0.6180339887498949; /* spread over the text */
+    int64_t window = (int64_t)((turn - floor(turn)) * (double)c->sequences);
+    const int32_t *token = c->token + window * c->length;
+    for (int64_t i = 0; i < c->length; i++) {
+        a->target[i] = i + 1 == c->length ? -1 : token[i + 1];
+    }
+    for (int64_t i = 0; i < a->p->parts; i++) {
+        int64_t draw = layers ? a->p->part[i].layer : i;
+        uint64_t place = (uint64_t)(a->step * a->p->parts + draw);
+        bool up = pare_random_below(a->p->options->seed, PARE_STREAM_METHOD, place, 2) > 0;
+        a->sign[i] = up ? 1 : -1;
+    }
+    put_on(a, true);
+    (void)pare_lm_forward(a->teacher, token, NULL);
+    (void)pare_lm_forward(a->run, token, NULL);
+    (void)pare_lm_loss(a->run, NULL, a->target, a->teacher, NULL, &a->gradients);
+    put_on(a, false);
+    gather(a);
+    a->step++;
+}
+
+/* Loss curves: the error's, times the attention. */
+static void predict(attention *a, int64_t steps) {
+    pruning *p = a->p;
+    for (int64_t i = 0; i < p->parts; i++) {
+        prune_part *one = &p->part[i];
+        const slice *next = &a->slice[i];
+        double rise = fmax(next->slope + next->bend, 0.1 * next->bend) / (double)steps;
+        double weight = next->error > 0 ? fmax(rise, 0) / next->error : 0;
+        double gone = one->loss[one->removed];
+        for (int64_t k = 0; k <= one->blocks; k++) {
+            one->loss[k] = k <= one->removed ? 0 : weight * (one->loss[k] - gone);
+        }
+        p->layer_loss[one->layer] += one->loss[one->blocks];
+    }
+}
+
+static pare_status phase(attention *a, int64_t index, int64_t steps) {
+    pruning *p = a->p;
+    double share = 0.6 / PHASES, from = share * (double)index;
+    pare_status status = PARE_OK;
+    memset(p->layer_loss, 0, (size_t)p->dense->shape.layers * sizeof *p->layer_loss);
+    if (index > 0) {
+        pare_calibration_restart(&p->calibration);
+    }
+    for (int64_t i = 0; status == PARE_OK && i < p->parts; i++) {
+        status = pare_prune_tell(p, "measure", from + share / 2 * (double)i / (double)p->parts);
+        if (status == PARE_OK) {
+            status = mend(a, i);
+        }
+    }
+    for (int64_t step = 0; status == PARE_OK && step < steps; step++) {
+        status =
+            pare_prune_tell(p, "train mask", from + share / 2 * (1 + (double)step / (double)steps));
+        if (status == PARE_OK) {
+            train_step(a);
+            p->flops += step_flops(&p->dense->shape, p->calibration.length);
+        }
+    }
+    if (status == PARE_OK) {
+        predict(a, steps);
+        double t = (double)(index + 1) / PHASES;
+        double gone = (1 - exp(-curvature * t)) / (1 - exp(-curvature));
+        double keep = 1 - (1 - p->options->keep) * gone;
+        status = pare_prune_share_out(p, index + 1 == PHASES ? p->options->keep : keep);
+    }
+    return status;
+}
+
+pare_status pare_prune_attention(pruning *p) {
+    attention a = {.p = p};
+    const pare_calibration *c = &p->calibration;
+    pare_lm_run *run = NULL;
+    p->calibration.same = true; /* nothing is cut yet */
+    pare_status status = pare_lm_run_create(p->lm, c->batch, c->length, false, &run);
+    if (status == PARE_OK) {
+        p->loss = pare_calibration_loss(c, run, p->options->probe);
+        status = reserve(&a);
+    }
+    double each = step_flops(&p->dense->shape, c->length);
+    int64_t fit = (int64_t)(pare_prune_tuning_flops(&p->dense->shape) / TUNING_SHARE / each);
+    int64_t steps = p->options->steps > 0 ? p->options->steps
+                    : fit > LEAST_STEPS   ? fit
+                                          : LEAST_STEPS;
+    for (int64_t i = 0; status == PARE_OK && i < PHASES; i++) {
+        status = phase(&a, i, (i + 1) * steps / PHASES - i * steps / PHASES);
+    }
+    pare_lm_run_destroy(run);
+    release(&a);
+    return status;
+}
