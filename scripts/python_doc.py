@@ -47,7 +47,10 @@ PAGES = [
     ("Selectors", [pare.SequentialAttentionSelector, pare.OMPSelector, pare.Selector]),
     ("Functions", [pare.certify, pare.compare, pare.knockoffs, pare.stability]),
     ("Tables in files", [pare.open, pare.select, pare.load, pare.apply, pare.convert, pare.Table]),
-    ("Recommenders and genomes", [pare.embed, pare.genome, pare.EmbeddingPlan]),
+    ("Recommenders, genomes, panels", [pare.embed, pare.genome, pare.score, pare.panel,
+                                       pare.EmbeddingPlan, pare.Panel]),
+    ("Language models", [pare.prune, pare.perplexity, pare.generate, pare.model_info,
+                         pare.latency]),
     ("Answers", [pare.Selection, pare.Comparison]),
     ("Options, build", [pare.options, pare.Option, pare.info]),
     ("Plots", [pare.plot.plot_path, pare.plot.plot_scores, pare.plot.plot_stability]),
@@ -103,7 +106,7 @@ def describe(item, heading, prefix="pare."):
     module = item.__module__ + "." if apart else prefix
     out = [f"{heading} {kind}{module}{name}", ""]
     if not error and item not in (pare.Table, pare.Selection, pare.Comparison, pare.Option,
-                              pare.EmbeddingPlan):
+                              pare.EmbeddingPlan, pare.Panel):
         out += ["    " + name + signature(item), ""]
     text = getattr(item, "_brief_doc", item.__doc__)
     if item in (pare.OMPSelector, pare.Selector):  # the parameters are those of the first

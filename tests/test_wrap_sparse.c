@@ -74,6 +74,46 @@ static void test_same_as_dense(void **state) {
     end(&f);
 }
 
+/* Groups of columns that stand apart: features are not in the order of the columns. */
+static void test_groups_apart(void **state) {
+    (void)state;
+    static arrays a;
+    char path[] = "/tmp/pare-groups-XXXXXX";
+    static const char text[] = "ends: x0, x5\nmiddle: x1, x3\n";
+    int file = mkstemp(path);
+    assert_true(file >= 0 && write(file, text, sizeof text - 1) == (ssize_t)(sizeof text - 1));
+    close(file);
+    fixture f;
+    begin(&f);
+    fill(&a);
+    for (int64_t i = 0; i < ROWS; i++) {
+        a.y[i] = (double)a.x[i * COLUMNS] - 2 * (double)a.x[i * COLUMNS + 3];
+    }
+    set(&f, "groups", path);
+    set(&f, "task", "regression");
+    set(&f, "method", "omp");
+    set(&f, "k", "3");
+    compare(&f, &a);
+    pare_dataset *data[2] = {NULL, NULL};
+    pare_selection *chosen[2] = {NULL, NULL};
+    assert_ok(f.ctx, pare_dataset_wrap(f.ctx, ROWS, COLUMNS, a.x, 1, a.y, NULL, NULL, f.config,
+                                       &data[0]));
+    assert_ok(f.ctx, wrap(&f, &a, &data[1]));
+    for (int i = 0; i < 2; i++) {
+        assert_ok(f.ctx, pare_select(data[i], NULL, f.config, NULL, NULL, &chosen[i]));
+    }
+    for (int64_t i = 0; i < 3; i++) {
+        assert_string_equal(pare_selection_name(chosen[0], i), pare_selection_name(chosen[1], i));
+        assert_near(pare_selection_score(chosen[0], i), pare_selection_score(chosen[1], i), 1e-5);
+    }
+    for (int i = 0; i < 2; i++) {
+        pare_selection_destroy(chosen[i]);
+        pare_dataset_close(data[i]);
+    }
+    end(&f);
+    unlink(path);
+}
+
 static void test_refuses(void **state) {
     (void)state;
     fixture f;
@@ -140,6 +180,7 @@ static void test_failing_allocations(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_same_as_dense),
+        cmocka_unit_test(test_groups_apart),
         cmocka_unit_test(test_refuses),
         cmocka_unit_test(test_failing_allocations),
     };

@@ -9,13 +9,15 @@ from ._library import (ArgumentError, InputError, NumericError, PareError, PareI
 from ._options import Option, options
 from ._selection import Selection
 from .functions import Comparison, certify, compare, knockoffs, stability
+from .models import generate, latency, model_info, perplexity, prune
 from .selectors import OMPSelector, Selector, SequentialAttentionSelector
 from .table import Table, apply, convert, info, load, open, select
-from .tasks import EmbeddingPlan, embed, genome
+from .tasks import EmbeddingPlan, Panel, embed, genome, panel, score
 
 __version__ = "0.1.0"
 __all__ = ["ArgumentError", "Comparison", "EmbeddingPlan", "InputError", "NumericError",
-           "OMPSelector", "Option", "PareError", "PareIOError", "PareMemoryError", "Selection",
+           "OMPSelector", "Option", "Panel", "PareError", "PareIOError", "PareMemoryError", "Selection",
            "Selector", "SequentialAttentionSelector", "Table", "UnsupportedError", "apply",
-           "certify", "compare", "convert", "embed", "genome", "info", "knockoffs", "load", "open",
-           "options", "select", "stability"]
+           "certify", "compare", "convert", "embed", "generate", "genome", "info", "knockoffs",
+           "latency", "load", "model_info", "open", "options", "panel", "perplexity", "prune",
+           "score", "select", "stability"]

@@ -35,7 +35,7 @@ def certify(X, y, columns, *, ridge=0.01, seconds=60, sample_weight=None, **para
         be reached, loss, bound, ... (docs/certificates.md).
     """
     selector = Selector(certify_ridge=ridge, certify_seconds=seconds, **parameters)
-    with _Prepared(selector, X, y, sample_weight) as data:
+    with _Prepared(selector, *selector._check(X, y, sample_weight)) as data:
         chosen = data.groups.candidates("columns", columns)
         if not chosen:
             raise ValueError("columns: none is given")
@@ -156,24 +156,34 @@ def compare(X, y, k, *, methods=None, seeds=5, sample_weight=None, random_state=
     if not 1 <= int(seeds) <= 1000:
         raise ValueError(f"seeds: {seeds!r}; a whole number from 1 to 1000 was expected")
     columns = np.shape(X)[1] if not hasattr(X, "shape") else X.shape[1]
+
+    def choose(method, seed):
+        selector = Selector(k, method=method, random_state=seed, compare=True, **parameters)
+        return _fit(X, y, sample_weight, selector), selector.selected_
+
+    return compare_runs(choose, names, range(int(random_state), int(random_state) + int(seeds)),
+                        columns)
+
+
+def compare_runs(choose, names, seeds, candidates):
+    """The Comparison of choose(method, seed) -> (Selection with a comparison, chosen numbers)."""
     out, every, random, score = {}, [], [], "score"
     for name in names:
         runs = []
-        for seed in range(int(random_state), int(random_state) + int(seeds)):
-            selector = Selector(k, method=name, random_state=seed, compare=True, **parameters)
-            selection = _fit(X, y, sample_weight, selector)
+        for seed in seeds:
+            selection, selected = choose(name, seed)
             scores = {w: one["validation_score"] for w, one in selection.comparison.items()}
             score = selection.record["score"]
             every.append(scores.get("all", math.nan))
             random.append(scores.get("random", math.nan))
-            runs.append({"seed": seed, "score": scores["chosen"], "selected": selector.selected_,
+            runs.append({"seed": seed, "score": scores.get("chosen", math.nan),
+                         "selected": selected,
                          "seconds": selection.record["seconds"]["selecting_cpu"]})
         values = np.array([run["score"] for run in runs])
-        pairs = [_overlap(set(a["selected"]), set(b["selected"]), columns)
+        pairs = [_overlap(set(a["selected"]), set(b["selected"]), candidates)
                  for i, a in enumerate(runs) for b in runs[:i]]
         out[name] = {"mean": values.mean(),
                      "sd": values.std(ddof=1) if len(values) > 1 else math.nan,
                      "overlap": float(np.mean(pairs)) if pairs else math.nan,
                      "seconds": float(np.mean([run["seconds"] for run in runs])), "runs": runs}
     return Comparison(out, float(np.mean(every)), float(np.mean(random)), score)
-

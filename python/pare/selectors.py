@@ -15,6 +15,7 @@ from sklearn.utils.validation import _check_sample_weight, check_consistent_leng
 from . import _data
 from ._library import ArgumentError
 from ._options import TABLE, to_config, to_text, with_options
+from ._rows import Rows
 from ._selection import Selection, Work, _temporary
 
 # Options that the selectors say in their own words, or that are about files and printing.
@@ -147,8 +148,45 @@ class _BaseSelector(SelectorMixin, BaseEstimator):
             After Ctrl-C; what was chosen by then is in the attributes all the same.
         """
         state = getattr(self, "_state", None) if self.warm_start else None
-        with _Prepared(self, X, y, sample_weight) as data, Work(
-                data.config, self._threads(), self.verbose) as work:
+        self._rows = None
+        return self._choose(_Prepared(self, *self._check(X, y, sample_weight)), state)
+
+    def partial_fit(self, X, y, sample_weight=None, final=True):
+        """Adds rows, and chooses from all rows added so far: the answer is that of ``fit`` on all of
+        them together. Rows of numbers are kept as float32 in an unnamed temporary file, which the
+        library reads in place, sparse ones in memory. A call of ``fit`` forgets them.
+
+        Parameters
+        ----------
+        X : array, data frame of numbers or sparse matrix of shape (n_samples, n_features)
+        y, sample_weight : as in ``fit``
+        final : bool, default=True
+            False: only adds rows. Choosing costs what ``fit`` costs on all rows so far, so say True
+            with the last ones.
+
+        Returns
+        -------
+        self
+
+        Raises
+        ------
+        As ``fit``, and ValueError for columns of texts or categories, whose levels are known only
+        when all rows are.
+        """
+        rows = getattr(self, "_rows", None)
+        x, y, weight, categorical, names = self._check(X, y, sample_weight, reset=rows is None,
+                                                       least=1)
+        if categorical:
+            raise ValueError("partial_fit: X has columns of texts or categories, whose levels are "
+                             "known only when all rows are; fit takes them")
+        self._rows = rows or Rows(names)
+        self._rows.add(x, y, weight)
+        if not final:
+            return self
+        return self._choose(_Prepared(self, *self._rows.all()), None)
+
+    def _choose(self, data, state):
+        with data, Work(data.config, self._threads(), self.verbose) as work:
             selection, self._state = work.select(data.wrap(work), state=state,
                                                  compare=self.compare, certify=self.certify)
         self._keep(selection, data.columns, data.groups)
@@ -156,22 +194,23 @@ class _BaseSelector(SelectorMixin, BaseEstimator):
             raise KeyboardInterrupt
         return self
 
-    def _check(self, X, y, sample_weight):
-        """Features as the library takes them, y, weights or None, categorical positions."""
+    def _check(self, X, y, sample_weight, reset=True, least=2):
+        """Features as the library takes them, y, weights or None, categorical positions, names."""
         if y is None:
             raise ValueError(f"This {type(self).__name__} estimator requires y to be passed, but "
                              "the target y is None.")
         X = _data.to_frame(X)
         categorical = []
         if _data.is_frame(X) and _data.needs_coding(X):
-            _check_names(self, X, reset=True)
+            _check_names(self, X, reset=reset)
             x, categorical = _data.frame_to_array(X)
             x = check_array(x, dtype=np.float32, force_all_finite="allow-nan", order="C",
-                            ensure_min_samples=2, estimator=self)
-            self.n_features_in_ = x.shape[1]
+                            ensure_min_samples=least, estimator=self)
+            if reset:
+                self.n_features_in_ = x.shape[1]
         else:
             x = _validate(self, X, dtype=np.float32, order="C", accept_sparse="csr",
-                          force_all_finite="allow-nan", ensure_min_samples=2)
+                          force_all_finite="allow-nan", ensure_min_samples=least, reset=reset)
         if sparse.issparse(x) and not x.has_canonical_format:
             x = x.copy()
             x.sum_duplicates()
@@ -186,7 +225,7 @@ class _BaseSelector(SelectorMixin, BaseEstimator):
                 x, weight = x[used], weight[used]
                 y = _rows(y, used)
             weight = np.ascontiguousarray(weight, np.float32)
-        return x, y, weight, categorical
+        return x, y, weight, categorical, _data.column_names(X)
 
     def _config(self, columns, groups, categorical):
         """{option name: text}."""
@@ -325,10 +364,9 @@ class _Prepared:
     """Data and options of an estimator as the library takes them; a context manager, since groups
     are handed over as a file."""
 
-    def __init__(self, estimator, X, y, sample_weight):
-        x, y, self.weight, categorical = estimator._check(X, y, sample_weight)
-        self.x = x
-        self.columns = _data.Columns(x.shape[1], _data.column_names(_data.to_frame(X)))
+    def __init__(self, estimator, x, y, weight, categorical, names):
+        self.x, self.weight = x, weight
+        self.columns = _data.Columns(x.shape[1], names)
         self.groups = _data.Groups(self.columns, estimator.groups)
         more = self.columns.list("categorical", estimator.categorical)
         self.config = estimator._config(self.columns, self.groups, sorted({*categorical, *more}))

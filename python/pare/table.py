@@ -5,7 +5,7 @@ from ctypes import byref, c_bool
 
 from . import _library, _options
 from ._library import Config, Context, decode, encode, library
-from ._selection import Selection, Work, read
+from ._selection import Selection, Work, _temporary, read
 
 
 class Table:
@@ -82,6 +82,60 @@ class Table:
         if selection.interrupted and not len(selection):
             raise KeyboardInterrupt
         return selection
+
+
+    def certify(self, chosen, *, verbose=0, **options):
+        """Proves how near a choice is to the best of its size, as ``pare certify`` does.
+
+        Parameters
+        ----------
+        chosen : Selection, fitted selector, path of a selection.json, or list of candidate names
+        **options : certify_ridge, certify_seconds, include, exclude, costs, budget
+
+        Returns
+        -------
+        Selection
+        """
+        if not self._context.handle:
+            raise ValueError("the table is closed")
+        if not isinstance(chosen, (Selection, list, tuple)):
+            chosen = getattr(chosen, "selection_", None) or load(chosen)
+        config = {**self._options, **_options.to_config(options)}
+        names = isinstance(chosen, (list, tuple))
+        text = "".join(f"{name}\n" for name in chosen) if names else chosen.json
+        with Work(config, self._threads, verbose, self._context) as work, \
+                _temporary(text, ".txt" if names else ".json") as path:
+            if names:
+                handle = work.context.make(
+                    library.pare_selection_destroy, library.pare_selection_from_names,
+                    self._handle, encode(path), work.config.handle)
+            else:
+                handle = work.context.make(library.pare_selection_destroy,
+                                           library.pare_selection_load, work.context.handle,
+                                           encode(path))
+            work.certify(handle, self._handle)
+            return work.record(handle)
+
+    def compare(self, k, *, methods=None, seeds=5, verbose=0, **options):
+        """Compares methods on the table, as ``pare compare`` does: see :func:`pare.compare`; the
+        table is opened again for each seed, which draws the split.
+
+        Returns
+        -------
+        Comparison
+        """
+        from .functions import compare_runs
+        first = int(self._options.get("seed", 1))
+        names = list(methods) if methods is not None else list(
+            _options.BY_KEYWORD["method"].choices)
+
+        def choose(method, seed):
+            with Table(self.path, {**self._options, "seed": str(seed)}, self._threads) as table:
+                selection = table.select(k, method=method, verbose=verbose, **options)
+            return selection, selection.items
+
+        return compare_runs(choose, names, range(first, first + int(seeds)),
+                            len(self.candidates))
 
 
 def _data_options(options):

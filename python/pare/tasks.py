@@ -1,7 +1,9 @@
-"""Tasks of the command line beside the choice of columns: recommenders and genomes."""
+"""Tasks of the command line beside the choice of columns: recommenders, genomes, panels."""
 
 import ctypes
 import json
+import os
+import tempfile
 from ctypes import byref, c_bool
 
 from ._library import decode, encode, library
@@ -69,6 +71,14 @@ def embed(path, *, model="fm", method="sequential-attention", format="auto", hel
     return EmbeddingPlan(text, json.loads(files[0]), files[1])
 
 
+def _refuse_others(task, sections, options):
+    allowed = [k for k, o in BY_KEYWORD.items() if o.section in sections]
+    for keyword in options:
+        if keyword not in allowed:
+            raise ValueError(f"there is no option {keyword} of {task}; there are "
+                             + ", ".join(allowed))
+
+
 def genome(bfile, out, *, threads=0, verbose=0, **options):
     """Finds variants that influence traits, as ``pare genome`` does.
 
@@ -84,11 +94,7 @@ def genome(bfile, out, *, threads=0, verbose=0, **options):
         The card, as in ``<out>.json``, and its text for people under "text". After Ctrl-C it holds
         the traits that were finished.
     """
-    allowed = [k for k, o in BY_KEYWORD.items() if o.section in ("genome", "run")]
-    for keyword in options:
-        if keyword not in allowed:
-            raise ValueError(f"there is no option {keyword} of genome; there are "
-                             + ", ".join(allowed))
+    _refuse_others("genome", ("genome", "genotypes", "run"), options)
     with Work(to_config({**options, "bfile": str(bfile)}), threads, verbose) as work:
         handle = work.context.make(library.pare_genome_close, library.pare_genome_open,
                                    work.context.handle, work.config.handle)
@@ -99,3 +105,82 @@ def genome(bfile, out, *, threads=0, verbose=0, **options):
         text = _text(work, handle, library.pare_genome_text)
     with open(f"{out}.json", encoding="utf-8") as file:
         return {**json.load(file), "text": text}
+
+
+def score(weights, bfile, out, *, threads=0, **options):
+    """Polygenic scores of samples by the weights that :func:`genome` wrote, as ``pare score`` does.
+
+    Parameters
+    ----------
+    weights : path, ``<out>.<trait>.weights.tsv`` of :func:`genome`
+    bfile : genotypes: the part of the names of .bed, .bim and .fam before the ending
+    out : path of the scores, one row a sample
+    **options : of sections "genotypes" and "polygenic": keep, remove, ...
+
+    Returns
+    -------
+    str, what was matched and what was left out
+    """
+    _refuse_others("score", ("genotypes", "polygenic", "run"), options)
+    with Work(to_config({**options, "bfile": str(bfile)}), threads) as work:
+        scores = work.context.make(library.pare_polygenic_destroy, library.pare_polygenic_create,
+                                   work.context.handle, encode(weights), work.config.handle)
+        text = _text(work, scores, library.pare_polygenic_text)
+        work.context.check(library.pare_polygenic_save(scores, encode(out)))
+    return text
+
+
+class Panel:
+    """Genes that tell cell types apart.
+
+    Attributes
+    ----------
+    genes : list of str, in order of choice
+    record : dict, as ``<out>.json`` of ``pare panel`` (docs/genome.md)
+    table : str, ``<out>.genes.tsv``
+    """
+
+    def __init__(self, text, genes, record, table):
+        self._text, self.genes, self.record, self.table = text, genes, record, table
+
+    def __str__(self):
+        return self._text
+
+    def __repr__(self):
+        return f"<pare panel: {len(self.genes)} genes: {', '.join(self.genes[:8])}" + (
+            ", ...>" if len(self.genes) > 8 else ">")
+
+
+def panel(path, label, k=None, *, threads=0, **options):
+    """Chooses a panel of genes that tells cell types apart, as ``pare panel`` does.
+
+    Parameters
+    ----------
+    path : AnnData .h5ad, 10x .h5 (both where the build has HDF5), or a MEX folder or .mtx
+    label : what the genes must tell apart: a column of obs, or a file of labels (FILE or
+        FILE:COLUMN)
+    k : int, size of the panel; may be left out with ``add``
+    **options : of section "panel": have, add, avoid, min_per_type, balanced, score_folds; seed
+
+    Returns
+    -------
+    Panel
+    """
+    _refuse_others("panel", ("panel", "run"), options)
+    with Work(to_config({**options, "label": str(label), "k": k}), threads) as work:
+        handle = work.context.make(library.pare_panel_close, library.pare_panel_open,
+                                   work.context.handle, encode(path), work.config.handle)
+        work.context.check(library.pare_panel_run(handle))
+        genes = [decode(library.pare_panel_gene_name(handle, r))
+                 for r in range(library.pare_panel_count(handle))]
+        with tempfile.TemporaryDirectory(prefix="pare-") as folder:
+            stem = os.path.join(folder, "panel")
+            work.context.check(library.pare_panel_save(handle, encode(stem)))
+            with open(stem + ".json", encoding="utf-8") as file:
+                record = json.load(file)
+            with open(stem + ".genes.tsv", encoding="utf-8") as file:
+                table = file.read()
+        text = _text(work, handle, library.pare_panel_text)
+    if work.stop.hit:
+        raise KeyboardInterrupt
+    return Panel(text, genes, record, table)

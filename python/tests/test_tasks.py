@@ -1,4 +1,4 @@
-"""Recommenders and genomes from Python."""
+"""Recommenders, genomes, polygenic scores, panels and tables from Python."""
 
 import tempfile
 import unittest
@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 import pare
-from support import Case
+from support import Case, regression
 
 
 class Tasks(Case):
@@ -48,7 +48,61 @@ class Tasks(Case):
             self.assertIn("rs20", card["text"])
             self.assertTrue((Path(folder) / "out.path.tsv").exists())
             self.refuses(ValueError, "no option hidden", pare.genome, stem, stem, hidden=3)
+            weights = next(Path(folder).glob("out.*.weights.tsv"))
+            said = pare.score(weights, stem, Path(folder) / "scores.tsv")
+            self.assertIn("240 of 240 samples", said)
+            scores = pd.read_csv(Path(folder) / "scores.tsv", sep="\t").iloc[:, -1]
+            self.assertGreater(np.corrcoef(scores, trait)[0, 1], 0.7)
+            self.refuses(OSError, "nowhere", pare.score, "/nowhere", stem, stem)
         self.refuses(OSError, "nowhere", pare.genome, "/nowhere", "/tmp/out")
+
+
+    def test_panel(self):
+        random = np.random.default_rng(2)
+        cells, genes = 120, 15
+        kinds = random.integers(0, 3, cells)
+        counts = random.poisson(1.0, (cells, genes))
+        for kind in range(3):
+            counts[:, 4 + kind] += random.poisson(6 * (kinds == kind))
+        with tempfile.TemporaryDirectory() as folder:
+            folder = Path(folder)
+            rows, columns = np.nonzero(counts)
+            (folder / "matrix.mtx").write_text(
+                "%%MatrixMarket matrix coordinate integer general\n"
+                f"{genes} {cells} {len(rows)}\n" + "".join(
+                    f"{g + 1} {c + 1} {counts[c, g]}\n" for c, g in zip(rows, columns)))
+            (folder / "features.tsv").write_text("".join(
+                f"ENS{g}\tG{g}\tGene Expression\n" for g in range(genes)))
+            (folder / "barcodes.tsv").write_text("".join(f"C{c}\n" for c in range(cells)))
+            (folder / "kinds.csv").write_text("kind\n" + "".join(f"T{k}\n" for k in kinds))
+            panel = pare.panel(folder, f"{folder}/kinds.csv:kind", 3, score_folds=2)
+            self.assertEqual(len(panel.genes), 3)
+            self.assertLessEqual({"G4", "G5", "G6"} & set(panel.genes), {"G4", "G5", "G6"})
+            self.assertGreaterEqual(len({"G4", "G5", "G6"} & set(panel.genes)), 2)
+            self.assertIn(panel.genes[0], panel.table)
+            self.assertIn(panel.genes[0], str(panel))
+            self.assertTrue(panel.record)
+        self.refuses(ValueError, "no option hidden", pare.panel, "/nowhere", "x", 3, hidden=3)
+        self.refuses(OSError, "nowhere", pare.panel, "/nowhere", "x", 3)
+
+    def test_tables_are_certified_and_compared(self):
+        x, y = regression(150)
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder) / "t.csv"
+            pd.DataFrame(x, columns=[f"c{j}" for j in range(12)]).assign(y=y).to_csv(
+                path, index=False)
+            with pare.open(path, target="y") as table:
+                chosen = table.select(2, method="omp", compare=False)
+                proved = table.certify(chosen, certify_seconds=5)
+                self.assertEqual(proved.names, chosen.names)
+                self.assertGreater(proved.proof["certificate"]["fraction"], 0.9)
+                named = table.certify(chosen.names, certify_seconds=5)
+                self.assertEqual(named.proof["certificate"]["loss"],
+                                 proved.proof["certificate"]["loss"])
+                self.refuses(ValueError, "no candidate", table.certify, ["nope"])
+                found = table.compare(2, methods=["omp", "random"], seeds=2, epochs=5)
+                self.assertGreater(found.methods["omp"]["mean"], found.methods["random"]["mean"])
+                self.assertEqual(found.methods["omp"]["overlap"], 1)
 
 
 if __name__ == "__main__":

@@ -175,9 +175,9 @@ void pare_dataset_gather_features(const pare_dataset *data, int64_t count, const
                                   int64_t wanted, const int64_t *features, float *out);
 
 /*
- * Encoded but NOT standardised rows as CSR: row i of the result is rows[i]; a standardised value
- * is (value - shift[j]) * scale[j]. Arrays are the caller's to free. Missing numbers appear as
- * their training mean. Features constant over the training rows are left out.
+ * Encoded but NOT standardised rows as CSR, features ascending: row i of the result is rows[i]; a
+ * standardised value is (value - shift[j]) * scale[j]. Arrays are the caller's to free. Missing
+ * numbers appear as their training mean. Features constant over the training rows are left out.
  */
 pare_status pare_dataset_sparse(const pare_dataset *data, int64_t count, const int64_t *rows,
                                 int64_t **start, int32_t **index, float **value) PARE_MUST_CHECK;

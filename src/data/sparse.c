@@ -98,6 +98,29 @@ static int64_t put_bytes(const task *job, const uint8_t *cell, int64_t at) {
     return at;
 }
 
+/* Features of a group stand side by side where its columns need not: rows by ascending feature.
+ * Shell sort (Sedgewick 1986). */
+static void sort_row(const task *job, int64_t from, int64_t to) {
+    static const int64_t gaps[] = {262913, 65921, 16577, 4193, 1073, 281, 77, 23, 8, 1};
+    bool sorted = true;
+    for (int64_t e = from + 1; e < to && sorted; e++) {
+        sorted = job->index[e - 1] < job->index[e];
+    }
+    for (size_t g = 0; !sorted && g < sizeof gaps / sizeof gaps[0]; g++) {
+        for (int64_t e = from + gaps[g]; e < to; e++) {
+            int32_t index = job->index[e];
+            float value = job->value[e];
+            int64_t at = e;
+            for (; at - gaps[g] >= from && job->index[at - gaps[g]] > index; at -= gaps[g]) {
+                job->index[at] = job->index[at - gaps[g]];
+                job->value[at] = job->value[at - gaps[g]];
+            }
+            job->index[at] = index;
+            job->value[at] = value;
+        }
+    }
+}
+
 static void run_chunk(void *argument, int64_t chunk) {
     const task *job = argument;
     const pare_table *table = &job->data->table;
@@ -109,6 +132,8 @@ static void run_chunk(void *argument, int64_t chunk) {
         at = bytes ? put_bytes(job, table->u8 + row * table->columns, at) : put_row(job, row, at);
         if (!job->index) {
             job->start[i + 1] = at;
+        } else if (!job->data->direct) {
+            sort_row(job, job->start[i], at);
         }
     }
 }
