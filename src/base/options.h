@@ -74,6 +74,7 @@ X(embed, minimum_count, "min-count", INTEGER, "1", 1, 1000000000, "", "training 
 X(embed, crosses, "crosses", INTEGER, "0", 0, 4096, "", "how many pairs of fields become candidates with a table of their own: the best of a screening of all pairs") \
 X(embed, cross_rows, "cross-rows", INTEGER, "16384", 2, 16777216, "", "rows of the table of a cross; pairs of ids beyond that are hashed") \
 X(embed, passes, "passes", INTEGER, "0", 0, 10000, "", "passes over the training rows for each model; 0: the best number on an eighth of them, at most 16") \
+X(embed, rate, "rate", REAL, "0", 0, 10, "", "step size of the embedding tables; 0: the best on an eighth of the training rows, halving from the model's default") \
 X(embedding, embed_model, "embed-model", CHOICE, "fm", 0, 0, "lr|fm|deepfm|dnn|dcnv2", "model of pare embed: logistic regression, factorisation machine, DeepFM, a network alone, DCNv2") \
 X(embedding, embed_method, "embed-method", CHOICE, "sequential-attention", 0, 0, "sequential-attention|frequency|mutual-information|magnitude|sseds|uniform|random", "how pare embed ranks fields and chunks") \
 X(embedding, embed_format, "embed-format", CHOICE, "auto", 0, 0, "auto|csv|tsv|libffm|libfm|criteo", "format of the rows of pare embed") \

@@ -14,10 +14,10 @@ pare_field_spec pare_field_spec_default(pare_field_model_kind kind, int64_t dime
                              .crosses = kind == PARE_FIELD_MODEL_DCNV2 ? 2 : 0,
                              .normalise = false,
                              .dropout = 0,
-                             .rate = deep ? 0.1f : 0.2f,
+                             .rate = deep ? 0.1f : 0.4f,
                              .decay = 1e-3f,
                              .tower_rate = 1e-3f,
-                             .scale = 0.1f,
+                             .scale = deep ? 0.1f : 0.03f,
                              .sum = 1.0f,
                              .batch = deep ? 256 : 1024};
 }

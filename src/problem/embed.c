@@ -5,7 +5,14 @@
 
 #include <math.h>
 
-enum { PASSES_MAX = 16, WORSE_MAX = 2, INNER_SHARE = 8 };
+enum {
+    PASSES_MAX = 16,
+    WORSE_MAX = 2,
+    INNER_SHARE = 8,
+    RATES = 6, /* step sizes tried, each half of the one before */
+    RATE_ROWS = 100000,
+    RATE_PASSES = 4
+};
 
 void pare_embed_free(pare_embed *embed) {
     if (!embed) {
@@ -100,35 +107,68 @@ pare_status pare_embed_train(pare_embed *embed, const uint8_t *keep, pare_field_
 
 /* ---- Set up ---------------------------------------------------------------------------------- */
 
-/* Passes after which the loss on an eighth of the training rows, left out for this, is least. */
-static pare_status find_passes(pare_embed *embed) {
+/* Least loss on `count` rows of train_row from `first` on, the model learning from `first` rows
+ * before them, and after how many passes. Stops once it has been worse twice running, or at `most`.
+ */
+static pare_status least_loss(pare_embed *embed, int64_t first, int64_t count, int64_t most,
+                              double *least, int64_t *passes) {
     pare_field_model *model = NULL;
-    int64_t *row = embed->train_row, inner = embed->train - embed->train / INNER_SHARE, worse = 0;
-    double best = INFINITY;
-    embed->passes = embed->options.passes;
-    if (embed->passes > 0) {
-        return PARE_OK;
-    }
+    int64_t *row = embed->train_row, worse = 0;
     pare_status status = create_kept(embed, NULL, &model);
-    if (status != PARE_OK) {
-        return status;
-    }
-    embed->passes = 1;
+    *least = INFINITY;
+    *passes = 1;
+    pare_embed_order(embed);
     pare_random_shuffle((uint64_t)embed->options.seed, PARE_STREAM_PREFIX, 0, embed->train, row);
-    for (int64_t pass = 1; pass <= PASSES_MAX && worse < WORSE_MAX && inner < embed->train;
-         pass++) {
+    for (int64_t pass = 1; pass <= most && worse < WORSE_MAX && status == PARE_OK; pass++) {
         double loss = 0, auc = 0;
-        (void)pare_field_model_fit(model, &embed->fields, inner, row, 1);
-        status = pare_field_model_score(model, &embed->fields, embed->train - inner, row + inner,
-                                        &loss, &auc);
-        if (status != PARE_OK) {
-            break;
-        }
-        worse = loss < best ? 0 : worse + 1;
-        embed->passes = loss < best ? pass : embed->passes;
-        best = fmin(best, loss);
+        (void)pare_field_model_fit(model, &embed->fields, first, row, 1);
+        status = pare_field_model_score(model, &embed->fields, count, row + first, &loss, &auc);
+        worse = loss < *least ? 0 : worse + 1;
+        *passes = loss < *least ? pass : *passes;
+        *least = fmin(*least, loss);
     }
     pare_field_model_destroy(model);
+    return status;
+}
+
+/* The step size of the table, halved while that lowers the least loss on an eighth of the training
+ * rows, left out for this; a part of the rows tells. */
+static pare_status find_rate(pare_embed *embed) {
+    int64_t rows = embed->train < RATE_ROWS ? embed->train : RATE_ROWS, passes = 0;
+    double best = INFINITY, loss = 0;
+    float rate = embed->spec.rate, kept = rate;
+    if (embed->options.rate > 0) {
+        embed->spec.rate = (float)embed->options.rate;
+        return PARE_OK;
+    }
+    for (int tries = 0, worse = 0; tries < RATES && worse < 1; tries++, rate /= 2) {
+        embed->spec.rate = rate;
+        pare_status status = least_loss(embed, rows - rows / INNER_SHARE, rows / INNER_SHARE,
+                                        RATE_PASSES, &loss, &passes);
+        if (status != PARE_OK && status != PARE_ERROR_NUMERIC) {
+            return status;
+        }
+        bool better = status == PARE_OK && loss < best;
+        worse += status == PARE_OK && !better;
+        best = better ? loss : best;
+        kept = better ? rate : kept;
+    }
+    embed->spec.rate = kept;
+    return PARE_OK;
+}
+
+/* Passes after which the loss on an eighth of the training rows, left out for this, is least. */
+static pare_status find_passes(pare_embed *embed) {
+    int64_t inner = embed->train / INNER_SHARE;
+    double loss = 0;
+    embed->passes = embed->options.passes > 0 ? embed->options.passes : 1;
+    if (inner == 0) {
+        return PARE_OK;
+    }
+    pare_status status = find_rate(embed);
+    if (status == PARE_OK && embed->options.passes == 0) {
+        status = least_loss(embed, embed->train - inner, inner, PASSES_MAX, &loss, &embed->passes);
+    }
     return status;
 }
 

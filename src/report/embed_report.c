@@ -238,7 +238,9 @@ void pare_embed_report_json(const pare_embed *e, pare_text *out) {
     pare_text_append(out, "  \"seed\": %lld,\n  \"min_count\": %lld,\n  \"passes\": %lld,\n",
                      (long long)e->options.seed, (long long)e->options.minimum_count,
                      (long long)e->passes);
-    pare_text_append(out, "  \"train_rows\": %lld,\n  \"held_out_rows\": %lld,\n  \"chunk\": [",
+    pare_text_append(out, "  \"rate\": ");
+    json_real(out, (double)e->spec.rate);
+    pare_text_append(out, ",\n  \"train_rows\": %lld,\n  \"held_out_rows\": %lld,\n  \"chunk\": [",
                      (long long)e->train, (long long)e->held);
     for (int64_t c = 0; c < e->serving.chunks; c++) {
         pare_text_append(out, c > 0 ? ", %lld" : "%lld", (long long)e->width[c]);
