@@ -82,6 +82,11 @@ pare_exit pare_cli_readable(pare_cli *cli, const char *path);
 const char *pare_cli_text(pare_cli *cli, const char *option);
 bool pare_cli_flag(pare_cli *cli, const char *option);
 
+/* ---- select.c ---- */
+
+/* Opens the table named first and, with option test, its test rows (else *test stays NULL). */
+pare_exit pare_cli_open_tables(pare_cli *cli, pare_dataset **train, pare_dataset **test);
+
 /* ---- model.c ---- */
 
 /* Opens a language model, or says why not. */
@@ -144,6 +149,7 @@ extern const pare_command pare_command_genome;
 extern const pare_command pare_command_score;
 extern const pare_command pare_command_embed;
 extern const pare_command pare_command_prune;
+extern const pare_command pare_command_prune_network;
 extern const pare_command pare_command_model;
 extern const pare_command pare_command_perplexity;
 extern const pare_command pare_command_generate;

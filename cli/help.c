@@ -187,8 +187,8 @@ void pare_help_program(void) {
     const pare_command *command = NULL;
     for (int64_t i = 0; (command = pare_command_at(i)); i++) {
         if (command->summary) {
-            printf("  %-11s", command->name);
-            print_wrapped(command->summary, 13, 13);
+            printf("  %-14s", command->name);
+            print_wrapped(command->summary, 16, 16);
         }
     }
     printf("\nExamples:\n");

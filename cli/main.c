@@ -17,6 +17,7 @@ static const pare_command *const commands[] = {
     &pare_command_panel,
     &pare_command_embed,
     &pare_command_prune,
+    &pare_command_prune_network,
     &pare_command_model,
     &pare_command_perplexity,
     &pare_command_generate,

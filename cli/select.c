@@ -41,7 +41,7 @@ static pare_exit check_options(pare_cli *cli) {
     return PARE_EXIT_OK;
 }
 
-static pare_exit open_data(pare_cli *cli, pare_dataset **train, pare_dataset **test) {
+pare_exit pare_cli_open_tables(pare_cli *cli, pare_dataset **train, pare_dataset **test) {
     const char *path = cli->positional[0];
     long threads = strtol(pare_cli_text(cli, "threads"), NULL, 10);
     pare_status status = pare_context_set_threads(cli->ctx, threads);
@@ -251,7 +251,7 @@ static pare_exit run_select(pare_cli *cli) {
     if (code != PARE_EXIT_OK) {
         return code;
     }
-    code = open_data(cli, &train, &test);
+    code = pare_cli_open_tables(cli, &train, &test);
     if (code == PARE_EXIT_OK) {
         pare_system_catch(true);
         code = choose(cli, train, test, &selection);

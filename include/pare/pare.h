@@ -405,6 +405,33 @@ PARE_API PARE_MUST_CHECK pare_status pare_embedding_report(const pare_embedding 
                                                            const char *path);
 PARE_API void pare_embedding_destroy(pare_embedding *plan);
 
+/* ---- A network with blocks of weights gone -------------------------------------------------- */
+
+typedef struct pare_network_pruned pare_network_pruned;
+
+/*
+ * Trains a plain network (options "hidden", "activation", section "training") on the training rows
+ * of a table while blocks of its weights go (sections "blocks" and "sparsify"), scores it on the
+ * validation rows and on test (NULL: none), and with option "compare" trains the dense network
+ * beside it. train is borrowed until destroy. A nonzero return of progress stops without a result.
+ */
+PARE_API PARE_MUST_CHECK pare_status pare_network_prune(pare_dataset *train, pare_dataset *test,
+                                                        const pare_config *config,
+                                                        pare_progress_fn progress, void *user,
+                                                        pare_network_pruned **out);
+/* Layers and scores as text; valid until the next call or destroy. */
+PARE_API PARE_MUST_CHECK pare_status pare_network_text(pare_network_pruned *network,
+                                                       const char **out);
+/* Weights, biases, masks and scaling as an .npz file (docs/pruning.md); the record as JSON; the
+ * report as HTML. Each appears whole or not at all; "-" is standard output. */
+PARE_API PARE_MUST_CHECK pare_status pare_network_save(const pare_network_pruned *network,
+                                                       const char *path);
+PARE_API PARE_MUST_CHECK pare_status pare_network_save_record(const pare_network_pruned *network,
+                                                              const char *path);
+PARE_API PARE_MUST_CHECK pare_status pare_network_report(const pare_network_pruned *network,
+                                                         const char *path);
+PARE_API void pare_network_destroy(pare_network_pruned *network);
+
 /* ---- A model that the caller trains ---------------------------------------------------------- */
 
 /*

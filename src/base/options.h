@@ -47,7 +47,7 @@ X(training, mask_learning_rate, "mask-learning-rate", REAL, "0", 0, 10, "", "ste
 X(training, warm_up, "warm-up", REAL, "-1", -1, 0.95, "", "share of the selection phase before the first choice; -1: 0.1, longer while the validation loss shows nothing learned yet") \
 X(training, optimizer, "optimizer", CHOICE, "adamw", 0, 0, "adam|adamw|sgd", "optimiser of the weights") \
 X(training, momentum, "momentum", REAL, "0.9", 0, 0.9999, "", "momentum of sgd") \
-X(training, schedule, "schedule", CHOICE, "constant", 0, 0, "constant|cosine|exponential", "learning rate over the selection phase") \
+X(training, schedule, "schedule", CHOICE, "auto", 0, 0, "auto|constant|cosine|exponential", "learning rate over the run; auto: constant while columns are selected, cosine in prune-network") \
 X(training, weight_decay, "weight-decay", REAL, "-1", -1, 10, "", "decoupled decay of adamw, l2 penalty of sgd and adam; -1: the measured default of adamw, 0 for the others") \
 X(training, refit_epochs, "refit-epochs", REAL, "0", 0, 1e6, "", "passes of the models that are compared at the end; 0: by the size of the data") \
 X(training, ridge, "ridge", REAL, "1e-6", 0, 1e6, "", "l2 penalty of the exact linear models, per row, on standardised columns") \
@@ -124,6 +124,13 @@ X(pruning, calibration, "calibration", INTEGER, "128", 1, 1000000, "", "windows 
 X(pruning, probe, "probe", INTEGER, "16", 1, 1000000, "", "windows on which the loss without each structure is measured") \
 X(pruning, mask_steps, "mask-steps", INTEGER, "0", 0, 1000000, "", "training steps of the mask of sequential-attention, a window each; 0: as many as cost 1/30 of an epoch of fine-tuning on 1,000 samples of 512 tokens") \
 X(pruning, recover, "recover", TEXT, "", 0, 0, "", "train what is left for so many tokens of the text on the dense model's predictions: 1M-tokens, 500k, 200000") \
+X(blocks, block, "block", TEXT, "32", 0, 0, "", "size of a block of weights: a number, or INPUTSxOUTPUTS") \
+X(blocks, sparsity, "sparsity", REAL, "0.9", 0.01, 0.999, "", "share of the blocks of a matrix that go") \
+X(sparsify, block_method, "block-method", CHOICE, "sequential-attention", 0, 0, "sequential-attention|magnitude|powerpropagation|acdc|random|none", "how blocks are chosen: SequentialAttention++, gradual magnitude, the same on powers of the weights, sparse and dense phases in turn, by chance, or not at all") \
+X(sparsify, matrices, "matrices", CHOICE, "first", 0, 0, "first|all", "which weight matrices give up blocks: the first, or all that have at least 100") \
+X(sparsify, phases, "phases", INTEGER, "10", 1, 1000, "", "sparse-dense phases of sequential-attention and acdc") \
+X(sparsify, logit_decay, "logit-decay", REAL, "-1", -1, 100, "", "weight decay of the mask logits; -1: the measured default") \
+X(sparsify, network, "network", TEXT, "", 0, 0, "", "write the trained network to this .npz file") \
 X(export, gguf, "gguf", BOOL, "false", 0, 0, "", "write model.gguf too") \
 X(export, dtype, "dtype", CHOICE, "model", 0, 0, "model|f32|f16|bf16", "number format of the written matrices; model: that of the model, q8_0 becomes f16") \
 X(export, overwrite, "overwrite", BOOL, "false", 0, 0, "", "replace the output folder if it exists") \
@@ -203,10 +210,16 @@ enum { PARE_OPTIMIZER_ADAM, PARE_OPTIMIZER_ADAMW, PARE_OPTIMIZER_SGD };
 enum { PARE_KNOCKOFFS_AUTO, PARE_KNOCKOFFS_GAUSSIAN, PARE_KNOCKOFFS_FIXED };
 enum { PARE_COPIES_MVR, PARE_COPIES_EQUICORRELATED };
 enum { PARE_IMPORTANCE_LASSO, PARE_IMPORTANCE_OMP, PARE_IMPORTANCE_NETWORK };
-enum { PARE_SCHEDULE_CONSTANT, PARE_SCHEDULE_COSINE, PARE_SCHEDULE_EXPONENTIAL };
+enum {
+    PARE_SCHEDULE_AUTO,
+    PARE_SCHEDULE_CONSTANT,
+    PARE_SCHEDULE_COSINE,
+    PARE_SCHEDULE_EXPONENTIAL
+};
 
 enum { PARE_AMBIGUOUS_KEEP, PARE_AMBIGUOUS_DROP };
 enum { PARE_STOP_EBIC, PARE_STOP_CV, PARE_STOP_PERMUTATION, PARE_STOP_KNOCKOFF };
+enum { PARE_MATRICES_FIRST, PARE_MATRICES_ALL };
 
 /* Whether an option belongs to the selection of columns, so that selection.json records it. */
 bool pare_option_recorded(const pare_option *option);

@@ -111,6 +111,12 @@ pare_status pare_field_model_score(pare_field_model *model, const pare_fields *f
                                    int64_t count, const int64_t *row, double *log_loss,
                                    double *auc) PARE_MUST_CHECK;
 
+/* Area under the ROC curve, ties counting half; NaN if a class is missing. Sorts the rows. */
+typedef struct pare_scored {
+    float logit, label; /* label > 0: the positive class */
+} pare_scored;
+double pare_area_under_curve(int64_t count, pare_scored *row);
+
 /* The rows with held_out == `held_out`, in order. *row: (*count), the caller's to free. */
 pare_status pare_fields_rows(const pare_fields *fields, bool held_out, int64_t *count,
                              int64_t **row) PARE_MUST_CHECK;

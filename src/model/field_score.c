@@ -29,17 +29,14 @@ pare_status pare_fields_rows(const pare_fields *fields, bool held_out, int64_t *
     return PARE_OK;
 }
 
-typedef struct scored {
-    float logit, label;
-} scored;
-
 static int by_logit(const void *a, const void *b) {
-    const scored *x = a, *y = b;
+    const pare_scored *x = a, *y = b;
     return (x->logit > y->logit) - (x->logit < y->logit);
 }
 
 /* Mann and Whitney (1947): the share of pairs in order. */
-static double area(int64_t count, const scored *row) {
+double pare_area_under_curve(int64_t count, pare_scored *row) {
+    qsort(row, (size_t)count, sizeof *row, by_logit);
     double below = 0, pairs = 0, positives = 0;
     for (int64_t i = 0; i < count;) {
         int64_t end = i;
@@ -58,7 +55,7 @@ static double area(int64_t count, const scored *row) {
 
 pare_status pare_field_model_score(pare_field_model *model, const pare_fields *fields,
                                    int64_t count, const int64_t *row, double *loss, double *auc) {
-    scored *list = NULL;
+    pare_scored *list = NULL;
     float logit[CHUNK];
     pare_status status = pare_alloc(model->ctx, count, sizeof *list, &list);
     if (status != PARE_OK) {
@@ -70,7 +67,7 @@ pare_status pare_field_model_score(pare_field_model *model, const pare_fields *f
         pare_field_model_predict(model, fields, rows, row + first, logit);
         for (int64_t i = 0; i < rows; i++) {
             float label = fields->label[row[first + i]];
-            list[first + i] = (scored){logit[i], label};
+            list[first + i] = (pare_scored){logit[i], label};
             total += log_loss((double)logit[i], label);
         }
     }
@@ -78,9 +75,8 @@ pare_status pare_field_model_score(pare_field_model *model, const pare_fields *f
         status = pare_fail(model->ctx, PARE_ERROR_NUMERIC,
                            "the model's output is not finite; a smaller learning rate may help");
     } else {
-        qsort(list, (size_t)count, sizeof *list, by_logit);
         *loss = count > 0 ? total / (double)count : (double)NAN;
-        *auc = area(count, list);
+        *auc = pare_area_under_curve(count, list);
     }
     pare_free(model->ctx, list);
     return status;

@@ -199,6 +199,19 @@ int64_t pare_graph_input_stride(const pare_graph *graph) {
     return graph->operators[0].stride;
 }
 
+bool pare_graph_matrix_at(const pare_graph *graph, int64_t index, pare_graph_matrix *out) {
+    for (int64_t i = 0; i < graph->count; i++) {
+        const pare_operator *op = &graph->operators[i];
+        bool matrix = op->kind == &pare_operator_input || op->kind == &pare_operator_dense;
+        if (matrix && index-- == 0) {
+            *out = (pare_graph_matrix){op->inputs, op->outputs, op->stride,
+                                       op->parameter - graph->parameter};
+            return true;
+        }
+    }
+    return false;
+}
+
 int64_t pare_graph_state(pare_graph *graph, float **out) {
     *out = graph->state;
     return graph->states;

@@ -77,6 +77,14 @@ float *pare_graph_parameter(pare_graph *graph);
 float *pare_graph_gradient(pare_graph *graph);
 int64_t pare_graph_input_stride(const pare_graph *graph);
 
+/* Weight matrix number `index` (0: of the input layer, then of the dense layers in order): W is
+ * (inputs, outputs) with rows `stride` apart at `offset` in the arrays of parameters and gradients;
+ * its biases, (outputs), follow at offset + inputs * stride. False past the last. */
+typedef struct pare_graph_matrix {
+    int64_t inputs, outputs, stride, offset;
+} pare_graph_matrix;
+bool pare_graph_matrix_at(const pare_graph *graph, int64_t index, pare_graph_matrix *out);
+
 /* Forward in inference mode; *out points to the last layer's output (rows, outputs), valid until
  * the next call; its row stride is *stride. mask: (candidates), NULL: all ones. */
 void pare_graph_predict(pare_graph *graph, const pare_input *input, const float *mask,

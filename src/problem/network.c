@@ -17,6 +17,7 @@ static void network_destroy(void *self) {
     pare_context *ctx = n->ctx;
     pare_graph_destroy(n->graph);
     pare_optimizer_clear(&n->optimizer);
+    pare_network_blocks_clear(n);
     pare_free(ctx, n->start);
     pare_free(ctx, n->feature);
     pare_free(ctx, n->ready);
@@ -48,8 +49,18 @@ static pare_status network_step(void *self, const float *mask, double *loss, flo
         n->batch_rows[i] = n->rows[PARE_ROWS_TRAIN][positions[i]];
     }
     pare_target target = pare_network_target(n, n->part[PARE_ROWS_TRAIN], count, n->batch_rows);
-    pare_input input = pare_network_train_batch(n, count, positions, mask, d_mask != NULL);
-    *loss = pare_graph_train(n->graph, &input, &target, mask, (uint64_t)n->step, d_mask);
+    bool blocks = n->blocks.layout.count > 0;
+    const float *features = blocks ? NULL : mask;
+    pare_input input = pare_network_train_batch(n, count, positions, features, d_mask != NULL);
+    if (blocks) {
+        pare_network_blocks_enter(n, mask);
+    }
+    *loss = pare_graph_train(n->graph, &input, &target, features, (uint64_t)n->step,
+                             blocks ? NULL : d_mask);
+    if (blocks) {
+        pare_network_blocks_fold(n, d_mask);
+        pare_network_blocks_leave(n);
+    }
     if (!isfinite(*loss)) {
         pare_status status = pare_dataset_trouble(n->train);
         return status != PARE_OK
@@ -73,6 +84,7 @@ static pare_status network_reset(void *self, uint64_t seed, int64_t steps) {
     n->step = 0;
     n->steps = steps > 0 ? steps : 1;
     pare_graph_init(n->graph, seed);
+    pare_network_blocks_reset(n);
     pare_optimizer_reset(&n->optimizer);
     return PARE_OK;
 }
@@ -113,15 +125,23 @@ static pare_status network_evaluate(void *self, const float *mask, pare_rows row
         return PARE_OK;
     }
     moments sum = {0};
+    bool blocks = n->blocks.layout.count > 0;
+    const float *features = blocks ? NULL : mask;
+    if (blocks) {
+        pare_network_blocks_enter(n, mask);
+    }
     for (int64_t from = 0; from < total; from += n->batch) {
         int64_t count = total - from < n->batch ? total - from : n->batch;
         const int64_t *numbers = n->rows[rows] + from;
-        pare_input input = pare_network_rows(n, data, count, numbers, mask);
+        pare_input input = pare_network_rows(n, data, count, numbers, features);
         const float *output = NULL;
         int64_t stride = 0;
-        pare_graph_predict(n->graph, &input, mask, &output, &stride);
+        pare_graph_predict(n->graph, &input, features, &output, &stride);
         pare_target target = pare_network_target(n, data, count, numbers);
         add_rows(n, output, stride, count, &target, &sum);
+    }
+    if (blocks) {
+        pare_network_blocks_leave(n);
     }
     pare_status status = pare_dataset_trouble(data);
     if (status != PARE_OK) {
@@ -190,8 +210,17 @@ static pare_status network_losses(void *self, int64_t selected_count, const int6
     return PARE_OK;
 }
 
+static void network_forget(void *self) {
+    pare_network *n = self;
+    pare_optimizer_reset(&n->optimizer);
+}
+
 static pare_status network_norms(void *self, float *norm) {
     pare_network *n = self;
+    if (n->blocks.layout.count > 0) {
+        pare_network_blocks_norms(n, norm);
+        return PARE_OK;
+    }
     const float *weight = pare_graph_parameter(n->graph);
     int64_t stride = pare_graph_input_stride(n->graph);
     for (int64_t c = 0; c < n->candidates; c++) {
@@ -277,9 +306,52 @@ static const pare_objective_slots network_slots = {
     .losses = network_losses,
     .norms = network_norms,
     .shrink = network_shrink,
+    .forget = network_forget,
     .visit = network_visit,
     .destroy = network_destroy,
 };
+
+/* Of blocks. */
+static const pare_objective_slots block_slots = {
+    .reset = network_reset,
+    .step = network_step,
+    .evaluate = network_evaluate,
+    .norms = network_norms,
+    .forget = network_forget,
+    .visit = network_visit,
+    .destroy = network_destroy,
+};
+
+const pare_block_layout *pare_network_block_layout(const pare_objective *network) {
+    const pare_network *n = network->self;
+    return &n->blocks.layout;
+}
+
+struct pare_graph *pare_network_in_use(const pare_objective *network, const float *mask) {
+    pare_network *n = network->self;
+    pare_network_blocks_enter(n, mask);
+    return n->graph;
+}
+
+pare_status pare_network_outputs(const pare_objective *network, const float *mask, pare_rows rows,
+                                 float *out) {
+    pare_network *n = network->self;
+    const pare_dataset *data = n->part[rows];
+    int64_t outputs = n->train->kind == PARE_KIND_BINARY ? 1 : n->train->outputs;
+    pare_network_blocks_enter(n, mask);
+    for (int64_t from = 0; from < n->row_count[rows]; from += n->batch) {
+        int64_t left = n->row_count[rows] - from, count = left < n->batch ? left : n->batch;
+        int64_t stride = 0;
+        const float *output = NULL;
+        pare_input input = pare_network_rows(n, data, count, n->rows[rows] + from, NULL);
+        pare_graph_predict(n->graph, &input, NULL, &output, &stride);
+        for (int64_t i = 0; i < count; i++) {
+            memcpy(out + (from + i) * outputs, output + i * stride, (size_t)outputs * sizeof *out);
+        }
+    }
+    pare_network_blocks_leave(n);
+    return pare_dataset_trouble(data);
+}
 
 static pare_loss loss_of(const pare_dataset *data, const pare_options *options) {
     if (data->kind == PARE_KIND_BINARY) {
@@ -327,6 +399,12 @@ pare_status pare_network_create(pare_dataset *train, const pare_dataset *valid,
     if (status != PARE_OK) {
         goto fail;
     }
+    if (settings->block[0] > 0) {
+        status = pare_network_blocks_init(n, settings);
+        if (status != PARE_OK) {
+            goto fail;
+        }
+    }
     status = pare_network_prepare(n);
     if (status != PARE_OK) {
         goto fail;
@@ -338,11 +416,11 @@ pare_status pare_network_create(pare_dataset *train, const pare_dataset *valid,
         goto fail;
     }
     *out = (pare_objective){
-        .slots = &network_slots,
+        .slots = settings->block[0] > 0 ? &block_slots : &network_slots,
         .self = n,
-        .count = n->candidates,
+        .count = settings->block[0] > 0 ? n->blocks.layout.count : n->candidates,
         .steps_per_epoch = (train->train_count + n->batch - 1) / n->batch,
-        .start = n->start,
+        .start = settings->block[0] > 0 ? NULL : n->start,
         .name = "network",
     };
     return network_reset(n, options->seed < 0 ? 0 : (uint64_t)options->seed, 1);

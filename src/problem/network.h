@@ -5,6 +5,17 @@
 #include "nn/graph.h"
 #include "problem/problem.h"
 
+/* Blocks of weights as candidates. Block g of a matrix multiplies by mask[g], and with `power` p
+ * other than 1 its weights are V |V|^(p - 1), V what is trained (Schwarz et al. 2021, for groups).
+ */
+typedef struct pare_network_blocks {
+    pare_block_layout layout;
+    double power;
+    float *raw;           /* (parameters) V while the graph holds the weights in use */
+    float *factor;        /* (count) */
+    double *norm, *along; /* (count) |V|, <V, dW> */
+} pare_network_blocks;
+
 typedef struct pare_network {
     pare_context *ctx;
     pare_dataset *train;
@@ -43,6 +54,8 @@ typedef struct pare_network {
     float *batch_target;
     float *batch_weight;
 
+    pare_network_blocks blocks; /* candidates are blocks of weights; count 0: features */
+
     double null_score;
     uint64_t seed;
     int64_t step, steps;
@@ -71,5 +84,19 @@ pare_input pare_network_listed_rows(pare_network *n, const pare_dataset *data, i
 /* Labels, standardised targets and weights of some rows, into the batch arrays. */
 pare_target pare_network_target(pare_network *n, const pare_dataset *data, int64_t count,
                                 const int64_t *rows);
+
+/* network_blocks.c: lays out the blocks of settings->block on the built graph. */
+pare_status pare_network_blocks_init(pare_network *n,
+                                     const pare_network_options *settings) PARE_MUST_CHECK;
+void pare_network_blocks_clear(pare_network *n);
+/* After fresh parameters: from weights to V. */
+void pare_network_blocks_reset(pare_network *n);
+/* The graph's parameters become the weights in use; leave gives V back. mask NULL: all ones. */
+void pare_network_blocks_enter(pare_network *n, const float *mask);
+void pare_network_blocks_leave(pare_network *n);
+/* Between a training pass and leave: d_mask (NULL: not wanted), and the gradient by V. */
+void pare_network_blocks_fold(pare_network *n, float *d_mask);
+/* |W| of each block without its mask. */
+void pare_network_blocks_norms(pare_network *n, float *norm);
 
 #endif

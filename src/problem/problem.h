@@ -15,7 +15,22 @@ typedef struct pare_network_options {
     int64_t optimizer; /* PARE_OPTIMIZER_* */
     double decay;      /* as option weight-decay */
     bool prefix;       /* nested dropout over the candidates, in the order given: for the path */
+    int64_t block[2];  /* inputs, outputs: candidates are blocks of weights; 0: features */
+    bool every_matrix; /* blocks in all matrices that have enough of them; else in the first */
+    double power;      /* block powerpropagation; 1: none */
 } pare_network_options;
+
+/* Where the blocks of a network's weights lie: candidates first[i] .. first[i + 1] - 1 are those of
+ * matrix number[i], by rows of blocks; at the edges they are smaller. */
+enum { PARE_BLOCK_MATRICES_MAX = 16, PARE_BLOCKS_LEAST = 100 };
+typedef struct pare_block_layout {
+    int64_t rows, columns; /* of a block: inputs, outputs */
+    int64_t count;         /* candidates */
+    int64_t matrices;
+    int64_t number[PARE_BLOCK_MATRICES_MAX]; /* for pare_graph_matrix_at */
+    int64_t first[PARE_BLOCK_MATRICES_MAX + 1];
+    int64_t high[PARE_BLOCK_MATRICES_MAX], wide[PARE_BLOCK_MATRICES_MAX]; /* blocks down, across */
+} pare_block_layout;
 
 /*
  * Network objective on the rows of `train` (its training part; validation part unless `valid` is
@@ -27,6 +42,14 @@ pare_status pare_network_create(pare_dataset *train, const pare_dataset *valid,
                                 const pare_dataset *test, const pare_options *options,
                                 const pare_network_options *network, int64_t keep_count,
                                 const int64_t *keep, pare_objective *out) PARE_MUST_CHECK;
+
+/* Of a network objective whose candidates are blocks: where they lie; and the graph with the
+ * weights in use under `mask`, biases too, until the next call of the objective. */
+const pare_block_layout *pare_network_block_layout(const pare_objective *network);
+struct pare_graph *pare_network_in_use(const pare_objective *network, const float *mask);
+/* Outputs of the last layer for all rows of a part: out (rows, outputs). */
+pare_status pare_network_outputs(const pare_objective *network, const float *mask, pare_rows rows,
+                                 float *out) PARE_MUST_CHECK;
 
 /*
  * The training rows of a dataset by its standardised features, in place: dense tables are read as

@@ -76,6 +76,9 @@ typedef struct pare_objective_slots {
     pare_status (*losses)(void *self, int64_t selected_count, const int64_t *selected,
                           double *loss);
 
+    /* The optimiser forgets its moments; parameters stay. */
+    void (*forget)(void *self);
+
     /* Lists everything that reset and step change, for save and load. */
     pare_status (*visit)(void *self, const pare_visitor *visitor);
 
