@@ -96,8 +96,8 @@ static void test_groups_apart(void **state) {
     compare(&f, &a);
     pare_dataset *data[2] = {NULL, NULL};
     pare_selection *chosen[2] = {NULL, NULL};
-    assert_ok(f.ctx, pare_dataset_wrap(f.ctx, ROWS, COLUMNS, a.x, 1, a.y, NULL, NULL, f.config,
-                                       &data[0]));
+    assert_ok(f.ctx,
+              pare_dataset_wrap(f.ctx, ROWS, COLUMNS, a.x, 1, a.y, NULL, NULL, f.config, &data[0]));
     assert_ok(f.ctx, wrap(&f, &a, &data[1]));
     for (int i = 0; i < 2; i++) {
         assert_ok(f.ctx, pare_select(data[i], NULL, f.config, NULL, NULL, &chosen[i]));
