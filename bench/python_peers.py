@@ -5,12 +5,13 @@ over the command line.
     bench/python_peers.py [FOLDER] > docs/results/python.md
     bench/python_peers.py --overhead
 
-FOLDER holds spambase and fried of PMLB (pmlb_spambase.tsv.gz, ...) and HAR
-(har_subjects_1to23.csv.gz); tables that are not there are left out. Every run is a process of its
+FOLDER holds spambase and fried of PMLB (pmlb_spambase.tsv.gz, ...), HAR
+(har_subjects_1to23.csv.gz) and MNIST as IDX files; tables that are not there are left out. Every run is a process of its
 own with one thread. Quality: a fresh scikit-learn model (standardised logistic or
 ridge regression) on the chosen columns, fitted on the rows the selector saw and scored on others.
 """
 
+import gzip
 import json
 import os
 import resource
@@ -204,6 +205,50 @@ def overhead():
     return rows
 
 
+def mnist(folder):
+    """50 of 784 pixels, four passes, one thread: program and Python in turns, least of three."""
+    images, labels = (Path(folder) / f"train-{name}-ubyte.gz" for name in ("images-idx3",
+                                                                           "labels-idx1"))
+    if not images.exists():
+        return
+    x = np.frombuffer(gzip.open(images).read(), np.uint8, offset=16).reshape(-1, 784)
+    y = np.frombuffer(gzip.open(labels).read(), np.uint8, offset=8)
+    floats = x.astype(np.float32)
+    found, rows = {}, {}
+
+    def program():
+        with tempfile.TemporaryDirectory() as folder:
+            out = Path(folder) / "out.json"
+            subprocess.run([PROGRAM, "select", images, "--target-file", labels, "-k", "50",
+                            "--epochs", "4", "--threads", "1", "--quiet", "--no-compare", "--out",
+                            out], check=True)
+            return pare.load(out).items
+
+    how = dict(epochs=4)
+    calls = {"`pare select`, from IDX": program,
+             "`pare.select`, from IDX": lambda: pare.select(
+                 images, 50, target_file=str(labels), threads=1, compare=False, **how).items,
+             "`fit`, float32 array": lambda: list(pare.SequentialAttentionSelector(
+                 50, n_jobs=1, **how).fit(floats, y).selected_),
+             "`fit`, uint8 array": lambda: list(pare.SequentialAttentionSelector(
+                 50, n_jobs=1, **how).fit(x, y).selected_)}
+    for _ in range(3):
+        for what, call in calls.items():
+            start = time.perf_counter(), cpu(resource.RUSAGE_SELF) + cpu(resource.RUSAGE_CHILDREN)
+            found[what] = call()
+            spent = (time.perf_counter() - start[0],
+                     cpu(resource.RUSAGE_SELF) + cpu(resource.RUSAGE_CHILDREN) - start[1])
+            rows.setdefault(what, []).append(spent)
+    print("## MNIST: 50 of 784 pixels, four passes, one thread\n\nIn turns, the least of three. Same "
+          "pixels: those of the program, in the same order.\n\n"
+          "| | CPU s | wall s | same pixels |\n|---|--:|--:|---|")
+    for what, spent in rows.items():
+        wall, processor = map(min, zip(*spent))
+        same = "yes" if list(found[what]) == list(found["`pare select`, from IDX"]) else "no"
+        print(f"| {what} | {processor:.2f} | {wall:.2f} | {same} |")
+    print(flush=True)
+
+
 def main():
     folder = sys.argv[1] if len(sys.argv) > 1 else None
     print("# Python: pare beside scikit-learn\n\nWritten by `bench/python_peers.py FOLDER`. One "
@@ -219,6 +264,8 @@ def main():
                   f"{got['seconds']:.2f} | {got['memory']:.0f}") + " |", flush=True)
         every = forked(one, SelectKBest(k="all"), x, y, classes)
         print(f"| all columns | {every['score']:.4f} | | |\n")
+    if folder:
+        mnist(folder)
     show_overhead()
 
 

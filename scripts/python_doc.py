@@ -33,7 +33,10 @@ beside the Python files. `scripts/wheel.sh` makes a wheel for other distribution
 the package then takes `build/libpare.so`. `PARE_LIBRARY` names another library.
 
 Needed are Python 3.9, NumPy, SciPy and scikit-learn 1.2 or newer; pandas for data frames, matplotlib
-for plots, PyTorch for `pare.torch`. Examples that run are in `examples/python`.
+for plots, PyTorch for `pare.torch`. Examples that run are in `examples/python`. The tests were run with
+scikit-learn 1.2.1, NumPy 1.24.2, pandas 1.5.3 and PyTorch 1.13 (Debian 12). What scikit-learn 1.6 to 1.8
+renamed (tags, `validate_data`, `ensure_all_finite`) is followed by their documentation, not run; frames of
+other libraries (polars, ...) come through the interchange protocol, tested with stand-ins.
 
 Everywhere: float32 C-contiguous arrays are borrowed, other data is copied once; the GIL is released
 while the library works; Ctrl-C ends the work and leaves what was chosen by then in the estimator

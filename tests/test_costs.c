@@ -162,6 +162,18 @@ static void the_cheap_twin_is_chosen(void **state) {
     }
 }
 
+/* By gain per cost the cheap x0 comes first and leaves no room for x2, which is worth more. */
+static void a_cheap_choice_does_not_block_a_dear_one(void **state) {
+    (void)state;
+    run r;
+    start(&r, "omp", "x2:6,x0:0.1,x9:8", "6");
+    set(&r, "exclude", "x1,x3,x4,x5,x6,x7,x8,x10,x11");
+    choose(&r);
+    assert_true(chose(&r, "x2"));
+    assert_int_equal(pare_selection_count(r.selection), 1);
+    finish(&r);
+}
+
 static void same_items(const run *a, const run *b) {
     int64_t count = pare_selection_count(a->selection);
     assert_int_equal(count, pare_selection_count(b->selection));
@@ -460,6 +472,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(budgets_are_kept),
         cmocka_unit_test(the_cheap_twin_is_chosen),
+        cmocka_unit_test(a_cheap_choice_does_not_block_a_dear_one),
         cmocka_unit_test(units_do_not_matter),
         cmocka_unit_test(rankings_reach_half_of_the_best),
         cmocka_unit_test(groups_cost_their_columns),

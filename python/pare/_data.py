@@ -24,8 +24,8 @@ def to_frame(x):
     """A data frame of another library (polars, ...) as a pandas one, through the interchange
     protocol; anything else as it is."""
     if hasattr(x, "__dataframe__") and not is_frame(x):
-        from pandas.api.interchange import from_dataframe
-        return from_dataframe(x)
+        from ._interchange import read
+        return read(x)
     return x
 
 

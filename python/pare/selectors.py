@@ -204,13 +204,13 @@ class _BaseSelector(SelectorMixin, BaseEstimator):
         if _data.is_frame(X) and _data.needs_coding(X):
             _check_names(self, X, reset=reset)
             x, categorical = _data.frame_to_array(X)
-            x = check_array(x, dtype=np.float32, force_all_finite="allow-nan", order="C",
-                            ensure_min_samples=least, estimator=self)
+            x = check_array(x, dtype=np.float32, order="C", ensure_min_samples=least,
+                            estimator=self, **{_FINITE: "allow-nan"})
             if reset:
                 self.n_features_in_ = x.shape[1]
         else:
             x = _validate(self, X, dtype=np.float32, order="C", accept_sparse="csr",
-                          force_all_finite="allow-nan", ensure_min_samples=least, reset=reset)
+                          ensure_min_samples=least, reset=reset)
         if sparse.issparse(x) and not x.has_canonical_format:
             x = x.copy()
             x.sum_duplicates()
@@ -311,7 +311,9 @@ class _BaseSelector(SelectorMixin, BaseEstimator):
 
     def transform(self, X):
         """The chosen columns of X, in the order X has them. A data frame with texts or categories
-        stays a data frame with its types; all else as in scikit-learn."""
+        stays a data frame with its types (a pandas one where X comes through the interchange
+        protocol); all else as in scikit-learn."""
+        X = _data.to_frame(X)
         if _data.is_frame(X) and _data.needs_coding(X):
             check_is_fitted(self, "support_")
             _check_names(self, X, reset=False)
@@ -387,13 +389,18 @@ class _Prepared:
                           self.columns.library)
 
 
+# Renamed in scikit-learn 1.6, the old name gone in 1.8.
+_FINITE = ("ensure_all_finite" if "ensure_all_finite" in inspect.signature(check_array).parameters
+           else "force_all_finite")
+
+
 def _validate(estimator, X, **how):
-    """BaseEstimator._validate_data, which later became a function."""
+    """BaseEstimator._validate_data, a function from scikit-learn 1.6 on. NaN is allowed."""
+    how[_FINITE] = "allow-nan"
     try:
         from sklearn.utils.validation import validate_data
     except ImportError:
         return estimator._validate_data(X, **how)
-    how["ensure_all_finite"] = how.pop("force_all_finite")
     return validate_data(estimator, X, **how)
 
 

@@ -25,16 +25,6 @@ class Interchange:
     def __dataframe__(self, **how):
         return self._frame.__dataframe__(**how)
 
-    def __array__(self, dtype=None):
-        return np.asarray(self._frame, dtype)
-
-    def __len__(self):
-        return len(self._frame)
-
-    @property
-    def shape(self):
-        return self._frame.shape
-
 
 class Arrays(Case):
     def test_finds_what_matters(self):
@@ -165,6 +155,15 @@ class Frames(Case):
         plain = table[["size, in m", "noise", "flag"]]
         selector = OMPSelector(1).fit(Interchange(plain), y)
         self.assertEqual(list(selector.get_feature_names_out()), ["size, in m"])
+        np.testing.assert_array_equal(selector.transform(Interchange(plain))[:, 0],
+                                      plain["size, in m"])
+        table = table[["size, in m", "shade", "flag", "noise"]]  # pandas hands over no others
+        want = OMPSelector(3).fit(table, y)
+        got = OMPSelector(3).fit(Interchange(table), y)
+        np.testing.assert_array_equal(got.selected_, want.selected_)
+        np.testing.assert_array_equal(got.scores_, want.scores_)
+        self.assertEqual(list(got.transform(Interchange(table)).columns),
+                         list(want.transform(table).columns))
 
     def test_same_names_twice(self):
         x, y = regression()

@@ -8,7 +8,9 @@
  * lowers the loss (as Axiotis and Sviridenko 2021 do, "OMPR"), until no exchange that was tried
  * does: for each chosen one, cheapest to miss first, those with the largest gains after its
  * removal. Equal gains: the lower number. With costs the candidate of largest gain per cost among
- * those that still fit the budget is chosen, until none does; an exchange must fit.
+ * those that still fit the budget is chosen, until none does; then all over by gain alone, since a
+ * cheap early choice may leave no room for a dear one that is worth more; the lower loss stands
+ * (Khuller, Moss, Naor 1999; Leskovec et al. 2007). An exchange must fit.
  */
 #include "select/choice.h"
 
@@ -27,15 +29,23 @@ typedef struct omp {
     pare_task task;
     pare_choice *choice;
     omp_stage stage;
-    int64_t goal;     /* k, or all that can be chosen */
-    double *gain;     /* (count) */
-    uint8_t *open;    /* (count) can still be chosen */
-    uint8_t *near;    /* (count) scratch: may have the largest gain per cost */
-    int64_t *trial;   /* (goal) */
-    double *cost;     /* (goal) of removing each */
-    uint8_t *refused; /* (goal) its removal was tried in vain since the last exchange */
-    double loss;      /* on the training rows, of the choice */
+    int64_t goal;       /* k, or all that can be chosen */
+    double *gain;       /* (count) */
+    uint8_t *open;      /* (count) can still be chosen */
+    uint8_t *near;      /* (count) scratch: may have the largest gain per cost */
+    int64_t *trial;     /* (goal) */
+    double *cost;       /* (goal) of removing each */
+    uint8_t *refused;   /* (goal) its removal was tried in vain since the last exchange */
+    double loss;        /* on the training rows, of what is being chosen */
+    bool plain;         /* the second pass, by gain alone */
+    pare_choice second; /* its choice, of the same size */
+    double first_loss;  /* of the first */
 } omp;
+
+/* What is being chosen: the choice, or beside it that of the second pass. */
+static pare_choice *current(omp *o) {
+    return o->plain ? &o->second : o->choice;
+}
 
 static pare_status measure_loss(omp *o, double *loss) {
     const pare_objective *objective = o->task.objective;
@@ -49,12 +59,12 @@ static pare_status measure_loss(omp *o, double *loss) {
 /* Refits on the choice and notes its loss. */
 static pare_status refit(omp *o) {
     const pare_objective *objective = o->task.objective;
-    pare_choice *choice = o->choice;
+    pare_choice *choice = current(o);
     pare_status status = objective->slots->fit(objective->self, choice->count, choice->item);
     if (status == PARE_OK) {
         status = measure_loss(o, &o->loss);
     }
-    if (status != PARE_OK) {
+    if (status != PARE_OK || o->plain) {
         return status;
     }
     choice->loss = o->loss;
@@ -122,20 +132,21 @@ static pare_status choose_forced(omp *o) {
     for (int64_t j = 0; j < o->task.objective->count; j++) {
         if (o->task.forced[j]) {
             o->open[j] = 0;
-            pare_choice_add(o->choice, j, 0);
+            pare_choice_add(current(o), j, 0);
         }
     }
     /* Their score is what each gains alone. */
     pare_status status = find_gains(o, 0, NULL, 1, false);
-    for (int64_t i = 0; status == PARE_OK && i < o->choice->count; i++) {
-        o->choice->score[i] = o->gain[o->choice->item[i]];
+    pare_choice *choice = current(o);
+    for (int64_t i = 0; status == PARE_OK && i < choice->count; i++) {
+        choice->score[i] = o->gain[choice->item[i]];
     }
     return status == PARE_OK ? refit(o) : status;
 }
 
 /* *full: nothing more fits. */
 static pare_status choose(omp *o, bool *full) {
-    pare_choice *choice = o->choice;
+    pare_choice *choice = current(o);
     int64_t wanted = o->goal - choice->count, before = choice->count;
     wanted = wanted < o->task.picks_per_phase ? wanted : o->task.picks_per_phase;
     double spent = pare_spent(&o->task, choice->count, choice->item);
@@ -143,12 +154,12 @@ static pare_status choose(omp *o, bool *full) {
     if (*full) {
         return PARE_OK;
     }
-    pare_status status = find_gains(o, choice->count, choice->item, wanted, true);
+    pare_status status = find_gains(o, choice->count, choice->item, wanted, !o->plain);
     if (status != PARE_OK) {
         return status;
     }
     for (; wanted > 0; wanted--) {
-        int64_t best = best_open(o, spent, false);
+        int64_t best = best_open(o, spent, o->plain);
         if (best < 0) {
             break;
         }
@@ -230,8 +241,50 @@ static pare_status exchange(omp *o, bool *done) {
                : status;
 }
 
+/* The first pass is over: the second begins with everything open. */
+static void start_again(omp *o) {
+    int64_t forced = 0;
+    o->plain = true;
+    o->first_loss = o->loss;
+    o->second.count = 0;
+    for (int64_t j = 0; j < o->task.objective->count; j++) {
+        o->open[j] = !o->task.barred[j];
+        forced += o->task.forced[j];
+    }
+    o->stage = forced > 0 ? STAGE_FORCED : STAGE_SELECT;
+}
+
+/* Both passes are over: the better choice stands, with what it leaves open. */
+static pare_status take_better(omp *o) {
+    pare_choice *choice = o->choice;
+    o->plain = false;
+    if (o->loss < o->first_loss - improvement * fabs(o->first_loss)) {
+        size_t bytes = (size_t)o->second.count * sizeof *choice->item;
+        choice->count = o->second.count;
+        memcpy(choice->item, o->second.item, bytes);
+        memcpy(choice->score, o->second.score, bytes);
+    }
+    for (int64_t j = 0; j < o->task.objective->count; j++) {
+        o->open[j] = !o->task.barred[j];
+    }
+    for (int64_t i = 0; i < choice->count; i++) {
+        o->open[choice->item[i]] = 0;
+    }
+    return refit(o);
+}
+
 static pare_status end_of_choosing(omp *o) {
     const pare_objective *objective = o->task.objective;
+    if (o->task.cost && !o->plain) {
+        start_again(o);
+        return PARE_OK;
+    }
+    if (o->plain) {
+        pare_status status = take_better(o);
+        if (status != PARE_OK) {
+            return status;
+        }
+    }
     o->stage = STAGE_DONE;
     if (!o->task.replace || !objective->slots->losses || best_open(o, -INFINITY, true) < 0) {
         return PARE_OK;
@@ -251,10 +304,10 @@ static pare_status omp_step(void *state, bool *done) {
         o->stage = status == PARE_OK ? STAGE_SELECT : o->stage;
         break;
     case STAGE_SELECT:
-        if (o->choice->count < o->goal) {
+        if (current(o)->count < o->goal) {
             status = choose(o, &over);
         }
-        if (status == PARE_OK && (over || o->choice->count >= o->goal)) {
+        if (status == PARE_OK && (over || current(o)->count >= o->goal)) {
             status = end_of_choosing(o);
         }
         break;
@@ -267,7 +320,9 @@ static pare_status omp_step(void *state, bool *done) {
     }
     double share = (double)o->choice->count / (double)o->goal;
     if (o->task.cost) {
-        share = pare_spent(&o->task, o->choice->count, o->choice->item) / o->task.budget;
+        const pare_choice *now = current(o);
+        share = pare_spent(&o->task, now->count, now->item) / o->task.budget;
+        share = (share + (o->plain ? 1 : 0)) / 2;
     }
     o->choice->fraction = fmin(0.999, share);
     *done = status == PARE_OK && o->stage == STAGE_DONE;
@@ -286,6 +341,8 @@ static void omp_destroy(void *state) {
     pare_free(ctx, o->trial);
     pare_free(ctx, o->cost);
     pare_free(ctx, o->refused);
+    pare_free(ctx, o->second.item);
+    pare_free(ctx, o->second.score);
     pare_free(ctx, o);
 }
 
@@ -309,9 +366,14 @@ static pare_status omp_create(const pare_task *task, pare_choice *choice, void *
         void *array;
         int64_t count;
         size_t size;
-    } arrays[] = {{&o->gain, count, sizeof *o->gain},   {&o->open, count, sizeof *o->open},
-                  {&o->near, count, sizeof *o->near},   {&o->trial, o->goal, sizeof *o->trial},
-                  {&o->cost, o->goal, sizeof *o->cost}, {&o->refused, o->goal, sizeof *o->refused}};
+    } arrays[] = {{&o->gain, count, sizeof *o->gain},
+                  {&o->open, count, sizeof *o->open},
+                  {&o->near, count, sizeof *o->near},
+                  {&o->trial, o->goal, sizeof *o->trial},
+                  {&o->cost, o->goal, sizeof *o->cost},
+                  {&o->refused, o->goal, sizeof *o->refused},
+                  {&o->second.item, task->cost ? o->goal : 0, sizeof *o->second.item},
+                  {&o->second.score, task->cost ? o->goal : 0, sizeof *o->second.score}};
     for (size_t i = 0; i < sizeof arrays / sizeof arrays[0]; i++) {
         status = pare_alloc_zero(ctx, arrays[i].count, arrays[i].size, arrays[i].array);
         if (status != PARE_OK) {
@@ -329,23 +391,20 @@ static pare_status omp_create(const pare_task *task, pare_choice *choice, void *
 
 static pare_status omp_visit(void *state, const pare_visitor *visitor) {
     omp *o = state;
-    const struct {
-        void *data;
-        int64_t length;
-    } parts[] = {
+    int64_t second = o->task.cost ? o->goal : 0;
+    const pare_saved_part parts[] = {
         {&o->stage, sizeof o->stage},
         {o->open, o->task.objective->count},
         {o->cost, o->goal * (int64_t)sizeof *o->cost},
         {o->refused, o->goal},
         {&o->loss, sizeof o->loss},
+        {&o->plain, sizeof o->plain},
+        {&o->first_loss, sizeof o->first_loss},
+        {&o->second.count, sizeof o->second.count},
+        {o->second.item, second * (int64_t)sizeof *o->second.item},
+        {o->second.score, second * (int64_t)sizeof *o->second.score},
     };
-    for (size_t i = 0; i < sizeof parts / sizeof parts[0]; i++) {
-        pare_status status = visitor->bytes(visitor->user, parts[i].data, parts[i].length);
-        if (status != PARE_OK) {
-            return status;
-        }
-    }
-    return PARE_OK;
+    return pare_visit_parts(visitor, sizeof parts / sizeof parts[0], parts);
 }
 
 const pare_method pare_method_omp = {
