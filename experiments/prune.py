@@ -1,11 +1,12 @@
 #!/usr/bin/env python3
 """Quality of pruned language models: every criterion at equal kept layer parameters.
 
-    experiments/prune.py PARE DATA OUT.jsonl [MODEL ...]
+    experiments/prune.py PARE DATA OUT.jsonl [MODEL[:SEEDS] ...]
+    experiments/prune.py --table OUT.jsonl
 
-PARE: the program; DATA: the folder `llm` of models and texts (docs/pruning.md names them). Each run
-appends one line to OUT.jsonl; runs that are there already are skipped, so that it can be stopped.
-With --table the lines are written as a Markdown table to standard output."""
+PARE: the program; DATA: the folder `llm` of models and texts (docs/pruning.md names them); SEEDS: 1
+unless said, each another choice of calibration windows. Each run appends one line to OUT.jsonl;
+runs that are there already are skipped, so that it can be stopped. --table writes them as Markdown."""
 import json
 import math
 import os
@@ -15,35 +16,36 @@ import sys
 import tempfile
 
 CALIBRATION = 128
+STORIES = "text/tinystories/tinystories_1000.json"
 MODELS = {
+    "stories260K": dict(path="stories260K/hf", stories=STORIES, keep=[0.8, 0.75, 0.5]),
     "books-llama-3m": dict(
-        path="books-llama-3m", context=256, calibration="text/books_calibration.txt",
+        path="books-llama-3m", calibration="text/books_calibration.txt",
         evaluation=["text/books_eval/Dracula.txt", "text/books_eval/Emma.txt",
                     "text/books_eval/Treasure_Island.txt"],
         keep=[0.8333, 0.75, 0.6667, 0.5]),
-    "stories260K": dict(
-        path="stories260K/hf", context=256, calibration="text/tinystories/tinystories_1000.txt",
-        evaluation=["text/tinystories/tinystories_1000.txt"], keep=[0.8, 0.75, 0.6, 0.5],
-        split=200),
-    "babyllama105": dict(
-        path="babyllama105/hf", context=256, calibration="text/tinystories/tinystories_1000.txt",
-        evaluation=["text/tinystories/tinystories_1000.txt"], keep=[0.75, 0.5], split=200),
+    "babyllama105": dict(path="babyllama105/hf", stories=STORIES, one_line=True, keep=[0.75, 0.5]),
 }
-# name: options, seeds
+CONTEXT = 256
+HELD_OUT = slice(400, 600)  # stories for evaluation; the others are for calibration
+WHOLE = "--structure attention,mlp"
 RUNS = {
-    "reconstruction, all structures": ("", [1]),
-    "reconstruction, heads and channels": ("--structure heads,ffn", [1]),
-    "reconstruction, whole halves, no compensation (BlockPruner's choice in one shot)":
-        ("--structure attention,mlp --no-compensate", [1]),
-    "whole layers, no compensation (ShortGPT's structure)":
-        ("--structure layers --no-compensate", [1]),
-    "sequential-attention, compensated": ("--criterion sequential-attention", [1]),
-    "sequential-attention": ("--criterion sequential-attention --no-compensate", [1]),
-    "taylor": ("--criterion taylor --no-compensate", [1]),
-    "activation": ("--criterion activation --no-compensate", [1]),
-    "magnitude": ("--criterion magnitude --no-compensate", [1]),
-    "random": ("--criterion random --no-compensate", [1, 2, 3]),
-    "random, compensated": ("--criterion random", [1, 2, 3]),
+    "sequential-attention": "--criterion sequential-attention",
+    "reconstruction": "",
+    "magnitude": "--criterion magnitude",
+    "activation (Wanda's score)": "--criterion activation",
+    "taylor": "--criterion taylor",
+    "fluctuation (FLAP's score)": "--criterion fluctuation",
+    "random": "--criterion random",
+    "perplexity, halves (BlockPruner)": f"--criterion perplexity {WHOLE} --no-compensate",
+    "block-influence, layers (ShortGPT)":
+        "--criterion block-influence --structure layers --no-compensate",
+    "perplexity, halves, refitted": f"--criterion perplexity {WHOLE}",
+    "sequential-attention, heads": "--criterion sequential-attention --structure heads",
+    "sequential-attention, ffn": "--criterion sequential-attention --structure ffn",
+    "sequential-attention, halves": f"--criterion sequential-attention {WHOLE}",
+    "sequential-attention, layers": "--criterion sequential-attention --structure layers",
+    "sequential-attention, hidden": "--criterion sequential-attention --structure hidden",
 }
 
 
@@ -55,29 +57,30 @@ def field(text, name):
 
 
 def texts(data, model, folder):
-    """Calibration and evaluation files; a single text is split in two by stories."""
+    """Calibration and evaluation files; a list of stories is split in two."""
     spec = MODELS[model]
-    calibration = os.path.join(data, spec["calibration"])
-    evaluation = [os.path.join(data, e) for e in spec["evaluation"]]
-    if "split" not in spec:
-        return calibration, evaluation
-    stories = open(calibration, encoding="utf8").read()
-    paragraphs = stories.split("\n\n")
-    if model == "babyllama105":
-        paragraphs = [p.replace("\n", " ") for p in paragraphs]
-    cut = max(1, len(paragraphs) * 4 // 5)
+    if "stories" not in spec:
+        return (os.path.join(data, spec["calibration"]),
+                [os.path.join(data, e) for e in spec["evaluation"]])
+    with open(os.path.join(data, spec["stories"]), encoding="utf8") as file:
+        stories = json.load(file)
+    if "one_line" in spec:
+        stories = [" ".join(s.split()) for s in stories]
+    held_out = stories[HELD_OUT]
     parts = []
-    for name, some in (("calibration", paragraphs[:cut]), ("evaluation", paragraphs[cut:])):
-        path = os.path.join(folder, name + ".txt")
-        open(path, "w", encoding="utf8").write("\n\n".join(some)[:400000])
+    for name, some in (("calibration", [s for s in stories if s not in set(held_out)]),
+                       ("evaluation", held_out)):
+        path = os.path.join(folder, f"{model}-{name}.txt")
+        with open(path, "w", encoding="utf8") as file:
+            file.write((" " if "one_line" in spec else "\n\n").join(some))
         parts.append(path)
     return parts[0], [parts[1]]
 
 
-def perplexity(pare, model, files, context):
+def perplexity(pare, model, files):
     nats = tokens = 0
     for path in files:
-        out = subprocess.run([pare, "perplexity", model, "--text", path, "--context", str(context),
+        out = subprocess.run([pare, "perplexity", model, "--text", path, "--context", str(CONTEXT),
                               "--windows", "400", "--quiet"], check=True, capture_output=True,
                              text=True).stdout
         n = int(field(out, "tokens scored"))
@@ -86,43 +89,49 @@ def perplexity(pare, model, files, context):
     return math.exp(nats / tokens), tokens
 
 
+def cpu_seconds():
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
+
+
+def one_run(pare, path, calibration, evaluation, target, record, options):
+    """Prunes and scores; fills the record."""
+    if record["run"] == "dense":
+        record["perplexity"], record["tokens"] = perplexity(pare, path, evaluation)
+        return
+    before = cpu_seconds()
+    command = [pare, "prune", path, "--text", calibration, "--budget", f"params={record['keep']}",
+               "--context", str(CONTEXT), "--calibration", str(CALIBRATION), "--seed",
+               str(record["seed"]), "--out", target, "--overwrite", "--quiet", *options.split()]
+    result = subprocess.run(command, capture_output=True, text=True)
+    record["cpu_seconds"] = round(cpu_seconds() - before, 1)
+    if result.returncode != 0:
+        record["error"] = result.stderr.strip()
+        return
+    record["kept"] = float(field(result.stdout, "kept"))
+    record["perplexity"], record["tokens"] = perplexity(pare, target, evaluation)
+
+
 def run(pare, data, out, models):
     done = set()
     if os.path.exists(out):
         for line in open(out):
             r = json.loads(line)
             done.add((r["model"], r["keep"], r["run"], r["seed"]))
+    wanted = {m.split(":")[0]: int((m + ":1").split(":")[1]) for m in models}
     with tempfile.TemporaryDirectory() as folder, open(out, "a") as log:
-        for model in models:
-            spec = MODELS[model]
-            path = os.path.join(data, spec["path"])
+        jobs = [(m, 1.0, "dense", "", 1) for m in wanted]
+        jobs += [(m, k, name, options, seed) for seed in range(1, max(wanted.values()) + 1)
+                 for name, options in RUNS.items() for m in wanted if seed <= wanted[m]
+                 for k in MODELS[m]["keep"]]
+        for model, keep, name, options, seed in jobs:
+            if (model, keep, name, seed) in done:
+                continue
+            record = dict(model=model, keep=keep, run=name, seed=seed)
             calibration, evaluation = texts(data, model, folder)
-            jobs = [(1.0, "dense", "", 1)]
-            jobs += [(k, name, options, seed) for name, (options, seeds) in RUNS.items()
-                     for seed in seeds for k in spec["keep"]]
-            for keep, name, options, seed in jobs:
-                if (model, keep, name, seed) in done:
-                    continue
-                record = dict(model=model, keep=keep, run=name, seed=seed)
-                target = os.path.join(folder, "pruned")
-                before = resource.getrusage(resource.RUSAGE_CHILDREN)
-                if name != "dense":
-                    command = [pare, "prune", path, "--text", calibration, "--budget",
-                               f"params={keep}", "--context", str(spec["context"]),
-                               "--calibration", str(CALIBRATION), "--seed", str(seed), "--out",
-                               target, "--overwrite", "--quiet", *options.split()]
-                    result = subprocess.run(command, capture_output=True, text=True)
-                    if result.returncode != 0:
-                        record["error"] = result.stderr.strip()
-                        print(json.dumps(record), file=log, flush=True)
-                        continue
-                    record["kept"] = float(field(result.stdout, "kept"))
-                after = resource.getrusage(resource.RUSAGE_CHILDREN)
-                record["cpu_seconds"] = round(after.ru_utime + after.ru_stime - before.ru_utime -
-                                              before.ru_stime, 1)
-                record["perplexity"], record["tokens"] = perplexity(
-                    pare, target if name != "dense" else path, evaluation, spec["context"])
-                print(json.dumps(record), file=log, flush=True)
+            one_run(pare, os.path.join(data, MODELS[model]["path"]), calibration, evaluation,
+                    os.path.join(folder, "pruned"), record, options)
+            print(json.dumps(record), file=log, flush=True)
 
 
 def table(out):

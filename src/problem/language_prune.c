@@ -69,7 +69,11 @@ static pare_status read_structures(pare_context *ctx, const char *text, pare_pru
  * default allows everything. */
 static void narrow(const pare_options *options, pare_prune_options *out) {
     bool all = out->attention && out->mlp && out->heads && out->ffn && !out->layers;
-    if (all && (out->uniform || options->criterion > PARE_PRUNE_SEQUENTIAL_ATTENTION)) {
+    bool whole = options->criterion == PARE_PRUNE_PERPLEXITY ||
+                 options->criterion == PARE_PRUNE_BLOCK_INFLUENCE;
+    if (all && whole) {
+        out->heads = out->ffn = false;
+    } else if (all && (out->uniform || options->criterion > PARE_PRUNE_BLOCK_INFLUENCE)) {
         out->attention = out->mlp = false;
     }
 }

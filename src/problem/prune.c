@@ -370,10 +370,16 @@ static pare_status check(const pare_lm *dense, const pare_prune_options *o) {
             "whole layers go alone: attention and mlp together can take both halves of "
             "a layer");
     }
-    if (o->criterion > PARE_PRUNE_SEQUENTIAL_ATTENTION && (o->layers || halves)) {
+    bool whole =
+        o->criterion == PARE_PRUNE_PERPLEXITY || o->criterion == PARE_PRUNE_BLOCK_INFLUENCE;
+    if (whole && single) {
         return pare_fail(ctx, PARE_ERROR_UNSUPPORTED,
-                         "only the criteria reconstruction and sequential-attention remove whole "
-                         "layers or halves");
+                         "the criteria perplexity and block-influence remove whole layers or "
+                         "halves, not heads or channels");
+    }
+    if (o->criterion > PARE_PRUNE_BLOCK_INFLUENCE && (o->layers || halves)) {
+        return pare_fail(ctx, PARE_ERROR_UNSUPPORTED,
+                         "this criterion ranks heads and channels, not whole layers or halves");
     }
     if (o->uniform && (halves || !pare_lm_uniform(s))) {
         return pare_fail(ctx, PARE_ERROR_UNSUPPORTED,
@@ -412,6 +418,7 @@ pare_status pare_prune(const pare_lm *dense, pare_lm *lm, int64_t sequences, int
         p.rest = cost_of_rest(&p);
         status = options->criterion == PARE_PRUNE_RECONSTRUCTION         ? pare_prune_curves(&p)
                  : options->criterion == PARE_PRUNE_SEQUENTIAL_ATTENTION ? pare_prune_attention(&p)
+                 : options->criterion <= PARE_PRUNE_BLOCK_INFLUENCE      ? pare_prune_whole(&p)
                                                                          : pare_prune_scores(&p);
     }
     if (status == PARE_OK && options->criterion != PARE_PRUNE_SEQUENTIAL_ATTENTION) {

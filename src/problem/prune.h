@@ -16,11 +16,17 @@ typedef enum pare_prune_criterion {
                                         shares follow the loss measured with each half cut */
     PARE_PRUNE_SEQUENTIAL_ATTENTION, /* order as above; shares by a mask over slices of it, trained
                                         with frozen weights while slices go one after the other */
+    PARE_PRUNE_PERPLEXITY,      /* whole halves or layers, one after the other by the loss without
+                                   (BlockPruner) */
+    PARE_PRUNE_BLOCK_INFLUENCE, /* whole halves or layers by the angle they turn the stream
+                                   (ShortGPT) */
     PARE_PRUNE_TAYLOR,     /* |sum of gate gradients| of each batch; ranked per cost over all layers
                             */
     PARE_PRUNE_ACTIVATION, /* norm of activation times norm of output weights; same share a half */
-    PARE_PRUNE_MAGNITUDE,  /* norm of the weights; same share of every half */
-    PARE_PRUNE_RANDOM,     /* same share of every half */
+    PARE_PRUNE_FLUCTUATION, /* variance of activation times squared norm of output weights,
+                               standardised in each half, ranked over all layers (FLAP) */
+    PARE_PRUNE_MAGNITUDE,   /* norm of the weights; same share of every half */
+    PARE_PRUNE_RANDOM,      /* same share of every half */
     PARE_PRUNE_CRITERIA
 } pare_prune_criterion;
 

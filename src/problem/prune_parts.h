@@ -63,6 +63,7 @@ pare_status pare_prune_share_out(pruning *p, double keep) PARE_MUST_CHECK;
 /* Each fills order and loss of every part; the trained mask shares out too. */
 pare_status pare_prune_curves(pruning *p) PARE_MUST_CHECK;    /* by reconstruction */
 pare_status pare_prune_scores(pruning *p) PARE_MUST_CHECK;    /* by a score of each candidate */
+pare_status pare_prune_whole(pruning *p) PARE_MUST_CHECK;     /* of whole halves and layers */
 pare_status pare_prune_attention(pruning *p) PARE_MUST_CHECK; /* by a trained mask */
 
 #endif

@@ -56,15 +56,36 @@ static void magnitude(const pruning *p, const prune_part *one, double *score) {
     }
 }
 
+/* Scores of one half to mean 0 and variance 1. */
+static void standardise(int64_t count, double *score) {
+    double mean = 0, spread = 0;
+    for (int64_t k = 0; k < count; k++) {
+        mean += score[k] / (double)count;
+    }
+    for (int64_t k = 0; k < count; k++) {
+        spread += (score[k] - mean) * (score[k] - mean) / (double)count;
+    }
+    for (int64_t k = 0; k < count; k++) {
+        score[k] = (score[k] - mean) / (sqrt(spread) + 1e-30);
+    }
+}
+
 /* Norm of the contribution of its columns, as if activations were uncorrelated: Wanda's score
- * (Sun et al. 2023, equation 1), summed in squares over the candidate. */
+ * (Sun et al. 2023, equation 1), summed in squares over the candidate; or of the part of it that
+ * changes from token to token (FLAP: An et al. 2024, equation 5). */
 static pare_status activation(pruning *p, const prune_part *one, double *score) {
     pare_half_problem problem = {0};
     pare_status status =
         pare_half_measure(&p->calibration, p->lm, one->layer, one->half, 0, &problem);
+    bool fluctuation = p->options->criterion == PARE_PRUNE_FLUCTUATION;
+    double rows = (double)(p->calibration.sequences * p->calibration.length);
     for (int64_t c = 0; status == PARE_OK && c < problem.width; c++) {
-        score[c / one->block] += problem.gram[c * problem.width + c] *
+        double steady = fluctuation ? problem.sum[c] * problem.sum[c] / rows : 0;
+        score[c / one->block] += (problem.gram[c * problem.width + c] - steady) *
                                  square_of_column(pare_prune_last_matrix(p, one), c);
+    }
+    if (status == PARE_OK && fluctuation) {
+        standardise(one->blocks, score);
     }
     if (status == PARE_OK) {
         status = pare_calibration_advance(&p->calibration, p->lm, one->layer, one->half);
@@ -121,6 +142,33 @@ static pare_status taylor(pruning *p, double *const score[2]) {
     return status;
 }
 
+/* Standardised scores to their places in the order of all of them, times the cost. */
+static pare_status to_places(const pruning *p, double *const score[2]) {
+    int64_t count = p->candidates[0] + p->candidates[1];
+    ranked *list = NULL;
+    pare_status status = pare_alloc(p->ctx, count, sizeof *list, &list);
+    for (int64_t i = 0; status == PARE_OK && i < count; i++) {
+        bool channel = i >= p->candidates[0];
+        list[i] = (ranked){score[channel][channel ? i - p->candidates[0] : i], i};
+    }
+    if (status == PARE_OK) {
+        qsort(list, (size_t)count, sizeof *list, by_score);
+    }
+    for (int64_t i = 0; status == PARE_OK && i < count; i++) {
+        bool channel = list[i].item >= p->candidates[0];
+        int64_t item = channel ? list[i].item - p->candidates[0] : list[i].item;
+        score[channel][item] = (double)(i + 1) / (double)count;
+    }
+    for (int64_t i = 0; status == PARE_OK && i < p->parts; i++) {
+        const prune_part *one = &p->part[i];
+        for (int64_t k = 0; k < one->blocks; k++) {
+            score[one->half][one->start + k] *= one->unit;
+        }
+    }
+    pare_free(p->ctx, list);
+    return status;
+}
+
 /* Order by ascending score; loss: its running sum, or (`equal`) such that every part gives up the
  * same share of its cost. */
 static pare_status rank(const pruning *p, prune_part *one, const double *score, bool equal) {
@@ -153,7 +201,8 @@ static pare_status score_parts(pruning *p, double *const score[2]) {
         }
         if (p->options->criterion == PARE_PRUNE_MAGNITUDE) {
             magnitude(p, one, own);
-        } else if (p->options->criterion == PARE_PRUNE_ACTIVATION) {
+        } else if (p->options->criterion == PARE_PRUNE_ACTIVATION ||
+                   p->options->criterion == PARE_PRUNE_FLUCTUATION) {
             status = activation(p, one, own);
         } else {
             for (int64_t k = 0; k < one->blocks; k++) {
@@ -182,7 +231,10 @@ pare_status pare_prune_scores(pruning *p) {
         p->loss = pare_calibration_loss(&p->calibration, run, p->options->probe);
         status = criterion == PARE_PRUNE_TAYLOR ? taylor(p, score) : score_parts(p, score);
     }
-    bool equal = criterion != PARE_PRUNE_TAYLOR;
+    bool equal = criterion != PARE_PRUNE_TAYLOR && criterion != PARE_PRUNE_FLUCTUATION;
+    if (status == PARE_OK && criterion == PARE_PRUNE_FLUCTUATION) {
+        status = to_places(p, score);
+    }
     for (int64_t i = 0; status == PARE_OK && i < p->parts; i++) {
         prune_part *one = &p->part[i];
         status = rank(p, one, score[one->half] + one->start, equal);

@@ -66,6 +66,7 @@ void pare_calibration_clear(pare_calibration *c) {
 void pare_half_clear(pare_context *ctx, pare_half_problem *problem) {
     pare_free(ctx, problem->gram);
     pare_free(ctx, problem->cross);
+    pare_free(ctx, problem->sum);
     *problem = (pare_half_problem){0};
 }
 
@@ -87,6 +88,11 @@ static void gram_chunk(void *argument, int64_t chunk) {
               part, wide);
     pare_gemm(true, false, count, outputs, w->rows, 1, w->inner + from, width, w->target, outputs,
               0, part + width, wide);
+    for (int64_t row = 0; row < w->rows; row++) {
+        for (int64_t i = 0; i < count; i++) {
+            w->problem->sum[from + i] += (double)w->inner[row * width + from + i];
+        }
+    }
     for (int64_t i = 0; i < count; i++) {
         for (int64_t j = 0; j < width; j++) {
             w->problem->gram[(from + i) * width + j] += (double)part[i * wide + j];
@@ -153,6 +159,9 @@ pare_status pare_half_measure(pare_calibration *c, const pare_lm *lm, int64_t la
     pare_status status = pare_alloc_zero(ctx, width * width, sizeof(double), &out->gram);
     if (status == PARE_OK) {
         status = pare_alloc_zero(ctx, width * out->outputs, sizeof(double), &out->cross);
+    }
+    if (status == PARE_OK) {
+        status = pare_alloc_zero(ctx, width, sizeof(double), &out->sum);
     }
     if (status == PARE_OK) {
         status = collect(c, lm, layer, half, out);

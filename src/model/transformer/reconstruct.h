@@ -41,6 +41,7 @@ void pare_calibration_restart(pare_calibration *calibration);
 typedef struct pare_half_problem {
     int64_t width, outputs;
     double *gram;  /* (width, width) sum a a', ridge on the diagonal */
+    double *sum;   /* (width) sum a */
     double *cross; /* (width, outputs) sum a (t - x)' + ridge W_old' */
     double target; /* sum |t - x|^2 */
 } pare_half_problem;
