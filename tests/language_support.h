@@ -26,6 +26,20 @@ static inline void tiny_fill(pare_context *ctx, pare_lm_tensor *t, bool gain, ui
     }
 }
 
+/* What gpt2 and gpt_neox have. */
+static inline void tiny_family(pare_lm_shape *s) {
+    bool gpt2 = strcmp(s->architecture, "gpt2") == 0;
+    if (!gpt2 && strcmp(s->architecture, "gpt_neox") != 0) {
+        return;
+    }
+    s->layer_norm = s->qkv_bias = s->output_bias = s->ffn_bias = true;
+    s->activation = gpt2 ? PARE_LM_GELU_TANH : PARE_LM_GELU;
+    s->positions = s->tied = gpt2;
+    s->parallel = !gpt2;
+    s->rope_base = 10000;
+    s->unrotated = gpt2 ? s->head_dim : s->head_dim / 2;
+}
+
 /* architecture "qwen2" has biases, "qwen3" norms of heads. */
 static inline void tiny_make(pare_context *ctx, const char *architecture, bool interleaved,
                              pare_lm *lm) {
@@ -45,7 +59,9 @@ static inline void tiny_make(pare_context *ctx, const char *architecture, bool i
                                 .eos = 2};
     pare_lm_shape *s = &lm->shape;
     snprintf(s->architecture, sizeof s->architecture, "%s", architecture);
-    assert_ok(ctx, pare_lm_shape_reserve(ctx, s, (pare_lm_layer){6, 3, 24}, "test"));
+    tiny_family(s);
+    pare_lm_layer every = {s->layer_norm ? 4 : 6, s->layer_norm ? 4 : 3, 24};
+    assert_ok(ctx, pare_lm_shape_reserve(ctx, s, every, "test"));
     assert_ok(ctx, pare_alloc_zero(ctx, s->layers, sizeof *lm->layer, &lm->layer));
     for (int64_t i = 0; i < s->layers * PARE_LM_SLOTS; i++) {
         pare_lm_slot slot = (pare_lm_slot)(i % PARE_LM_SLOTS);
@@ -62,6 +78,14 @@ static inline void tiny_make(pare_context *ctx, const char *architecture, bool i
     lm->norm = (pare_lm_tensor){NULL, NULL, s->hidden, 0};
     tiny_fill(ctx, &lm->embedding, false, 1000);
     tiny_fill(ctx, &lm->norm, true, 1001);
+    if (s->layer_norm) {
+        lm->norm_bias = (pare_lm_tensor){NULL, NULL, s->hidden, 0};
+        tiny_fill(ctx, &lm->norm_bias, false, 1003);
+    }
+    if (s->positions) {
+        lm->positions = (pare_lm_tensor){NULL, NULL, s->context, s->hidden};
+        tiny_fill(ctx, &lm->positions, false, 1004);
+    }
     if (!s->tied) {
         lm->head = (pare_lm_tensor){NULL, NULL, s->vocabulary, s->hidden};
         tiny_fill(ctx, &lm->head, false, 1002);

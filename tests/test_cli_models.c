@@ -13,6 +13,15 @@ static int setup(void **state) {
     tiny_make(ctx, "llama", false, &lm);
     assert_ok(ctx, pare_lm_write_hf(&lm, PARE_DTYPE_F32, "hf", NULL));
     assert_ok(ctx, pare_lm_write_gguf(&lm, PARE_DTYPE_F32, NULL, "plain.gguf"));
+    for (int i = 0; i < 2; i++) {
+        pare_lm other;
+        tiny_make(ctx, i == 0 ? "gpt2" : "gpt_neox", false, &other);
+        if (mkdir(i == 0 ? "gpt2" : "neox", 0777) != 0) {
+            return -1;
+        }
+        assert_ok(ctx, pare_lm_write_hf(&other, PARE_DTYPE_F32, i == 0 ? "gpt2" : "neox", NULL));
+        pare_lm_clear(&other);
+    }
     lm.layer[1][PARE_LM_UP].own[5] = NAN;
     assert_ok(ctx, pare_lm_write_gguf(&lm, PARE_DTYPE_F32, NULL, "nan.gguf"));
     pare_lm_clear(&lm);
@@ -26,7 +35,7 @@ static int setup(void **state) {
 /* The folders first; the files are cli_teardown's. */
 static int teardown(void **state) {
     pare_context_destroy(ctx);
-    return system("rm -rf hf out") == 0 ? cli_teardown(state) : -1;
+    return system("rm -rf hf out gpt2 neox") == 0 ? cli_teardown(state) : -1;
 }
 
 static double number_after(const char *text, const char *name) {
@@ -59,6 +68,8 @@ static void test_prune(void **state) {
         "hf --budget bytes=0.9 --structure heads,ffn --uniform --round 4 --gguf --dtype bf16",
         "plain.gguf --budget flops=0.8 --criterion sequential-attention --mask-steps 8",
         "plain.gguf --budget latency=0.9 --structure layers",
+        "gpt2 --budget params=0.7",
+        "neox --budget params=0.7 --structure heads,ffn --uniform --dtype f32",
         "hf --budget params=0.7 --structure layers --criterion sequential-attention --recover 1k",
     };
     for (size_t i = 0; i < sizeof options / sizeof options[0]; i++) {
@@ -137,6 +148,7 @@ static void test_bad(void **state) {
         {"prune hf " TEXT "--out o --budget params=0.5 --structure layers,ffn", 2, {"alone"}},
         {"prune hf " TEXT "--out hf --budget params=0.5", 2, {"exists already", "--overwrite"}},
         {"prune hf " TEXT "--out no/o --budget params=0.9", 3, {"cannot be written"}},
+        {"prune gpt2 " TEXT "--out o --budget params=0.9 --gguf", 2, {"gpt2 becomes", "only"}},
         {"generate hf --tokenizer tokenizer.bin --prompt a --generate 100", 2, {"made for 48"}},
         {"latency hf", 2, {"48 tokens"}},
     };

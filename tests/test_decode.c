@@ -6,13 +6,13 @@
 /* Token by token: the same logits as all at once. */
 static void test_decode(void **state) {
     (void)state;
-    static const char *const architectures[] = {"llama", "qwen2", "qwen3"};
-    for (int i = 0; i < 4; i++) {
+    static const char *const architectures[] = {"llama", "qwen2", "qwen3", "gpt2", "gpt_neox"};
+    for (int i = 0; i < 6; i++) {
         pare_context *ctx = NULL;
         pare_lm lm;
         pare_lm_decoder *decoder = NULL;
         assert_int_equal(pare_context_create(NULL, &ctx), PARE_OK);
-        tiny_make(ctx, architectures[i % 3], i == 3, &lm);
+        tiny_make(ctx, architectures[i % 5], i == 5, &lm);
         float *expected = tiny_logits(&lm);
         assert_ok(ctx, pare_lm_decoder_create(&lm, 2, TINY_CONTEXT, &decoder));
         for (int64_t t = 0; t < TINY_CONTEXT; t++) {

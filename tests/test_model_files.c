@@ -72,6 +72,46 @@ static void test_round_trip(void **state) {
     }
 }
 
+/* The other families: their names, fused and turned matrices, and layers that differ. */
+static void test_families(void **state) {
+    (void)state;
+    static const char *const architectures[] = {"gpt2", "gpt_neox"};
+    for (int i = 0; i < 4; i++) {
+        pare_context *ctx = NULL;
+        pare_lm lm;
+        pare_checkpoint checkpoint;
+        uint8_t group[12] = {1, 0, 1, 1, 0, 1, 1, 1, 1, 0, 0, 0}, channel[72];
+        for (int c = 0; c < 72; c++) {
+            channel[c] = (uint8_t)(c % 3 > 0);
+        }
+        assert_int_equal(pare_context_create(NULL, &ctx), PARE_OK);
+        tiny_make(ctx, architectures[i % 2], false, &lm);
+        pare_lm_keep keep = {group, channel, NULL, false};
+        if (i >= 2) {
+            assert_ok(ctx, pare_lm_cut(&lm, &keep));
+        }
+        float *expected = tiny_logits(&lm);
+        assert_ok(ctx, pare_lm_write_hf(&lm, PARE_DTYPE_F32, "hf", NULL));
+        check_same(ctx, "hf", expected, 1e-4);
+        assert_ok(ctx, pare_checkpoint_open(ctx, "hf", &checkpoint));
+        assert_int_equal(pare_lm_parameters(&checkpoint.shape), pare_lm_parameters(&lm.shape));
+        const char *fused = i % 2 == 0 ? "h.0.attn.c_attn.weight"
+                                       : "gpt_neox.layers.0.attention.query_key_value.weight";
+        const pare_stored *t = pare_checkpoint_find(&checkpoint, fused);
+        int64_t keys = 3 * 4 * lm.shape.layer[0].heads;
+        assert_non_null(t);
+        assert_int_equal(t->shape[i % 2 == 0 ? 1 : 0], keys);
+        assert_int_equal(t->shape[i % 2 == 0 ? 0 : 1], 16);
+        pare_checkpoint_close(&checkpoint);
+        assert_int_equal(pare_lm_write_gguf(&lm, PARE_DTYPE_F32, NULL, "a.gguf"),
+                         PARE_ERROR_UNSUPPORTED);
+        assert_non_null(strstr(pare_context_error(ctx), "Hugging Face directory only"));
+        test_free(expected);
+        pare_lm_clear(&lm);
+        pare_context_destroy(ctx);
+    }
+}
+
 /* Layers that differ, one without attention, one without feed-forward part. */
 static void test_layers_that_differ(void **state) {
     (void)state;
@@ -262,9 +302,10 @@ static void test_allocations(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_round_trip),   cmocka_unit_test(test_layers_that_differ),
-        cmocka_unit_test(test_rope_factors), cmocka_unit_test(test_narrow_numbers),
-        cmocka_unit_test(test_damaged),      cmocka_unit_test(test_allocations),
+        cmocka_unit_test(test_round_trip),         cmocka_unit_test(test_families),
+        cmocka_unit_test(test_layers_that_differ), cmocka_unit_test(test_rope_factors),
+        cmocka_unit_test(test_narrow_numbers),     cmocka_unit_test(test_damaged),
+        cmocka_unit_test(test_allocations),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
 }

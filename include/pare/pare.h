@@ -484,10 +484,10 @@ PARE_API void pare_external_destroy(pare_external *external);
 typedef struct pare_model pare_model;
 
 /*
- * Opens a model of the Llama family: a Hugging Face directory (config.json and safetensors), a GGUF
- * file, or a llama2.c file, with its tokenizer (option "tokenizer", else the one beside or inside
- * it). Files stay mapped and must not change until close. Cost: the weights are read once, to
- * refuse values that are not finite.
+ * Opens a model of the Llama family, GPT-2 or GPT-NeoX: a Hugging Face directory (config.json and
+ * safetensors), a GGUF file, or a llama2.c file, with its tokenizer (option "tokenizer", else the
+ * one beside or inside it). Files stay mapped and must not change until close. Cost: the weights
+ * are read once, to refuse values that are not finite.
  */
 PARE_API PARE_MUST_CHECK pare_status pare_model_open(pare_context *ctx, const char *path,
                                                      const pare_config *config, pare_model **out);

@@ -16,8 +16,8 @@ static void set_costs(const pruning *p, prune_part *one) {
     const pare_lm_shape *s = &p->dense->shape;
     int64_t share = one->block / s->head_dim, length = p->calibration.length;
     bool attention = one->half == PARE_LM_ATTENTION;
-    one->unit =
-        attention ? (double)((2 * share + 2) * s->head_dim * s->hidden) : (double)(3 * s->hidden);
+    one->unit = attention ? (double)((2 * share + 2) * s->head_dim * s->hidden)
+                          : (double)((s->activation == PARE_LM_SILU_GATED ? 3 : 2) * s->hidden);
     one->fixed = (double)s->hidden;
     if (p->options->resource == PARE_PRUNE_FLOPS) {
         one->fixed = 0;

@@ -137,6 +137,12 @@ pare_status pare_checkpoint_check(pare_checkpoint *c) {
     if (status == PARE_OK && !s->tied) {
         status = expect(c, "lm_head.weight", s->vocabulary, s->hidden);
     }
+    if (status == PARE_OK && s->layer_norm) {
+        status = expect(c, "model.norm.bias", s->hidden, 0);
+    }
+    if (status == PARE_OK && s->positions) {
+        status = expect(c, "model.embed_positions.weight", s->context, s->hidden);
+    }
     return status == PARE_OK ? check_layers(c) : status;
 }
 

@@ -47,17 +47,31 @@ typedef struct pare_lm_layer {
     int64_t ffn;      /* feed-forward channels */
 } pare_lm_layer;
 
-/* Shape of a decoder of the Llama family: RMS norm, rotary positions, grouped-query attention,
- * gated feed-forward with SiLU. */
+/* What the feed-forward part does between its matrices. GELU: Hendrycks and Gimpel 2016, in its
+ * tanh form and exact. */
+typedef enum pare_lm_activation {
+    PARE_LM_SILU_GATED, /* silu(gate) * up */
+    PARE_LM_GELU_TANH,  /* of up; there is no gate */
+    PARE_LM_GELU
+} pare_lm_activation;
+
+/* Shape of a decoder. As zeros leave it, one of the Llama family: RMS norm, rotary positions,
+ * grouped-query attention, gated feed-forward with SiLU. */
 typedef struct pare_lm_shape {
-    char architecture[16]; /* "llama", "mistral", "qwen2", "qwen3" */
+    char architecture[16]; /* "llama", "mistral", "qwen2", "qwen3", "gpt2", "gpt_neox" */
     int64_t layers, hidden, head_dim, vocabulary, context;
-    pare_lm_layer *layer;   /* (layers) */
-    double *rope_frequency; /* (head_dim / 2) radians per position */
+    pare_lm_layer *layer; /* (layers) */
+    double
+        *rope_frequency; /* (head_dim / 2) radians per position; half of what is rotated counts */
     double rope_base, norm_epsilon;
     bool rope_interleaved; /* rotates (2i, 2i + 1) as llama2.c and GGUF llama do; else
                               (i, i + head_dim / 2) as Hugging Face does */
     bool tied;             /* the output projection is the embedding */
+    int64_t unrotated;     /* last dimensions of a head that positions do not rotate */
+    pare_lm_activation activation;
+    bool layer_norm; /* mean taken off and a bias added (Ba et al. 2016); else RMS norm */
+    bool positions;  /* a learned vector for each position is added to the embedding */
+    bool parallel;   /* attention and feed-forward part both start from the layer's input */
     bool qkv_bias, output_bias, ffn_bias, qk_norm;
     int64_t bos, eos; /* token numbers, -1 if unknown */
 } pare_lm_shape;
@@ -83,6 +97,8 @@ typedef enum pare_lm_slot {
     PARE_LM_DOWN_BIAS,
     PARE_LM_Q_NORM,
     PARE_LM_K_NORM,
+    PARE_LM_ATTENTION_NORM_BIAS,
+    PARE_LM_FFN_NORM_BIAS,
     PARE_LM_SLOTS
 } pare_lm_slot;
 
@@ -94,6 +110,8 @@ bool pare_lm_slot_size(const pare_lm_shape *shape, int64_t index, pare_lm_slot s
 /* Its name: "model.layers.3.self_attn.q_proj.weight". */
 void pare_lm_slot_name(int64_t index, pare_lm_slot slot, char out[PARE_LM_NAME]);
 
+/* Leading dimensions of a head that positions rotate; their frequencies are rope_frequency. */
+int64_t pare_lm_rotary(const pare_lm_shape *shape);
 /* All layers alike? */
 bool pare_lm_uniform(const pare_lm_shape *shape);
 /* Parameters of layer `index` alone, norms included. */

@@ -1,5 +1,6 @@
 /* Hugging Face model directories: config.json, and model.safetensors or its shards. */
 #include "base/text.h"
+#include "model/checkpoint/families.h"
 #include "model/checkpoint/safetensors.h"
 
 #include <math.h>
@@ -9,7 +10,7 @@
 
 enum { PATH_SIZE = 4096 };
 
-static const char supported[] = "llama, mistral, qwen2, qwen3";
+static const char supported[] = "llama, mistral, qwen2, qwen3, gpt2, gpt_neox";
 
 static pare_status join(pare_context *ctx, const char *directory, const char *file,
                         char out[PATH_SIZE]) {
@@ -143,12 +144,25 @@ static pare_status read_config(pare_checkpoint *out, const char *path, json_t *c
     pare_lm_shape *s = &out->shape;
     reading r = {ctx, path, config, PARE_OK};
     const char *type = json_string_value(json_object_get(config, "model_type"));
-    bool known = type && (strcmp(type, "llama") == 0 || strcmp(type, "mistral") == 0 ||
-                          strcmp(type, "qwen2") == 0 || strcmp(type, "qwen3") == 0);
+    bool known =
+        type && (strcmp(type, "llama") == 0 || strcmp(type, "mistral") == 0 ||
+                 strcmp(type, "qwen2") == 0 || strcmp(type, "qwen3") == 0 || pare_family_is(type));
     if (!known) {
         return pare_fail(ctx, PARE_ERROR_UNSUPPORTED,
                          "%s: model_type '%s' is not supported; these are: %s", path,
                          type ? type : "", supported);
+    }
+    if (pare_family_is(type)) {
+        pare_lm_layer every = {0};
+        snprintf(s->architecture, sizeof s->architecture, "%s", type);
+        pare_status status = pare_family_read_config(ctx, path, config, s, &every);
+        if (status == PARE_OK) {
+            status = pare_lm_shape_reserve(ctx, s, every, path);
+        }
+        if (status == PARE_OK) {
+            read_layers(&r, s);
+        }
+        return status == PARE_OK ? r.status : status;
     }
     const char *activation = json_string_value(json_object_get(config, "hidden_act"));
     if (activation && strcmp(activation, "silu") != 0) {
@@ -265,10 +279,13 @@ pare_status pare_read_hf(pare_checkpoint *out) {
     FILE *index = fopen(path, "rb");
     if (index) {
         (void)fclose(index);
-        return read_shards(out, path);
+        status = read_shards(out, path);
+    } else {
+        status = join(ctx, out->path, "model.safetensors", path);
+        status = status == PARE_OK ? pare_read_safetensors(out, path) : status;
     }
-    status = join(ctx, out->path, "model.safetensors", path);
-    return status == PARE_OK ? pare_read_safetensors(out, path) : status;
+    return status == PARE_OK && pare_family_is(out->shape.architecture) ? pare_family_adapt(out)
+                                                                        : status;
 }
 
 static int set_layers(json_t *config, const pare_lm_shape *s) {
@@ -323,6 +340,19 @@ static pare_status set_rope_scaling(pare_context *ctx, json_t *config, const par
     return PARE_OK;
 }
 
+/* What all families have: number format, and the layers if they differ. */
+static int set_shapes(const pare_export *export, json_t *config) {
+    const char *dtype = export->dtype == PARE_DTYPE_BF16  ? "bfloat16"
+                        : export->dtype == PARE_DTYPE_F16 ? "float16"
+                                                          : "float32";
+    int bad = json_object_set_new(config, "torch_dtype", json_string(dtype));
+    if (!pare_lm_uniform(export->shape)) {
+        return bad | set_layers(config, export->shape);
+    }
+    (void)json_object_del(config, "per_layer_config");
+    return bad;
+}
+
 /* The configuration of the pruned model: that of the original with the sizes changed. */
 static pare_status new_config(const pare_export *export, const char *from, json_t **out) {
     const pare_lm_shape *s = export->shape;
@@ -332,11 +362,15 @@ static pare_status new_config(const pare_export *export, const char *from, json_
         status = load_json(export->ctx, from, out);
     } else {
         *out = json_pack("{s:[s], s:s, s:s}", "architectures",
-                         strcmp(s->architecture, "qwen2") == 0     ? "Qwen2ForCausalLM"
-                         : strcmp(s->architecture, "qwen3") == 0   ? "Qwen3ForCausalLM"
-                         : strcmp(s->architecture, "mistral") == 0 ? "MistralForCausalLM"
-                                                                   : "LlamaForCausalLM",
-                         "model_type", s->architecture, "hidden_act", "silu");
+                         strcmp(s->architecture, "gpt2") == 0       ? "GPT2LMHeadModel"
+                         : strcmp(s->architecture, "gpt_neox") == 0 ? "GPTNeoXForCausalLM"
+                         : strcmp(s->architecture, "qwen2") == 0    ? "Qwen2ForCausalLM"
+                         : strcmp(s->architecture, "qwen3") == 0    ? "Qwen3ForCausalLM"
+                         : strcmp(s->architecture, "mistral") == 0  ? "MistralForCausalLM"
+                                                                    : "LlamaForCausalLM",
+                         "model_type", s->architecture,
+                         pare_family_is(s->architecture) ? "_made_by" : "hidden_act",
+                         pare_family_is(s->architecture) ? "pare" : "silu");
     }
     if (status != PARE_OK) {
         return status;
@@ -347,6 +381,12 @@ static pare_status new_config(const pare_export *export, const char *from, json_
         common.heads = common.heads ? common.heads : s->layer[i].heads;
         common.kv_heads = common.kv_heads ? common.kv_heads : s->layer[i].kv_heads;
         common.ffn = common.ffn ? common.ffn : s->layer[i].ffn;
+    }
+    if (pare_family_is(s->architecture)) {
+        return pare_family_write_config(s, &common, *out) != 0 || set_shapes(export, *out) != 0
+                   ? pare_fail(export->ctx, PARE_ERROR_MEMORY,
+                               "out of memory while writing config.json")
+                   : PARE_OK;
     }
     const struct {
         const char *name;
@@ -363,9 +403,6 @@ static pare_status new_config(const pare_export *export, const char *from, json_
         {"rms_norm_eps", json_real(s->norm_epsilon)},
         {"rope_theta", json_real(s->rope_base)},
         {"tie_word_embeddings", json_boolean(s->tied)},
-        {"torch_dtype", json_string(export->dtype == PARE_DTYPE_BF16  ? "bfloat16"
-                                    : export->dtype == PARE_DTYPE_F16 ? "float16"
-                                                                      : "float32")},
     };
     int bad = !*out;
     for (size_t i = 0; i < sizeof fields / sizeof fields[0]; i++) {
@@ -383,11 +420,7 @@ static pare_status new_config(const pare_export *export, const char *from, json_
     if (status != PARE_OK) {
         return status;
     }
-    if (!bad && !pare_lm_uniform(s)) {
-        bad = set_layers(*out, s);
-    } else {
-        (void)json_object_del(*out, "per_layer_config");
-    }
+    bad = bad || set_shapes(export, *out);
     return bad ? pare_fail(export->ctx, PARE_ERROR_MEMORY,
                            "out of memory while writing config.json")
                : PARE_OK;

@@ -8,6 +8,10 @@
 enum { LAYERS_MOST = 10000 };
 static const int64_t dimension_most = INT64_C(1) << 24;
 
+int64_t pare_lm_rotary(const pare_lm_shape *shape) {
+    return shape->head_dim - shape->unrotated;
+}
+
 bool pare_lm_uniform(const pare_lm_shape *shape) {
     for (int64_t i = 1; i < shape->layers; i++) {
         const pare_lm_layer *a = &shape->layer[0], *b = &shape->layer[i];
@@ -23,6 +27,7 @@ bool pare_lm_slot_size(const pare_lm_shape *s, int64_t index, pare_lm_slot slot,
     const pare_lm_layer *layer = &s->layer[index];
     int64_t queries = layer->heads * s->head_dim, keys = layer->kv_heads * s->head_dim;
     bool attention = layer->heads > 0, ffn = layer->ffn > 0;
+    bool gate = ffn && s->activation == PARE_LM_SILU_GATED;
     const struct {
         int64_t rows, columns;
         bool present;
@@ -31,7 +36,7 @@ bool pare_lm_slot_size(const pare_lm_shape *s, int64_t index, pare_lm_slot slot,
         [PARE_LM_K] = {keys, s->hidden, attention},
         [PARE_LM_V] = {keys, s->hidden, attention},
         [PARE_LM_O] = {s->hidden, queries, attention},
-        [PARE_LM_GATE] = {layer->ffn, s->hidden, ffn},
+        [PARE_LM_GATE] = {layer->ffn, s->hidden, gate},
         [PARE_LM_UP] = {layer->ffn, s->hidden, ffn},
         [PARE_LM_DOWN] = {s->hidden, layer->ffn, ffn},
         [PARE_LM_ATTENTION_NORM] = {s->hidden, 0, attention},
@@ -40,11 +45,13 @@ bool pare_lm_slot_size(const pare_lm_shape *s, int64_t index, pare_lm_slot slot,
         [PARE_LM_K_BIAS] = {keys, 0, attention && s->qkv_bias},
         [PARE_LM_V_BIAS] = {keys, 0, attention && s->qkv_bias},
         [PARE_LM_O_BIAS] = {s->hidden, 0, attention && s->output_bias},
-        [PARE_LM_GATE_BIAS] = {layer->ffn, 0, ffn && s->ffn_bias},
+        [PARE_LM_GATE_BIAS] = {layer->ffn, 0, gate && s->ffn_bias},
         [PARE_LM_UP_BIAS] = {layer->ffn, 0, ffn && s->ffn_bias},
         [PARE_LM_DOWN_BIAS] = {s->hidden, 0, ffn && s->ffn_bias},
         [PARE_LM_Q_NORM] = {s->head_dim, 0, attention && s->qk_norm},
         [PARE_LM_K_NORM] = {s->head_dim, 0, attention && s->qk_norm},
+        [PARE_LM_ATTENTION_NORM_BIAS] = {s->hidden, 0, attention && s->layer_norm},
+        [PARE_LM_FFN_NORM_BIAS] = {s->hidden, 0, ffn && s->layer_norm},
     };
     *rows = sizes[slot].rows;
     *columns = sizes[slot].columns;
@@ -71,6 +78,8 @@ void pare_lm_slot_name(int64_t index, pare_lm_slot slot, char out[PARE_LM_NAME])
         [PARE_LM_DOWN_BIAS] = "mlp.down_proj.bias",
         [PARE_LM_Q_NORM] = "self_attn.q_norm.weight",
         [PARE_LM_K_NORM] = "self_attn.k_norm.weight",
+        [PARE_LM_ATTENTION_NORM_BIAS] = "input_layernorm.bias",
+        [PARE_LM_FFN_NORM_BIAS] = "post_attention_layernorm.bias",
     };
     snprintf(out, PARE_LM_NAME, "model.layers.%lld.%s", (long long)index, names[slot]);
 }
@@ -88,6 +97,8 @@ int64_t pare_lm_layer_parameters(const pare_lm_shape *shape, int64_t index) {
 
 int64_t pare_lm_parameters(const pare_lm_shape *shape) {
     int64_t count = shape->hidden * (shape->vocabulary * (shape->tied ? 1 : 2) + 1);
+    count += shape->layer_norm ? shape->hidden : 0;
+    count += shape->positions ? shape->hidden * shape->context : 0;
     for (int64_t i = 0; i < shape->layers; i++) {
         count += pare_lm_layer_parameters(shape, i);
     }
@@ -99,7 +110,8 @@ int64_t pare_lm_multiply_adds(const pare_lm_shape *shape, int64_t position) {
     for (int64_t i = 0; i < shape->layers; i++) {
         const pare_lm_layer *layer = &shape->layer[i];
         int64_t queries = layer->heads * shape->head_dim, keys = layer->kv_heads * shape->head_dim;
-        count += shape->hidden * (2 * queries + 2 * keys + 3 * layer->ffn);
+        count += shape->hidden * (2 * queries + 2 * keys);
+        count += shape->hidden * (shape->activation == PARE_LM_SILU_GATED ? 3 : 2) * layer->ffn;
         count += 2 * queries * (position + 1);
     }
     return count;
@@ -123,10 +135,11 @@ pare_status pare_lm_shape_reserve(pare_context *ctx, pare_lm_shape *shape, pare_
                              fields[i].name, (long long)fields[i].value, (long long)fields[i].most);
         }
     }
-    if (shape->head_dim % 2 != 0) {
+    if (shape->head_dim % 2 != 0 || shape->unrotated % 2 != 0 || shape->unrotated < 0 ||
+        shape->unrotated > shape->head_dim) {
         return pare_fail(ctx, PARE_ERROR_INPUT,
-                         "%s: head dimension is %lld, expected an even number", path,
-                         (long long)shape->head_dim);
+                         "%s: head dimension is %lld with %lld rotated, expected even numbers",
+                         path, (long long)shape->head_dim, (long long)pare_lm_rotary(shape));
     }
     if (!(shape->rope_base > 0) || !isfinite(shape->rope_base)) {
         return pare_fail(ctx, PARE_ERROR_INPUT, "%s: the rotary base is not a positive number",
@@ -144,8 +157,8 @@ pare_status pare_lm_shape_reserve(pare_context *ctx, pare_lm_shape *shape, pare_
         shape->layer[i] = every;
     }
     for (int64_t i = 0; i < shape->head_dim / 2; i++) {
-        shape->rope_frequency[i] =
-            pow(shape->rope_base, -2.0 * (double)i / (double)shape->head_dim);
+        double rotary = (double)(pare_lm_rotary(shape) > 0 ? pare_lm_rotary(shape) : 1);
+        shape->rope_frequency[i] = pow(shape->rope_base, -2.0 * (double)i / rotary);
     }
     return PARE_OK;
 }

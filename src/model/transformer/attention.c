@@ -177,7 +177,7 @@ typedef struct rotation {
 static void rotate_chunk(void *argument, int64_t chunk) {
     const rotation *r = argument;
     const pare_lm_run *run = r->run;
-    int64_t d = run->lm->shape.head_dim, half = d / 2;
+    int64_t d = run->lm->shape.head_dim, half = pare_lm_rotary(&run->lm->shape) / 2;
     bool interleaved = run->lm->shape.rope_interleaved;
     int64_t end = least(run->rows, (chunk + 1) * ROW_CHUNK);
     for (int64_t row = chunk * ROW_CHUNK; row < end; row++) {

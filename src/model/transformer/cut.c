@@ -43,10 +43,18 @@ static void release(pare_lm *lm, pare_lm_tensor *t) {
 static void cut_groups(pare_lm *lm, int64_t index, const uint8_t *keep) {
     pare_lm_layer *layer = &lm->shape.layer[index];
     pare_lm_tensor *t = lm->layer[index];
-    static const pare_lm_slot attention[] = {
-        PARE_LM_Q,      PARE_LM_K,      PARE_LM_V,      PARE_LM_O,      PARE_LM_ATTENTION_NORM,
-        PARE_LM_Q_BIAS, PARE_LM_K_BIAS, PARE_LM_V_BIAS, PARE_LM_O_BIAS, PARE_LM_Q_NORM,
-        PARE_LM_K_NORM};
+    static const pare_lm_slot attention[] = {PARE_LM_Q,
+                                             PARE_LM_K,
+                                             PARE_LM_V,
+                                             PARE_LM_O,
+                                             PARE_LM_ATTENTION_NORM,
+                                             PARE_LM_Q_BIAS,
+                                             PARE_LM_K_BIAS,
+                                             PARE_LM_V_BIAS,
+                                             PARE_LM_O_BIAS,
+                                             PARE_LM_Q_NORM,
+                                             PARE_LM_K_NORM,
+                                             PARE_LM_ATTENTION_NORM_BIAS};
     int64_t d = lm->shape.head_dim,
             share = layer->kv_heads > 0 ? layer->heads / layer->kv_heads : 0;
     int64_t kept = count_kept(keep, layer->kv_heads);
@@ -76,9 +84,9 @@ static void cut_groups(pare_lm *lm, int64_t index, const uint8_t *keep) {
 static void cut_channels(pare_lm *lm, int64_t index, const uint8_t *keep) {
     pare_lm_layer *layer = &lm->shape.layer[index];
     pare_lm_tensor *t = lm->layer[index];
-    static const pare_lm_slot ffn[] = {PARE_LM_GATE,     PARE_LM_UP,        PARE_LM_DOWN,
-                                       PARE_LM_FFN_NORM, PARE_LM_GATE_BIAS, PARE_LM_UP_BIAS,
-                                       PARE_LM_DOWN_BIAS};
+    static const pare_lm_slot ffn[] = {PARE_LM_GATE,      PARE_LM_UP,           PARE_LM_DOWN,
+                                       PARE_LM_FFN_NORM,  PARE_LM_GATE_BIAS,    PARE_LM_UP_BIAS,
+                                       PARE_LM_DOWN_BIAS, PARE_LM_FFN_NORM_BIAS};
     int64_t kept = count_kept(keep, layer->ffn);
     if (kept == layer->ffn) {
         return;
@@ -93,7 +101,9 @@ static void cut_channels(pare_lm *lm, int64_t index, const uint8_t *keep) {
     static const pare_lm_slot rows[] = {PARE_LM_GATE, PARE_LM_UP, PARE_LM_GATE_BIAS,
                                         PARE_LM_UP_BIAS};
     for (int i = 0; i < 4; i++) {
-        keep_rows(&t[rows[i]], keep, 1);
+        if (t[rows[i]].own) {
+            keep_rows(&t[rows[i]], keep, 1);
+        }
     }
     keep_columns(&t[PARE_LM_DOWN], keep, 1);
     layer->ffn = kept;
@@ -102,9 +112,14 @@ static void cut_channels(pare_lm *lm, int64_t index, const uint8_t *keep) {
 static void cut_hidden(pare_lm *lm, const uint8_t *keep) {
     static const pare_lm_slot inputs[] = {PARE_LM_Q, PARE_LM_K, PARE_LM_V, PARE_LM_GATE,
                                           PARE_LM_UP};
-    static const pare_lm_slot outputs[] = {
-        PARE_LM_O,         PARE_LM_DOWN,           PARE_LM_O_BIAS,
-        PARE_LM_DOWN_BIAS, PARE_LM_ATTENTION_NORM, PARE_LM_FFN_NORM};
+    static const pare_lm_slot outputs[] = {PARE_LM_O,
+                                           PARE_LM_DOWN,
+                                           PARE_LM_O_BIAS,
+                                           PARE_LM_DOWN_BIAS,
+                                           PARE_LM_ATTENTION_NORM,
+                                           PARE_LM_FFN_NORM,
+                                           PARE_LM_ATTENTION_NORM_BIAS,
+                                           PARE_LM_FFN_NORM_BIAS};
     for (int64_t i = 0; i < lm->shape.layers; i++) {
         for (size_t j = 0; j < sizeof inputs / sizeof inputs[0]; j++) {
             if (lm->layer[i][inputs[j]].own) {
@@ -119,6 +134,12 @@ static void cut_hidden(pare_lm *lm, const uint8_t *keep) {
     }
     keep_columns(&lm->embedding, keep, 1);
     keep_rows(&lm->norm, keep, 1);
+    if (lm->norm_bias.own) {
+        keep_rows(&lm->norm_bias, keep, 1);
+    }
+    if (lm->positions.own) {
+        keep_columns(&lm->positions, keep, 1);
+    }
     if (lm->head.own) {
         keep_columns(&lm->head, keep, 1);
     }

@@ -18,7 +18,8 @@ struct pare_lm_decoder {
     float *weight;               /* (sequences * heads, capacity) attention weights */
     float *logits;               /* (sequences, vocabulary) */
     float *small[3];             /* converted vectors */
-    float *cosine, *sine;        /* (tokens, head_dim / 2) */
+    float *held;                 /* (rows, hidden) of a parallel layer */
+    float *cosine, *sine;        /* (tokens, rotated / 2) */
 };
 
 static int64_t greater(int64_t a, int64_t b) {
@@ -29,7 +30,7 @@ pare_status pare_lm_decoder_create(const pare_lm *lm, int64_t sequences, int64_t
                                    pare_lm_decoder **out) {
     pare_context *ctx = lm->ctx;
     const pare_lm_shape *s = &lm->shape;
-    int64_t heads = 0, kv = 0, ffn = 0, cells = 0, half = s->head_dim / 2;
+    int64_t heads = 0, kv = 0, ffn = 0, cells = 0, half = pare_lm_rotary(s) / 2;
     int64_t block = capacity < BLOCK ? greater(capacity, 1) : BLOCK, b = sequences * block;
     *out = NULL;
     for (int64_t i = 0; i < s->layers; i++) {
@@ -44,6 +45,11 @@ pare_status pare_lm_decoder_create(const pare_lm *lm, int64_t sequences, int64_t
         !pare_checked_multiply(sequences, 4 * BLOCK * wide, &cells)) {
         return pare_fail(ctx, PARE_ERROR_MEMORY, "out of memory: %lld sequences of %lld tokens",
                          (long long)sequences, (long long)capacity);
+    }
+    if (s->positions && capacity > s->context) {
+        return pare_fail(ctx, PARE_ERROR_ARGUMENT,
+                         "%lld tokens, but the model knows %lld positions", (long long)capacity,
+                         (long long)s->context);
     }
     if (lm->embedding.stored && pare_dtype_bytes(lm->embedding.stored->dtype, s->hidden) < 0) {
         return pare_fail(ctx, PARE_ERROR_UNSUPPORTED,
@@ -62,6 +68,7 @@ pare_status pare_lm_decoder_create(const pare_lm *lm, int64_t sequences, int64_t
     } arrays[] = {{&d->x, b * s->hidden},
                   {&d->normed, b * s->hidden},
                   {&d->branch, b * s->hidden},
+                  {&d->held, s->parallel ? b * s->hidden : 0},
                   {&d->q, b * heads * s->head_dim},
                   {&d->k, b * kv * s->head_dim},
                   {&d->v, b * kv * s->head_dim},
@@ -107,9 +114,10 @@ void pare_lm_decoder_destroy(pare_lm_decoder *d) {
         pare_free(d->ctx, d->keys[i]);
         pare_free(d->ctx, d->values[i]);
     }
-    void *const arrays[] = {d->keys,   d->values,   d->x,        d->normed,   d->branch, d->q,
-                            d->k,      d->v,        d->attended, d->gate,     d->up,     d->weight,
-                            d->logits, d->small[0], d->small[1], d->small[2], d->cosine, d->sine};
+    void *const arrays[] = {d->keys,     d->values, d->x,      d->normed,   d->branch,
+                            d->q,        d->k,      d->v,      d->attended, d->gate,
+                            d->up,       d->weight, d->logits, d->small[0], d->small[1],
+                            d->small[2], d->cosine, d->sine,   d->held};
     for (size_t i = 0; i < sizeof arrays / sizeof arrays[0]; i++) {
         pare_free(d->ctx, arrays[i]);
     }
@@ -132,15 +140,27 @@ static const float *vector_of(const pare_lm_decoder *d, const pare_lm_tensor *t,
 }
 
 static void norm(const pare_lm_decoder *d, int64_t rows, int64_t width, const float *x,
-                 const pare_lm_tensor *gain, float *y) {
-    const float *g = vector_of(d, gain, 0);
+                 const pare_lm_tensor *gain, const pare_lm_tensor *bias, float *y) {
+    const pare_kernels *kernels = d->ctx->kernels;
+    const float *g = vector_of(d, gain, 0), *add = bias ? vector_of(d, bias, 1) : NULL;
     for (int64_t i = 0; i < rows; i++) {
         const float *from = x + i * width;
         float *to = y + i * width;
-        double square = d->ctx->kernels->dot_double(width, from, from) / (double)width;
+        double mean = 0, square = 0;
+        for (int64_t j = 0; d->lm->shape.layer_norm && j < width; j++) {
+            mean += (double)from[j] / (double)width;
+        }
+        float centre = (float)mean;
+        for (int64_t j = 0; j < width; j++) {
+            to[j] = from[j] - centre;
+        }
+        square = kernels->dot_double(width, to, to) / (double)width;
         float factor = (float)(1 / sqrt(square + d->lm->shape.norm_epsilon));
         for (int64_t j = 0; j < width; j++) {
-            to[j] = from[j] * factor * g[j];
+            to[j] = to[j] * factor * g[j];
+        }
+        if (add) {
+            kernels->axpy(width, 1, add, to);
         }
     }
 }
@@ -157,7 +177,7 @@ static void times(const pare_lm_decoder *d, int64_t index, int64_t count,
 }
 
 static void rotate(const pare_lm_decoder *d, int64_t heads, float *x) {
-    int64_t width = d->lm->shape.head_dim, half = width / 2;
+    int64_t width = d->lm->shape.head_dim, half = pare_lm_rotary(&d->lm->shape) / 2;
     bool interleaved = d->lm->shape.rope_interleaved;
     for (int64_t i = 0; i < d->rows * heads; i++) {
         float *one = x + i * width;
@@ -230,11 +250,12 @@ static void attention(pare_lm_decoder *d, int64_t index) {
     const pare_lm_shape *s = &d->lm->shape;
     const pare_lm_layer *layer = &s->layer[index];
     const pare_lm_tensor *t = d->lm->layer[index];
-    norm(d, d->rows, s->hidden, d->x, &t[PARE_LM_ATTENTION_NORM], d->normed);
+    norm(d, d->rows, s->hidden, d->x, &t[PARE_LM_ATTENTION_NORM], &t[PARE_LM_ATTENTION_NORM_BIAS],
+         d->normed);
     times(d, index, 3, inputs, d->normed, (float *const[]){d->q, d->k, d->v});
     if (s->qk_norm) {
-        norm(d, d->rows * layer->heads, s->head_dim, d->q, &t[PARE_LM_Q_NORM], d->q);
-        norm(d, d->rows * layer->kv_heads, s->head_dim, d->k, &t[PARE_LM_K_NORM], d->k);
+        norm(d, d->rows * layer->heads, s->head_dim, d->q, &t[PARE_LM_Q_NORM], NULL, d->q);
+        norm(d, d->rows * layer->kv_heads, s->head_dim, d->k, &t[PARE_LM_K_NORM], NULL, d->k);
     }
     rotate(d, layer->heads, d->q);
     rotate(d, layer->kv_heads, d->k);
@@ -246,34 +267,57 @@ static void attention(pare_lm_decoder *d, int64_t index) {
     d->ctx->kernels->axpy(d->rows * s->hidden, 1, d->branch, d->x);
 }
 
-/* up *= silu(gate); gate is overwritten. */
-static void activate(const pare_lm_decoder *d, int64_t count) {
-    enum { PIECE = 256 };
-    float e[PIECE];
-    for (int64_t from = 0; from < count; from += PIECE) {
-        int64_t size = count - from < PIECE ? count - from : PIECE;
-        const float *gate = d->gate + from;
-        float *up = d->up + from;
-        for (int64_t i = 0; i < size; i++) {
-            e[i] = gate[i] < -80 ? 80 : -gate[i];
-        }
-        d->ctx->kernels->exponential(size, e, e);
-        for (int64_t i = 0; i < size; i++) {
-            up[i] *= gate[i] / (1 + e[i]);
-        }
+/* Adds to out, which is the stream or what a parallel layer holds back. */
+static void feed_forward(pare_lm_decoder *d, int64_t index, float *out) {
+    static const pare_lm_slot inputs[][2] = {{PARE_LM_UP, PARE_LM_UP_BIAS},
+                                             {PARE_LM_GATE, PARE_LM_GATE_BIAS}};
+    static const pare_lm_slot output[][2] = {{PARE_LM_DOWN, PARE_LM_DOWN_BIAS}};
+    const pare_lm_shape *s = &d->lm->shape;
+    const pare_lm_tensor *t = d->lm->layer[index];
+    bool gated = s->activation == PARE_LM_SILU_GATED;
+    int64_t count = d->rows * s->layer[index].ffn;
+    float *a = gated ? d->gate : d->up;
+    norm(d, d->rows, s->hidden, d->x, &t[PARE_LM_FFN_NORM], &t[PARE_LM_FFN_NORM_BIAS], d->normed);
+    times(d, index, gated ? 2 : 1, inputs, d->normed, (float *const[]){d->up, d->gate});
+    pare_lm_activate(d->ctx->kernels, s->activation, count, a, a, NULL);
+    for (int64_t i = 0; gated && i < count; i++) {
+        d->up[i] *= d->gate[i];
+    }
+    times(d, index, 1, output, d->up, &d->branch);
+    d->ctx->kernels->axpy(d->rows * s->hidden, 1, d->branch, out);
+}
+
+static void layer(pare_lm_decoder *d, int64_t index) {
+    const pare_lm_shape *s = &d->lm->shape;
+    bool attends = s->layer[index].heads > 0, feeds = s->layer[index].ffn > 0;
+    int64_t values = d->rows * s->hidden;
+    if (s->parallel && attends && feeds) {
+        memset(d->held, 0, (size_t)values * sizeof *d->held);
+        feed_forward(d, index, d->held);
+        attention(d, index);
+        d->ctx->kernels->axpy(values, 1, d->held, d->x);
+        return;
+    }
+    if (attends) {
+        attention(d, index);
+    }
+    if (feeds) {
+        feed_forward(d, index, d->x);
     }
 }
 
-static void feed_forward(pare_lm_decoder *d, int64_t index) {
-    static const pare_lm_slot inputs[][2] = {{PARE_LM_GATE, PARE_LM_GATE_BIAS},
-                                             {PARE_LM_UP, PARE_LM_UP_BIAS}};
-    static const pare_lm_slot output[][2] = {{PARE_LM_DOWN, PARE_LM_DOWN_BIAS}};
-    const pare_lm_shape *s = &d->lm->shape;
-    norm(d, d->rows, s->hidden, d->x, &d->lm->layer[index][PARE_LM_FFN_NORM], d->normed);
-    times(d, index, 2, inputs, d->normed, (float *const[]){d->gate, d->up});
-    activate(d, d->rows * s->layer[index].ffn);
-    times(d, index, 1, output, d->up, &d->branch);
-    d->ctx->kernels->axpy(d->rows * s->hidden, 1, d->branch, d->x);
+/* x += the learned vector of a position, if the model has them. */
+static void add_position(const pare_lm_decoder *d, int64_t position, float *x) {
+    const pare_lm_tensor *t = &d->lm->positions;
+    int64_t hidden = d->lm->shape.hidden;
+    if (t->own) {
+        d->ctx->kernels->axpy(hidden, 1, t->own + position * hidden, x);
+    } else if (t->stored) {
+        pare_dtype_to_float(
+            t->stored->dtype, hidden,
+            t->stored->bytes + pare_dtype_bytes(t->stored->dtype, position * hidden), d->small[0]);
+        d->ctx->kernels->axpy(hidden, 1, d->small[0], x);
+    }
 }
 
 static void embed(pare_lm_decoder *d, const int32_t *token, int64_t stride) {
@@ -289,13 +333,14 @@ static void embed(pare_lm_decoder *d, const int32_t *token, int64_t stride) {
             pare_dtype_to_float(stored->dtype, hidden,
                                 stored->bytes + pare_dtype_bytes(stored->dtype, which * hidden), x);
         }
+        add_position(d, d->length + i % d->tokens, x);
     }
 }
 
 /* Takes `tokens` of each sequence, a sequence's `stride` apart from the next one's. */
 static void step(pare_lm_decoder *d, int64_t tokens, int64_t stride, const int32_t *token) {
     const pare_lm_shape *s = &d->lm->shape;
-    int64_t half = s->head_dim / 2;
+    int64_t half = pare_lm_rotary(s) / 2;
     d->tokens = tokens;
     d->rows = d->sequences * tokens;
     embed(d, token, stride);
@@ -305,12 +350,7 @@ static void step(pare_lm_decoder *d, int64_t tokens, int64_t stride, const int32
         d->sine[i] = (float)sin(angle);
     }
     for (int64_t i = 0; i < s->layers; i++) {
-        if (s->layer[i].heads > 0) {
-            attention(d, i);
-        }
-        if (s->layer[i].ffn > 0) {
-            feed_forward(d, i);
-        }
+        layer(d, i);
     }
     d->length += tokens;
 }
@@ -325,7 +365,7 @@ const float *pare_lm_prefill(pare_lm_decoder *d, int64_t count, const int32_t *t
     }
     for (int64_t i = 0; i < d->sequences; i++) {
         const float *last = d->x + ((i + 1) * d->tokens - 1) * s->hidden;
-        norm(d, 1, s->hidden, last, &d->lm->norm, d->normed + i * s->hidden);
+        norm(d, 1, s->hidden, last, &d->lm->norm, &d->lm->norm_bias, d->normed + i * s->hidden);
     }
     pare_lm_product output = {s->tied ? &d->lm->embedding : &d->lm->head, NULL, d->logits};
     pare_lm_products(d->ctx, d->sequences, d->normed, 1, &output);

@@ -1,3 +1,4 @@
+#include "model/checkpoint/families.h"
 #include "model/transformer/export.h"
 
 #include <stdio.h>
@@ -11,6 +12,10 @@ typedef struct source {
     const pare_lm_tensor **tensor;
     bool *rotated; /* rows of this tensor are rotated by position */
     float *scratch, *turned;
+    /* Of a family with other layouts, else NULL: for each tensor of ours its place, and for each of
+     * the file the first of ours in it. */
+    pare_family_tensor *place;
+    int64_t *first;
 } source;
 
 /* Rows of a head in the target's order: halves (i, i + d / 2) become neighbours, or back. */
@@ -25,8 +30,30 @@ static void turn_rows(const source *s, const pare_lm_tensor *t, const float *fro
     }
 }
 
+/* A tensor in a family's layout; query, key and value of a fused one follow each other. */
+static const float *placed(source *s, int64_t index) {
+    const pare_family_tensor *all = &s->place[index];
+    int64_t whole = all->rows * (all->columns > 0 ? all->columns : 1);
+    for (int64_t part = 0; part < 3; part++) {
+        const pare_lm_tensor *t = s->tensor[index + part];
+        const pare_family_tensor *to = &s->place[index + part];
+        int64_t width = t->columns > 0 ? t->columns : 1, count = t->rows * width;
+        const float *from = pare_lm_values(t, s->scratch);
+        for (int64_t i = 0; i < count; i++) {
+            s->turned[pare_place_of(&to->place, i / width, i % width)] = from[i];
+        }
+        if (count == whole) {
+            break; /* it fills the whole tensor */
+        }
+    }
+    return s->turned;
+}
+
 static const float *values(void *user, int64_t index) {
     source *s = user;
+    if (s->place) {
+        return placed(s, s->first[index]);
+    }
     const pare_lm_tensor *t = s->tensor[index];
     const float *stored = pare_lm_values(t, s->scratch);
     if (!s->turn || !s->rotated[index]) {
@@ -52,13 +79,43 @@ static bool is_rotated(pare_lm_slot slot) {
            slot == PARE_LM_K_BIAS || slot == PARE_LM_Q_NORM || slot == PARE_LM_K_NORM;
 }
 
+/* The list in the layout of a family: names and shapes of the file, one entry for those that share
+ * a tensor. */
+static pare_status place_tensors(source *s, pare_export_tensor *list, int64_t *count) {
+    pare_context *ctx = s->lm->ctx;
+    int64_t ours = *count;
+    pare_status status = pare_alloc_zero(ctx, ours, sizeof *s->place, &s->place);
+    if (status == PARE_OK) {
+        status = pare_alloc_zero(ctx, ours, sizeof *s->first, &s->first);
+    }
+    *count = 0;
+    for (int64_t i = 0; status == PARE_OK && i < ours; i++) {
+        const pare_lm_tensor *t = s->tensor[i];
+        if (!pare_family_tensor_of(&s->lm->shape, list[i].name, t->rows, t->columns,
+                                   &s->place[i])) {
+            return pare_fail(ctx, PARE_ERROR_UNSUPPORTED, "%s has no tensor %s",
+                             s->lm->shape.architecture, list[i].name);
+        }
+        if (s->place[i].part > 0) {
+            continue;
+        }
+        pare_export_tensor *one = &list[*count];
+        snprintf(one->name, sizeof one->name, "%s", s->place[i].name);
+        one->rank = t->columns > 0 ? 2 : 1;
+        one->shape[0] = s->place[i].rows;
+        one->shape[1] = s->place[i].columns;
+        s->first[(*count)++] = i;
+    }
+    return status;
+}
+
 /* Lists the tensors and hands them to one of the writers. */
 static pare_status write_model(const pare_lm *lm, pare_dtype dtype, bool interleaved,
                                const pare_stored_vocabulary *vocabulary, const char *gguf,
                                const char *directory, const char *config_from) {
     pare_context *ctx = lm->ctx;
     const pare_lm_shape *shape = &lm->shape;
-    int64_t most = shape->layers * PARE_LM_SLOTS + 3, count = 0, widest = 0;
+    int64_t most = shape->layers * PARE_LM_SLOTS + 5, count = 0, widest = 0;
     source s = {
         .lm = lm, .turn = interleaved != shape->rope_interleaved, .interleaved = interleaved};
     pare_export_tensor *list = NULL;
@@ -83,6 +140,12 @@ static pare_status write_model(const pare_lm *lm, pare_dtype dtype, bool interle
         }
     }
     add(&s, list, &count, "model.norm.weight", &lm->norm, false);
+    if (shape->layer_norm) {
+        add(&s, list, &count, "model.norm.bias", &lm->norm_bias, false);
+    }
+    if (shape->positions) {
+        add(&s, list, &count, "model.embed_positions.weight", &lm->positions, false);
+    }
     if (!shape->tied) {
         add(&s, list, &count, "lm_head.weight", &lm->head, false);
     }
@@ -92,7 +155,10 @@ static pare_status write_model(const pare_lm *lm, pare_dtype dtype, bool interle
     }
     status = pare_alloc(ctx, widest, sizeof *s.scratch, &s.scratch);
     if (status == PARE_OK) {
-        status = pare_alloc(ctx, widest, sizeof *s.turned, &s.turned);
+        status = pare_alloc(ctx, 3 * widest, sizeof *s.turned, &s.turned); /* fused tensors */
+    }
+    if (status == PARE_OK && pare_family_is(shape->architecture)) {
+        status = place_tensors(&s, list, &count);
     }
     if (status == PARE_OK) {
         pare_export export = {ctx, shape, vocabulary, dtype, count, list, values, &s};
@@ -105,6 +171,8 @@ fail:
     pare_free(ctx, s.rotated);
     pare_free(ctx, s.scratch);
     pare_free(ctx, s.turned);
+    pare_free(ctx, s.place);
+    pare_free(ctx, s.first);
     return status;
 }
 
@@ -172,6 +240,12 @@ pare_status pare_lm_write_hf(const pare_lm *lm, pare_dtype dtype, const char *di
 pare_status pare_lm_write_gguf(const pare_lm *lm, pare_dtype dtype,
                                const pare_stored_vocabulary *vocabulary, const char *path) {
     bool interleaved = pare_lm_gguf_interleaved(&lm->shape);
+    if (pare_family_is(lm->shape.architecture)) {
+        return pare_fail(lm->ctx, PARE_ERROR_UNSUPPORTED,
+                         "%s: GGUF is written for llama, mistral, qwen2 and qwen3; %s becomes a "
+                         "Hugging Face directory only",
+                         path, lm->shape.architecture);
+    }
     if (!interleaved && !pare_lm_uniform(&lm->shape)) {
         return pare_fail(
             lm->ctx, PARE_ERROR_UNSUPPORTED,

@@ -12,23 +12,25 @@ typedef struct lm_weights {
     const float *slot[PARE_LM_SLOTS];
 } lm_weights;
 
+enum { PARE_LM_OUTER = 5 };
+
 struct pare_lm_run {
     const pare_lm *lm;
     pare_context *ctx;
     int64_t sequences, length, rows;
     bool training;
-    float *cosine, *sine;                 /* (length, head_dim / 2) */
-    float *weights;                       /* scratch of a converted layer */
-    float *outer[3];                      /* converted embedding, output, norm */
-    const int32_t *token;                 /* of the last forward pass */
-    const float *embedding, *head, *norm; /* as float32 */
-    int64_t *head_start, *channel_start;  /* (layers + 1) into the gates */
-    int64_t *offset;                      /* of pare_lm_gradient_layout */
+    float *cosine, *sine;        /* (length, rotated / 2) */
+    float *weights;              /* scratch of a converted layer */
+    float *outer[PARE_LM_OUTER]; /* converted tensors of the whole model */
+    const int32_t *token;        /* of the last forward pass */
+    const float *embedding, *head, *norm, *norm_bias, *positions; /* as float32; or NULL */
+    int64_t *head_start, *channel_start;                          /* (layers + 1) into the gates */
+    int64_t *offset;                                              /* of pare_lm_gradient_layout */
 
     float *stream; /* (layers + 1, rows, hidden) inputs of the layers; (2, ...) unless training */
     float *middle; /* (rows, hidden) after attention */
     float *normed[2];  /* (rows, hidden) inputs of attention and of the feed-forward part */
-    float *inverse[2]; /* (rows) 1 / rms of the two */
+    float *inverse[2]; /* (2, rows) of the two: 1 / deviation, and the mean with layer norm */
     float *branch[2];  /* (rows, hidden) outputs of the two, before the hidden gates */
     float *q, *k, *v;  /* (rows, heads * head_dim) */
     float *open;       /* attention output; attended: times the head gates */
@@ -70,15 +72,22 @@ enum { PARE_LM_FEW = 1 << 17 };
 void pare_lm_products(pare_context *ctx, int64_t rows, const float *x, int64_t count,
                       const pare_lm_product *list);
 
-/* y = gain * x / rms(x) over `rows` rows of `width`; the mean square is the sum over `size`.
- * inverse: (rows) 1 / rms. x = y allowed. */
-void pare_lm_rms_norm(const pare_lm_run *run, int64_t rows, int64_t width, double size,
-                      const float *x, const float *gain, float *inverse, float *y);
-/* dx (+)= gradient through it (dx = dy allowed when not adding); d_gain: (width) overwritten, NULL:
- * not wanted; d_size: derivative of the loss by `size`, added, NULL: not wanted. */
-void pare_lm_rms_norm_back(const pare_lm_run *run, int64_t rows, int64_t width, double size,
-                           const float *x, const float *gain, const float *inverse, const float *dy,
-                           bool add, float *dx, float *d_gain, double *d_size);
+/* y = gain * x / rms(x) over `rows` rows of `width`; the mean square is the sum over `size`. With
+ * layer norm: y = gain * (x - mean) / deviation + bias, over width. inverse: (2, rows) 1 / rms or
+ * 1 / deviation, and the mean. bias NULL: 0. x = y allowed. */
+void pare_lm_norm(const pare_lm_run *run, int64_t rows, int64_t width, double size, const float *x,
+                  const float *gain, const float *bias, float *inverse, float *y);
+/* dx (+)= gradient through it (dx = dy allowed when not adding); d_gain, d_bias: (width)
+ * overwritten, NULL: not wanted; d_size: derivative of the loss by `size`, added, NULL: not wanted
+ * (RMS norm only). */
+void pare_lm_norm_back(const pare_lm_run *run, int64_t rows, int64_t width, double size,
+                       const float *x, const float *gain, const float *inverse, const float *dy,
+                       bool add, float *dx, float *d_gain, float *d_bias, double *d_size);
+
+/* value = f(a) and slope = f'(a) (NULL: not wanted) of the activation, count of them; f is SiLU
+ * where it is gated. Only value = a may overlap, and that without slope. */
+void pare_lm_activate(const pare_kernels *kernels, pare_lm_activation kind, int64_t count,
+                      const float *a, float *value, float *slope);
 
 /* Causal attention of all sequences: rotated q, k and v -> open, log_sum; and back: d_attended ->
  * d_q, d_k, d_v. */
@@ -87,12 +96,13 @@ void pare_lm_attention_back(const pare_lm_run *run, const pare_lm_layer *layer);
 /* Rotates (rows, heads * head_dim) in place; back: the inverse rotation. */
 void pare_lm_rotate(const pare_lm_run *run, int64_t heads, bool back, float *x);
 
-/* The halves of a layer: middle = x + attention, out = middle + feed-forward. A half the layer
- * lacks is a copy. */
+/* The halves of a layer: middle = x + attention, out = middle + feed-forward(entry), where entry is
+ * middle, or the x of a parallel layer. A half the layer lacks is a copy. */
 void pare_lm_attention_half(pare_lm_run *run, int64_t index, const lm_weights *w,
                             const pare_lm_gates *gates, const float *x, float *middle);
 void pare_lm_ffn_half(pare_lm_run *run, int64_t index, const lm_weights *w,
-                      const pare_lm_gates *gates, const float *middle, float *out);
+                      const pare_lm_gates *gates, const float *entry, const float *middle,
+                      float *out);
 /* Forward of layer `index`: x -> out (both (rows, hidden)); keeps what backward needs. */
 void pare_lm_layer_forward(pare_lm_run *run, int64_t index, const lm_weights *w,
                            const pare_lm_gates *gates, const float *x, float *out);

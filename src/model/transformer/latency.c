@@ -11,7 +11,8 @@ static const double seconds_most = 2; /* of the rounds after the least */
 
 pare_status pare_lm_stand_in(const pare_lm *like, const pare_lm_layer *layers, pare_lm *out) {
     pare_context *ctx = like->ctx;
-    *out = (pare_lm){.ctx = ctx};
+    *out = *like;
+    out->layer = NULL;
     pare_status status = pare_lm_shape_copy(ctx, &like->shape, &out->shape);
     if (status == PARE_OK) {
         status = pare_alloc_zero(ctx, like->shape.layers, sizeof *out->layer, &out->layer);
@@ -37,9 +38,6 @@ pare_status pare_lm_stand_in(const pare_lm *like, const pare_lm_layer *layers, p
         pare_lm_stand_in_clear(out);
         return status;
     }
-    out->embedding = like->embedding;
-    out->norm = like->norm;
-    out->head = like->head;
     return PARE_OK;
 }
 

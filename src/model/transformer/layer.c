@@ -1,5 +1,5 @@
-/* One layer, forward and backward: x + attention(norm(x)), then the same with the gated
- * feed-forward part. */
+/* One layer, forward and backward: x + attention(norm(x)), then the same with the
+ * feed-forward part; or both from the same x. */
 #include "model/transformer/internal.h"
 
 #include <math.h>
@@ -84,17 +84,15 @@ static void scale_heads_row(const rows_work *w, int64_t row) {
     }
 }
 
-/* out = silu(a) * b * gate. */
+/* out = f(a) * b * gate, b NULL: 1. */
 static void activate_row(const rows_work *w, int64_t row) {
-    const float *a = w->a + row * w->width, *b = w->b + row * w->width;
+    const float *b = w->b ? w->b + row * w->width : NULL;
     float *out = w->out + row * w->width;
+    pare_lm_activate(w->run->ctx->kernels, w->run->lm->shape.activation, w->width,
+                     w->a + row * w->width, out, NULL);
     for (int64_t j = 0; j < w->width; j++) {
-        out[j] = a[j] < -80 ? 80 : -a[j];
-    }
-    w->run->ctx->kernels->exponential(w->width, out, out);
-    for (int64_t j = 0; j < w->width; j++) {
-        float y = a[j] / (1 + out[j]) * b[j];
-        out[j] = w->gate ? y * w->gate[j] : y;
+        out[j] *= b ? b[j] : 1;
+        out[j] *= w->gate ? w->gate[j] : 1;
     }
 }
 
@@ -111,7 +109,7 @@ static void norm_heads(pare_lm_run *run, int64_t heads, const float *gain, float
                        float *inverse, float *x) {
     int64_t d = run->lm->shape.head_dim;
     memcpy(raw, x, (size_t)(run->rows * heads * d) * sizeof *x);
-    pare_lm_rms_norm(run, run->rows * heads, d, (double)d, raw, gain, inverse, x);
+    pare_lm_norm(run, run->rows * heads, d, (double)d, raw, gain, NULL, inverse, x);
 }
 
 static void attention_forward(pare_lm_run *run, int64_t index, const lm_weights *w,
@@ -119,8 +117,8 @@ static void attention_forward(pare_lm_run *run, int64_t index, const lm_weights 
     const pare_lm_shape *s = &run->lm->shape;
     const pare_lm_layer *layer = &s->layer[index];
     int64_t queries = layer->heads * s->head_dim, keys = layer->kv_heads * s->head_dim;
-    pare_lm_rms_norm(run, run->rows, s->hidden, size, x, w->slot[PARE_LM_ATTENTION_NORM],
-                     run->inverse[0], run->normed[0]);
+    pare_lm_norm(run, run->rows, s->hidden, size, x, w->slot[PARE_LM_ATTENTION_NORM],
+                 w->slot[PARE_LM_ATTENTION_NORM_BIAS], run->inverse[0], run->normed[0]);
     project(run, w, PARE_LM_Q, PARE_LM_Q_BIAS, queries, s->hidden, run->normed[0], run->q);
     project(run, w, PARE_LM_K, PARE_LM_K_BIAS, keys, s->hidden, run->normed[0], run->k);
     project(run, w, PARE_LM_V, PARE_LM_V_BIAS, keys, s->hidden, run->normed[0], run->v);
@@ -144,18 +142,21 @@ static void attention_forward(pare_lm_run *run, int64_t index, const lm_weights 
 }
 
 static void ffn_forward(pare_lm_run *run, int64_t index, const lm_weights *w,
-                        const pare_lm_gates *gates, double size, const float *middle) {
+                        const pare_lm_gates *gates, double size, const float *entry) {
     const pare_lm_shape *s = &run->lm->shape;
     int64_t ffn = s->layer[index].ffn;
-    pare_lm_rms_norm(run, run->rows, s->hidden, size, middle, w->slot[PARE_LM_FFN_NORM],
-                     run->inverse[1], run->normed[1]);
-    project(run, w, PARE_LM_GATE, PARE_LM_GATE_BIAS, ffn, s->hidden, run->normed[1], run->gate);
+    bool gated = s->activation == PARE_LM_SILU_GATED;
+    pare_lm_norm(run, run->rows, s->hidden, size, entry, w->slot[PARE_LM_FFN_NORM],
+                 w->slot[PARE_LM_FFN_NORM_BIAS], run->inverse[1], run->normed[1]);
+    if (gated) {
+        project(run, w, PARE_LM_GATE, PARE_LM_GATE_BIAS, ffn, s->hidden, run->normed[1], run->gate);
+    }
     project(run, w, PARE_LM_UP, PARE_LM_UP_BIAS, ffn, s->hidden, run->normed[1], run->up);
     over_rows((rows_work){
         .run = run,
         .width = ffn,
-        .a = run->gate,
-        .b = run->up,
+        .a = gated ? run->gate : run->up,
+        .b = gated ? run->up : NULL,
         .gate = gates && gates->channel ? gates->channel + run->channel_start[index] : NULL,
         .out = run->activation,
         .row = activate_row});
@@ -190,10 +191,11 @@ void pare_lm_attention_half(pare_lm_run *run, int64_t index, const lm_weights *w
 }
 
 void pare_lm_ffn_half(pare_lm_run *run, int64_t index, const lm_weights *w,
-                      const pare_lm_gates *gates, const float *middle, float *out) {
+                      const pare_lm_gates *gates, const float *entry, const float *middle,
+                      float *out) {
     bool present = run->lm->shape.layer[index].ffn > 0;
     if (present) {
-        ffn_forward(run, index, w, gates, pare_lm_norm_size(run, gates), middle);
+        ffn_forward(run, index, w, gates, pare_lm_norm_size(run, gates), entry);
     }
     add_branch(run, gates, middle, present ? run->branch[1] : NULL, out);
 }
@@ -201,7 +203,8 @@ void pare_lm_ffn_half(pare_lm_run *run, int64_t index, const lm_weights *w,
 void pare_lm_layer_forward(pare_lm_run *run, int64_t index, const lm_weights *w,
                            const pare_lm_gates *gates, const float *x, float *out) {
     pare_lm_attention_half(run, index, w, gates, x, run->middle);
-    pare_lm_ffn_half(run, index, w, gates, run->middle, out);
+    pare_lm_ffn_half(run, index, w, gates, run->lm->shape.parallel ? x : run->middle, run->middle,
+                     out);
 }
 
 /* Sums over the rows of a[row][j] * b[row][j], b NULL: 1, into double or float columns. */
@@ -256,34 +259,34 @@ static void weight_gradient(const pare_lm_run *run, int64_t index, pare_lm_slot 
     }
 }
 
-/* d_gate holds d activation on entry; leaves d gate and d up, and adds to the channel gates. */
-typedef struct silu_work {
+/* d_gate holds d activation on entry; leaves d gate (if there is one) and d up, and adds to the
+ * channel gates. */
+typedef struct activation_work {
     const pare_lm_run *run;
     int64_t width;
     const float *gate; /* channel gates of the layer or NULL */
     float *d_channel;
-} silu_work;
+} activation_work;
 
-static void silu_columns(void *argument, int64_t chunk) {
-    const silu_work *w = argument;
+static void activation_columns(void *argument, int64_t chunk) {
+    const activation_work *w = argument;
     const pare_lm_run *run = w->run;
     int64_t from = chunk * COLUMN_CHUNK;
     int64_t count = w->width - from < COLUMN_CHUNK ? w->width - from : COLUMN_CHUNK;
     double sum[COLUMN_CHUNK] = {0};
-    float e[COLUMN_CHUNK];
+    float value[COLUMN_CHUNK], slope[COLUMN_CHUNK];
+    pare_lm_activation kind = run->lm->shape.activation;
+    bool gated = kind == PARE_LM_SILU_GATED;
     for (int64_t row = 0; row < run->rows; row++) {
         int64_t at = row * w->width + from;
-        const float *a = run->gate + at, *b = run->up + at;
+        const float *up = run->up + at;
+        pare_lm_activate(run->ctx->kernels, kind, count, gated ? run->gate + at : up, value, slope);
         for (int64_t j = 0; j < count; j++) {
-            e[j] = a[j] < -80 ? 80 : -a[j];
-        }
-        run->ctx->kernels->exponential(count, e, e);
-        for (int64_t j = 0; j < count; j++) {
-            float sigmoid = 1 / (1 + e[j]), silu = a[j] * sigmoid, d = run->d_gate[at + j];
-            sum[j] += (double)d * (double)(silu * b[j]);
+            float d = run->d_gate[at + j];
+            sum[j] += (double)d * (double)(gated ? value[j] * up[j] : value[j]);
             d = w->gate ? d * w->gate[from + j] : d;
-            run->d_up[at + j] = d * silu;
-            run->d_gate[at + j] = d * b[j] * (sigmoid + silu * (1 - sigmoid));
+            run->d_up[at + j] = d * (gated ? value[j] : slope[j]);
+            run->d_gate[at + j] = d * (gated ? up[j] : 0) * slope[j];
         }
     }
     for (int64_t j = 0; w->d_channel && j < count; j++) {
@@ -291,46 +294,51 @@ static void silu_columns(void *argument, int64_t chunk) {
     }
 }
 
-/* d_branch = d_stream * hidden gates; their gradient goes to column_sum. */
+/* d_branch = d_out * hidden gates; their gradient goes to column_sum. */
 static void branch_backward(pare_lm_run *run, const pare_lm_gates *gates,
-                            const pare_lm_gates *d_gates, const float *branch) {
+                            const pare_lm_gates *d_gates, const float *branch, const float *d_out) {
     int64_t hidden = run->lm->shape.hidden;
     if (d_gates && d_gates->hidden) {
         over_columns((column_work){
-            .run = run, .width = hidden, .a = run->d_stream, .b = branch, .sum = run->column_sum});
+            .run = run, .width = hidden, .a = d_out, .b = branch, .sum = run->column_sum});
     }
     over_rows((rows_work){.run = run,
                           .width = hidden,
-                          .a = run->d_stream,
+                          .a = d_out,
                           .gate = gates ? gates->hidden : NULL,
                           .out = run->d_branch,
                           .row = scale_row});
 }
 
 static void ffn_backward(pare_lm_run *run, int64_t index, const lm_weights *w,
-                         const pare_lm_gates *gates, const pare_lm_gates *d_gates, double size,
-                         double *d_size, float *weight) {
+                         const pare_lm_gates *gates, const float *entry,
+                         const pare_lm_gates *d_gates, double size, double *d_size, float *weight) {
     const pare_lm_shape *s = &run->lm->shape;
     pare_pool *pool = run->ctx->pool;
     int64_t ffn = s->layer[index].ffn, start = run->channel_start[index];
-    branch_backward(run, gates, d_gates, run->branch[1]);
+    branch_backward(run, gates, d_gates, run->branch[1], run->d_stream);
     weight_gradient(run, index, PARE_LM_DOWN, PARE_LM_DOWN_BIAS, run->d_branch, run->activation,
                     weight);
     pare_lm_times_back(pool, run->rows, s->hidden, ffn, run->d_branch, w->slot[PARE_LM_DOWN], false,
                        run->d_gate);
-    silu_work silu = {run, ffn, gates && gates->channel ? gates->channel + start : NULL,
-                      d_gates && d_gates->channel ? d_gates->channel + start : NULL};
-    pare_pool_run(pool, (ffn + COLUMN_CHUNK - 1) / COLUMN_CHUNK, silu_columns, &silu);
+    activation_work work = {run, ffn, gates && gates->channel ? gates->channel + start : NULL,
+                            d_gates && d_gates->channel ? d_gates->channel + start : NULL};
+    pare_pool_run(pool, (ffn + COLUMN_CHUNK - 1) / COLUMN_CHUNK, activation_columns, &work);
+    bool gated = s->activation == PARE_LM_SILU_GATED;
     weight_gradient(run, index, PARE_LM_GATE, PARE_LM_GATE_BIAS, run->d_gate, run->normed[1],
-                    weight);
+                    weight); /* nothing without a gate */
     weight_gradient(run, index, PARE_LM_UP, PARE_LM_UP_BIAS, run->d_up, run->normed[1], weight);
-    pare_lm_times_back(pool, run->rows, ffn, s->hidden, run->d_gate, w->slot[PARE_LM_GATE], false,
+    if (gated) {
+        pare_lm_times_back(pool, run->rows, ffn, s->hidden, run->d_gate, w->slot[PARE_LM_GATE],
+                           false, run->d_normed);
+    }
+    pare_lm_times_back(pool, run->rows, ffn, s->hidden, run->d_up, w->slot[PARE_LM_UP], gated,
                        run->d_normed);
-    pare_lm_times_back(pool, run->rows, ffn, s->hidden, run->d_up, w->slot[PARE_LM_UP], true,
-                       run->d_normed);
-    float *d_gain = weight ? weight + run->offset[index * PARE_LM_SLOTS + PARE_LM_FFN_NORM] : NULL;
-    pare_lm_rms_norm_back(run, run->rows, s->hidden, size, run->middle, w->slot[PARE_LM_FFN_NORM],
-                          run->inverse[1], run->d_normed, true, run->d_stream, d_gain, d_size);
+    const int64_t *offset = run->offset + index * PARE_LM_SLOTS;
+    pare_lm_norm_back(
+        run, run->rows, s->hidden, size, entry, w->slot[PARE_LM_FFN_NORM], run->inverse[1],
+        run->d_normed, true, run->d_stream, weight ? weight + offset[PARE_LM_FFN_NORM] : NULL,
+        weight && s->layer_norm ? weight + offset[PARE_LM_FFN_NORM_BIAS] : NULL, d_size);
 }
 
 static void head_gate_gradient(const pare_lm_run *run, int64_t heads, float *d_head) {
@@ -346,7 +354,7 @@ static void head_gate_gradient(const pare_lm_run *run, int64_t heads, float *d_h
 }
 
 static void attention_backward(pare_lm_run *run, int64_t index, const lm_weights *w,
-                               const pare_lm_gates *gates, const float *x,
+                               const pare_lm_gates *gates, const float *x, const float *d_out,
                                const pare_lm_gates *d_gates, double size, double *d_size,
                                float *weight) {
     const pare_lm_shape *s = &run->lm->shape;
@@ -354,7 +362,7 @@ static void attention_backward(pare_lm_run *run, int64_t index, const lm_weights
     pare_pool *pool = run->ctx->pool;
     const int64_t *offset = run->offset + index * PARE_LM_SLOTS;
     int64_t d = s->head_dim, queries = layer->heads * d, keys = layer->kv_heads * d;
-    branch_backward(run, gates, d_gates, run->branch[0]);
+    branch_backward(run, gates, d_gates, run->branch[0], d_out);
     weight_gradient(run, index, PARE_LM_O, PARE_LM_O_BIAS, run->d_branch, run->attended, weight);
     pare_lm_times_back(pool, run->rows, s->hidden, queries, run->d_branch, w->slot[PARE_LM_O],
                        false, run->d_attended);
@@ -373,12 +381,12 @@ static void attention_backward(pare_lm_run *run, int64_t index, const lm_weights
     pare_lm_rotate(run, layer->heads, true, run->d_q);
     pare_lm_rotate(run, layer->kv_heads, true, run->d_k);
     if (s->qk_norm) {
-        pare_lm_rms_norm_back(run, run->rows * layer->heads, d, (double)d, run->raw_q,
-                              w->slot[PARE_LM_Q_NORM], run->inverse_q, run->d_q, false, run->d_q,
-                              weight ? weight + offset[PARE_LM_Q_NORM] : NULL, NULL);
-        pare_lm_rms_norm_back(run, run->rows * layer->kv_heads, d, (double)d, run->raw_k,
-                              w->slot[PARE_LM_K_NORM], run->inverse_k, run->d_k, false, run->d_k,
-                              weight ? weight + offset[PARE_LM_K_NORM] : NULL, NULL);
+        pare_lm_norm_back(run, run->rows * layer->heads, d, (double)d, run->raw_q,
+                          w->slot[PARE_LM_Q_NORM], run->inverse_q, run->d_q, false, run->d_q,
+                          weight ? weight + offset[PARE_LM_Q_NORM] : NULL, NULL, NULL);
+        pare_lm_norm_back(run, run->rows * layer->kv_heads, d, (double)d, run->raw_k,
+                          w->slot[PARE_LM_K_NORM], run->inverse_k, run->d_k, false, run->d_k,
+                          weight ? weight + offset[PARE_LM_K_NORM] : NULL, NULL, NULL);
     }
     const struct {
         pare_lm_slot matrix, bias;
@@ -393,9 +401,10 @@ static void attention_backward(pare_lm_run *run, int64_t index, const lm_weights
         pare_lm_times_back(pool, run->rows, parts[i].width, s->hidden, parts[i].dy,
                            w->slot[parts[i].matrix], i > 0, run->d_normed);
     }
-    pare_lm_rms_norm_back(run, run->rows, s->hidden, size, x, w->slot[PARE_LM_ATTENTION_NORM],
-                          run->inverse[0], run->d_normed, true, run->d_stream,
-                          weight ? weight + offset[PARE_LM_ATTENTION_NORM] : NULL, d_size);
+    pare_lm_norm_back(
+        run, run->rows, s->hidden, size, x, w->slot[PARE_LM_ATTENTION_NORM], run->inverse[0],
+        run->d_normed, true, run->d_stream, weight ? weight + offset[PARE_LM_ATTENTION_NORM] : NULL,
+        weight && s->layer_norm ? weight + offset[PARE_LM_ATTENTION_NORM_BIAS] : NULL, d_size);
 }
 
 void pare_lm_layer_backward(pare_lm_run *run, int64_t index, const lm_weights *w,
@@ -403,10 +412,18 @@ void pare_lm_layer_backward(pare_lm_run *run, int64_t index, const lm_weights *w
                             const pare_lm_gates *d_gates, double *d_size, float *weight) {
     const pare_lm_layer *layer = &run->lm->shape.layer[index];
     double size = pare_lm_norm_size(run, gates);
+    const float *entry = run->middle, *d_out = run->d_stream;
+    if (run->lm->shape.parallel) {
+        /* Both halves take the same gradient; the stream after attention is not needed here. */
+        entry = x;
+        memcpy(run->middle, run->d_stream,
+               (size_t)(run->rows * run->lm->shape.hidden) * sizeof *run->middle);
+        d_out = run->middle;
+    }
     if (layer->ffn > 0) {
-        ffn_backward(run, index, w, gates, d_gates, size, d_size, weight);
+        ffn_backward(run, index, w, gates, entry, d_gates, size, d_size, weight);
     }
     if (layer->heads > 0) {
-        attention_backward(run, index, w, gates, x, d_gates, size, d_size, weight);
+        attention_backward(run, index, w, gates, x, d_out, d_gates, size, d_size, weight);
     }
 }

@@ -37,6 +37,12 @@ pare_status pare_calibration_init(const pare_lm *dense, int64_t sequences, int64
     if (status == PARE_OK) {
         status = pare_alloc(ctx, values, sizeof(float), &out->stream);
     }
+    if (status == PARE_OK && dense->shape.parallel) {
+        status = pare_alloc(ctx, values, sizeof(float), &out->dense_entry);
+    }
+    if (status == PARE_OK && dense->shape.parallel) {
+        status = pare_alloc(ctx, values, sizeof(float), &out->entry);
+    }
     if (status == PARE_OK) {
         status = pare_alloc(ctx, batch * length, sizeof(int32_t), &out->target);
     }
@@ -58,9 +64,24 @@ void pare_calibration_clear(pare_calibration *c) {
     pare_lm_run_destroy(c->dense_run);
     pare_free(c->ctx, c->dense_stream);
     pare_free(c->ctx, c->stream);
+    pare_free(c->ctx, c->dense_entry);
+    pare_free(c->ctx, c->entry);
     pare_free(c->ctx, c->target);
     pare_free(c->ctx, c->dense_final);
     *c = (pare_calibration){0};
+}
+
+/* Where the layer began, for its feed-forward part: noted before attention moves the stream. */
+static const float *entry_of(const pare_calibration *c, const pare_lm *lm, int64_t layer,
+                             pare_lm_half half, const float *stream, float *entry, int64_t place) {
+    if (!entry || (half == PARE_LM_FFN && lm->shape.layer[layer].heads == 0)) {
+        return stream + place;
+    }
+    if (half == PARE_LM_ATTENTION) {
+        int64_t values = c->batch * c->length * c->dense->shape.hidden;
+        memcpy(entry + place, stream + place, (size_t)values * sizeof *entry);
+    }
+    return entry + place;
 }
 
 void pare_half_clear(pare_context *ctx, pare_half_problem *problem) {
@@ -110,6 +131,8 @@ static pare_status collect(pare_calibration *c, const pare_lm *lm, int64_t layer
     int64_t hidden = c->dense->shape.hidden, rows = c->batch * c->length;
     pare_lm_run *run = NULL;
     float *out = NULL, *target = NULL, *part = NULL;
+    const float *bias =
+        lm->layer[layer][half == PARE_LM_ATTENTION ? PARE_LM_O_BIAS : PARE_LM_DOWN_BIAS].own;
     pare_status status =
         c->same ? PARE_OK : pare_lm_run_create(lm, c->batch, c->length, false, &run);
     if (status == PARE_OK) {
@@ -124,15 +147,20 @@ static pare_status collect(pare_calibration *c, const pare_lm *lm, int64_t layer
     for (int64_t at = 0; status == PARE_OK && at < c->sequences; at += c->batch) {
         int64_t place = at * c->length * hidden;
         float *dense = c->dense_stream + place;
-        pare_lm_half_forward(c->dense_run, layer, half, NULL, dense, dense);
+        pare_lm_half_forward(
+            c->dense_run, layer, half, NULL,
+            entry_of(c, c->dense, layer, half, c->dense_stream, c->dense_entry, place), dense,
+            dense);
         if (p->width == 0) {
             continue;
         }
         if (!c->same) {
-            pare_lm_half_forward(run, layer, half, NULL, c->stream + place, out);
+            pare_lm_half_forward(run, layer, half, NULL,
+                                 entry_of(c, lm, layer, half, c->stream, c->entry, place),
+                                 c->stream + place, out);
         }
         for (int64_t i = 0; i < rows * hidden; i++) {
-            target[i] = dense[i] - c->stream[place + i];
+            target[i] = dense[i] - c->stream[place + i] - (bias ? bias[i % hidden] : 0);
             p->target += (double)target[i] * (double)target[i];
         }
         gram_work work = {p, pare_lm_inner(c->same ? c->dense_run : run, half), target, part, rows};
@@ -380,7 +408,10 @@ pare_status pare_calibration_advance(pare_calibration *c, const pare_lm *lm, int
     pare_status status = pare_lm_run_create(lm, c->batch, c->length, false, &run);
     for (int64_t at = 0; status == PARE_OK && at < c->sequences; at += c->batch) {
         float *stream = c->stream + at * c->length * c->dense->shape.hidden;
-        pare_lm_half_forward(run, layer, half, NULL, stream, stream);
+        int64_t place = at * c->length * c->dense->shape.hidden;
+        pare_lm_half_forward(run, layer, half, NULL,
+                             entry_of(c, lm, layer, half, c->stream, c->entry, place), stream,
+                             stream);
     }
     pare_lm_run_destroy(run);
     return status;
@@ -429,12 +460,14 @@ double pare_calibration_divergence(const pare_calibration *c, pare_lm_run *run, 
                                    pare_lm_half half) {
     int64_t hidden = c->dense->shape.hidden;
     double sum = 0;
+    bool before = !c->entry || half == PARE_LM_ATTENTION || c->dense->shape.layer[layer].heads == 0;
+    const float *entry = before ? c->stream : c->same ? c->dense_entry : c->entry;
     for (int64_t at = 0; at < c->taught; at += c->batch) {
         int64_t place = at * c->length * hidden;
         set_targets(c, at);
-        (void)pare_lm_forward_from(c->dense_run, c->dense->shape.layers, PARE_LM_ATTENTION,
+        (void)pare_lm_forward_from(c->dense_run, c->dense->shape.layers, PARE_LM_ATTENTION, NULL,
                                    c->dense_final + place);
-        (void)pare_lm_forward_from(run, layer, half, c->stream + place);
+        (void)pare_lm_forward_from(run, layer, half, entry + place, c->stream + place);
         sum += pare_lm_loss(run, NULL, c->target, c->dense_run, NULL, NULL);
     }
     return c->taught > 0 ? sum / (double)(c->taught / c->batch) : 0;

@@ -22,6 +22,7 @@ typedef struct pare_calibration {
     int64_t sequences, length, batch; /* batch: sequences in one pass */
     const int32_t *token;             /* (sequences, length) */
     float *dense_stream, *stream;     /* (sequences * length, hidden) */
+    float *dense_entry, *entry;       /* the same before the layer, if halves are parallel */
     pare_lm_run *dense_run;
     bool same;          /* the other model is still equal to the dense one: one pass serves
                            both; restart makes it false */

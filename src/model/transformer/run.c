@@ -43,14 +43,14 @@ static int list_needs(pare_lm_run *r, const pare_lm_shape *s, int64_t rows, bool
     int64_t stream = rows * s->hidden, logits = LOGIT_ROWS * s->vocabulary;
     int64_t norms = s->qk_norm ? rows : 0, back = training ? rows : 0;
     const need needs[] = {
-        {&r->cosine, r->length * s->head_dim / 2},
-        {&r->sine, r->length * s->head_dim / 2},
+        {&r->cosine, r->length * pare_lm_rotary(s) / 2},
+        {&r->sine, r->length * pare_lm_rotary(s) / 2},
         {&r->stream, (training ? s->layers + 1 : 2) * stream},
         {&r->middle, stream},
         {&r->normed[0], stream},
         {&r->normed[1], stream},
-        {&r->inverse[0], rows},
-        {&r->inverse[1], rows},
+        {&r->inverse[0], 2 * rows},
+        {&r->inverse[1], 2 * rows},
         {&r->branch[0], stream},
         {&r->branch[1], stream},
         {&r->q, rows * queries},
@@ -61,13 +61,13 @@ static int list_needs(pare_lm_run *r, const pare_lm_shape *s, int64_t rows, bool
         {&r->log_sum, rows * heads},
         {&r->raw_q, norms * queries},
         {&r->raw_k, norms * keys},
-        {&r->inverse_q, norms * heads},
-        {&r->inverse_k, norms * heads},
+        {&r->inverse_q, 2 * norms * heads},
+        {&r->inverse_k, 2 * norms * heads},
         {&r->gate, rows * ffn},
         {&r->up, rows * ffn},
         {&r->activation, rows * ffn},
         {&r->final, stream},
-        {&r->inverse_final, rows},
+        {&r->inverse_final, 2 * rows},
         {&r->logits, logits},
         {&r->teacher_logits, logits},
         {&r->d_stream, back * s->hidden},
@@ -128,9 +128,11 @@ static pare_status reserve(pare_lm_run *r) {
 
 /* Embedding, output and final norm as float32: in place or converted once. */
 pare_status pare_lm_run_rebind(pare_lm_run *r) {
-    const pare_lm_tensor *const tensors[] = {&r->lm->embedding, &r->lm->head, &r->lm->norm};
-    const float **const places[] = {&r->embedding, &r->head, &r->norm};
-    for (int i = 0; i < 3; i++) {
+    const pare_lm_tensor *const tensors[] = {&r->lm->embedding, &r->lm->head, &r->lm->norm,
+                                             &r->lm->norm_bias, &r->lm->positions};
+    const float **const places[] = {&r->embedding, &r->head, &r->norm, &r->norm_bias,
+                                    &r->positions};
+    for (int i = 0; i < PARE_LM_OUTER; i++) {
         const pare_lm_tensor *t = tensors[i];
         int64_t values = t->rows * (t->columns > 0 ? t->columns : 1);
         bool direct = !t->stored || t->own || t->stored->dtype == PARE_DTYPE_F32;
@@ -157,6 +159,11 @@ pare_status pare_lm_run_create(const pare_lm *lm, int64_t sequences, int64_t len
         return pare_fail(ctx, PARE_ERROR_ARGUMENT, "a batch of %lld sequences of %lld tokens",
                          (long long)sequences, (long long)length);
     }
+    if (s->positions && length > s->context) {
+        return pare_fail(ctx, PARE_ERROR_ARGUMENT,
+                         "%lld tokens, but the model knows %lld positions", (long long)length,
+                         (long long)s->context);
+    }
     pare_lm_run *r = NULL;
     pare_status status = pare_alloc_zero(ctx, 1, sizeof *r, &r);
     if (status != PARE_OK) {
@@ -177,10 +184,11 @@ pare_status pare_lm_run_create(const pare_lm *lm, int64_t sequences, int64_t len
         return status;
     }
     for (int64_t t = 0; t < length; t++) {
-        for (int64_t i = 0; i < s->head_dim / 2; i++) {
+        int64_t half = pare_lm_rotary(s) / 2;
+        for (int64_t i = 0; i < half; i++) {
             double angle = (double)t * s->rope_frequency[i];
-            r->cosine[t * s->head_dim / 2 + i] = (float)cos(angle);
-            r->sine[t * s->head_dim / 2 + i] = (float)sin(angle);
+            r->cosine[t * half + i] = (float)cos(angle);
+            r->sine[t * half + i] = (float)sin(angle);
         }
     }
     r->head_start[0] = r->channel_start[0] = 0;
@@ -204,7 +212,7 @@ void pare_lm_run_destroy(pare_lm_run *r) {
         memcpy(&array, needs[i].array, sizeof array);
         pare_free(r->ctx, array);
     }
-    for (int i = 0; i < 3; i++) {
+    for (int i = 0; i < PARE_LM_OUTER; i++) {
         pare_free(r->ctx, r->outer[i]);
     }
     pare_free(r->ctx, r->weights);
@@ -227,20 +235,23 @@ void pare_lm_embed(const pare_lm_run *r, const int32_t *token, const pare_lm_gat
     int64_t hidden = r->lm->shape.hidden;
     for (int64_t row = 0; row < r->rows; row++) {
         const float *from = r->embedding + (int64_t)token[row] * hidden;
+        const float *place = r->positions ? r->positions + row % r->length * hidden : NULL;
         for (int64_t j = 0; j < hidden; j++) {
-            out[row * hidden + j] = gate ? from[j] * gate[j] : from[j];
+            float sum = place ? from[j] + place[j] : from[j];
+            out[row * hidden + j] = gate ? sum * gate[j] : sum;
         }
     }
 }
 
 void pare_lm_half_forward(pare_lm_run *r, int64_t index, pare_lm_half half,
-                          const pare_lm_gates *gates, const float *x, float *out) {
+                          const pare_lm_gates *gates, const float *entry, const float *x,
+                          float *out) {
     lm_weights w;
     pare_lm_layer_load(r, index, &w);
     if (half == PARE_LM_ATTENTION) {
         pare_lm_attention_half(r, index, &w, gates, x, out);
     } else {
-        pare_lm_ffn_half(r, index, &w, gates, x, out);
+        pare_lm_ffn_half(r, index, &w, gates, r->lm->shape.parallel ? entry : x, x, out);
     }
 }
 
@@ -261,7 +272,7 @@ const float *pare_lm_forward(pare_lm_run *r, const int32_t *token, const pare_lm
 }
 
 const float *pare_lm_forward_from(pare_lm_run *r, int64_t index, pare_lm_half half,
-                                  const float *x) {
+                                  const float *entry, const float *x) {
     const pare_lm_shape *s = &r->lm->shape;
     if (index == s->layers) {
         memcpy(stream_at(r, index), x, (size_t)(r->rows * s->hidden) * sizeof *x);
@@ -273,7 +284,7 @@ const float *pare_lm_forward_from(pare_lm_run *r, int64_t index, pare_lm_half ha
         if (i > index || half == PARE_LM_ATTENTION) {
             pare_lm_layer_forward(r, i, &w, NULL, from, stream_at(r, i + 1));
         } else {
-            pare_lm_ffn_half(r, i, &w, NULL, from, stream_at(r, i + 1));
+            pare_lm_ffn_half(r, i, &w, NULL, s->parallel ? entry : from, from, stream_at(r, i + 1));
         }
     }
     return stream_at(r, s->layers);
@@ -321,8 +332,8 @@ static void times_head(const pare_lm_run *run, int64_t rows, const float *x, flo
 
 static void final_norm(pare_lm_run *r, const pare_lm_gates *gates) {
     const pare_lm_shape *s = &r->lm->shape;
-    pare_lm_rms_norm(r, r->rows, s->hidden, pare_lm_norm_size(r, gates), stream_at(r, s->layers),
-                     r->norm, r->inverse_final, r->final);
+    pare_lm_norm(r, r->rows, s->hidden, pare_lm_norm_size(r, gates), stream_at(r, s->layers),
+                 r->norm, r->norm_bias, r->inverse_final, r->final);
 }
 
 void pare_lm_logits(pare_lm_run *r, const pare_lm_gates *gates, int64_t count, const int64_t *row,
@@ -410,10 +421,11 @@ static void backward(pare_lm_run *r, const pare_lm_gates *gates, const pare_lm_g
     double d_size = 0, *wanted = g->gate.hidden ? &d_size : NULL;
     memset(r->column_sum, 0, (size_t)s->hidden * sizeof *r->column_sum);
     /* d_normed holds the gradient after the final norm. */
-    pare_lm_rms_norm_back(
-        r, r->rows, s->hidden, pare_lm_norm_size(r, gates), stream_at(r, s->layers), r->norm,
-        r->inverse_final, r->d_normed, false, r->d_stream,
-        g->weight ? g->weight + r->offset[s->layers * PARE_LM_SLOTS] : NULL, wanted);
+    const int64_t *last = r->offset + s->layers * PARE_LM_SLOTS;
+    pare_lm_norm_back(r, r->rows, s->hidden, pare_lm_norm_size(r, gates), stream_at(r, s->layers),
+                      r->norm, r->inverse_final, r->d_normed, false, r->d_stream,
+                      g->weight ? g->weight + last[0] : NULL,
+                      g->weight && s->layer_norm ? g->weight + last[1] : NULL, wanted);
     layers_backward(r, gates, g, wanted);
     for (int64_t j = 0; g->gate.hidden && j < s->hidden; j++) {
         double sum = r->column_sum[j] + d_size;

@@ -1,7 +1,9 @@
 /*
- * Decoder-only transformers of the Llama family: RMS norm (Zhang and Sennrich 2019), rotary
- * positions (Su et al. 2021), grouped-query attention (Ainslie et al. 2023) computed in blocks
- * (Dao et al. 2022: no T x T matrix is kept), gated feed-forward with SiLU (Shazeer 2020).
+ * Decoder-only transformers. The Llama family: RMS norm (Zhang and Sennrich 2019), rotary positions
+ * (Su et al. 2021), grouped-query attention (Ainslie et al. 2023) computed in blocks (Dao et al.
+ * 2022: no T x T matrix is kept), gated feed-forward with SiLU (Shazeer 2020). GPT-2 (Radford et
+ * al. 2019): layer norm, learned positions, GELU, biases. GPT-NeoX (Black et al. 2022): layer norm,
+ * part of a head rotated, both halves from the layer's input.
  *
  * Weights are used where they lie: float32 tensors inside the mapped file, others converted one
  * layer at a time, so that a model needs little more memory than its file. Every row of a batch is
@@ -19,12 +21,13 @@ typedef struct pare_lm_tensor {
     int64_t rows, columns;     /* columns 0: a vector */
 } pare_lm_tensor;
 
-/* The model. Whole-model tensors: embedding, final norm, output (absent if tied). */
+/* The model. Whole-model tensors: embedding, learned positions (context, hidden), final norm and
+ * its bias, output; what the shape does not have is absent. */
 typedef struct pare_lm {
     pare_context *ctx;
     pare_lm_shape shape;
     pare_lm_tensor (*layer)[PARE_LM_SLOTS]; /* (layers) */
-    pare_lm_tensor embedding, norm, head;
+    pare_lm_tensor embedding, norm, head, norm_bias, positions;
 } pare_lm;
 
 /* Binds the tensors of a checkpoint, which is borrowed until pare_lm_clear. */
@@ -41,7 +44,7 @@ const float *pare_lm_values(const pare_lm_tensor *tensor, float *scratch);
  * Multipliers of what may be removed; NULL: all 1. head: (sum of heads) on the output of each
  * query head, layer after layer; channel: (sum of ffn) on each feed-forward activation; hidden:
  * (hidden) on each dimension of the residual stream (its RMS norm then divides by the sum of
- * hidden instead of the count, as the model without the dimensions would).
+ * hidden instead of the count, as the model without the dimensions would; not with layer norm).
  */
 typedef struct pare_lm_gates {
     float *head, *channel, *hidden;
@@ -56,7 +59,8 @@ typedef struct pare_lm_gradients {
 
 /* Offset of each layer's tensors in a flat array of all parameters that train (layers and final
  * norm; the embedding and the output stay as they are), and the total. offset: (layers + 1,
- * PARE_LM_SLOTS); the final norm is offset[layers][0]. */
+ * PARE_LM_SLOTS); the final norm is offset[layers][0], its bias
+ * offset[layers][1]. */
 int64_t pare_lm_gradient_layout(const pare_lm_shape *shape, int64_t *offset);
 
 /* A workspace for batches of `sequences` x `length` tokens. Reserves everything. */
@@ -78,18 +82,20 @@ const float *pare_lm_forward(pare_lm_run *run, const int32_t *token, const pare_
 
 /*
  * One half of a layer alone, on a residual stream of the caller: attention (x -> middle) or the
- * feed-forward part (middle -> out); both (rows, hidden). Afterwards pare_lm_inner gives what its
- * last matrix was multiplied by: (rows, heads * head_dim) or (rows, ffn).
+ * feed-forward part (middle -> out); both (rows, hidden). entry: the stream before the layer, which
+ * a parallel layer's feed-forward part reads; others ignore it. Afterwards pare_lm_inner gives what
+ * its last matrix was multiplied by: (rows, heads * head_dim) or (rows, ffn).
  */
 typedef enum pare_lm_half { PARE_LM_ATTENTION, PARE_LM_FFN } pare_lm_half;
 void pare_lm_half_forward(pare_lm_run *run, int64_t index, pare_lm_half half,
-                          const pare_lm_gates *gates, const float *x, float *out);
+                          const pare_lm_gates *gates, const float *entry, const float *x,
+                          float *out);
 const float *pare_lm_inner(const pare_lm_run *run, pare_lm_half half);
 /* The rest of the forward pass, from a residual stream of the caller that stands before `half` of
  * layer `index` (the number of layers: after the last); then pare_lm_loss and pare_lm_logits follow
  * as after pare_lm_forward. */
 const float *pare_lm_forward_from(pare_lm_run *run, int64_t index, pare_lm_half half,
-                                  const float *x);
+                                  const float *entry, const float *x);
 /* Embeddings of a batch into a residual stream of the caller. */
 void pare_lm_embed(const pare_lm_run *run, const int32_t *token, const pare_lm_gates *gates,
                    float *out);

@@ -37,6 +37,12 @@ pare_status pare_lm_open(const pare_checkpoint *checkpoint, pare_lm *out) {
     }
     out->embedding = bind(checkpoint, "model.embed_tokens.weight", s->vocabulary, s->hidden);
     out->norm = bind(checkpoint, "model.norm.weight", s->hidden, 0);
+    if (s->layer_norm) {
+        out->norm_bias = bind(checkpoint, "model.norm.bias", s->hidden, 0);
+    }
+    if (s->positions) {
+        out->positions = bind(checkpoint, "model.embed_positions.weight", s->context, s->hidden);
+    }
     if (!s->tied) {
         out->head = bind(checkpoint, "lm_head.weight", s->vocabulary, s->hidden);
     }
@@ -57,7 +63,8 @@ const float *pare_lm_values(const pare_lm_tensor *tensor, float *scratch) {
 
 /* All tensors in one list; visit stops at the first failure. */
 static pare_status each(pare_lm *lm, pare_status (*visit)(pare_lm *, pare_lm_tensor *)) {
-    pare_lm_tensor *const whole[] = {&lm->embedding, &lm->norm, &lm->head};
+    pare_lm_tensor *const whole[] = {&lm->embedding, &lm->norm, &lm->head, &lm->norm_bias,
+                                     &lm->positions};
     for (size_t i = 0; i < sizeof whole / sizeof whole[0]; i++) {
         pare_status status = visit(lm, whole[i]);
         if (status != PARE_OK) {
@@ -113,11 +120,12 @@ void pare_lm_clear(pare_lm *lm) {
 pare_status pare_lm_check_finite(const pare_lm *lm, const char *path) {
     enum { CHUNK = 1024 };
     float values[CHUNK];
-    for (int64_t i = -3; i < lm->shape.layers * PARE_LM_SLOTS; i++) {
-        const pare_lm_tensor *tensor = i == -3   ? &lm->embedding
-                                       : i == -2 ? &lm->norm
-                                       : i == -1 ? &lm->head
-                                                 : &lm->layer[i / PARE_LM_SLOTS][i % PARE_LM_SLOTS];
+    enum { WHOLE = 5 };
+    const pare_lm_tensor *const whole[WHOLE] = {&lm->embedding, &lm->norm, &lm->head,
+                                                &lm->norm_bias, &lm->positions};
+    for (int64_t i = -WHOLE; i < lm->shape.layers * PARE_LM_SLOTS; i++) {
+        const pare_lm_tensor *tensor =
+            i < 0 ? whole[WHOLE + i] : &lm->layer[i / PARE_LM_SLOTS][i % PARE_LM_SLOTS];
         if (!tensor->stored) {
             continue;
         }
@@ -151,7 +159,7 @@ int64_t pare_lm_gradient_layout(const pare_lm_shape *shape, int64_t *offset) {
         }
     }
     for (int slot = 0; slot < PARE_LM_SLOTS; slot++) {
-        offset[shape->layers * PARE_LM_SLOTS + slot] = at;
+        offset[shape->layers * PARE_LM_SLOTS + slot] = at + (slot > 0 ? shape->hidden : 0);
     }
-    return at + shape->hidden;
+    return at + shape->hidden * (shape->layer_norm ? 2 : 1);
 }
