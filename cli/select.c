@@ -143,6 +143,9 @@ static pare_status select_saved(pare_cli *cli, pare_dataset *train, double every
     }
     if (pare_cluster_decide(there != NULL)) {
         status = pare_selector_load(selector, cli->own[OWN_CHECKPOINT]);
+        if (status == PARE_OK) {
+            pare_view_say(&cli->view, "going on from %s", cli->own[OWN_CHECKPOINT]);
+        }
     }
     if (status == PARE_OK) {
         status = advance(cli, selector, every);

@@ -221,6 +221,9 @@ pare_status pare_store_open(pare_context *ctx, const char *path, int64_t memory,
     if (status == PARE_OK) {
         status = pare_alloc_zero(ctx, table->columns, sizeof *table->held, &table->held);
     }
+    s->by_columns = pare_cluster_size() > 1 && s->header.columns >= s->header.rows;
+    s->own = s->by_columns ? pare_store_own(s, pare_cluster_rank()) : 0;
+    s->own_end = s->by_columns ? pare_store_own(s, pare_cluster_rank() + 1) : table->columns;
     if (status != PARE_OK) {
         pare_store_close(s);
         pare_table_clear(table);

@@ -52,7 +52,8 @@ const float *pare_piece_values(const pare_piece *piece, int64_t column, int64_t 
 /*
  * Calls work(user, piece) for all pieces, those of the same columns in the order of their rows, on
  * any thread: two calls at a time never share a column. While it works, the next rows are read. Of
- * several ranks each sees its own share of the rows.
+ * several ranks each sees its own share of the rows; of a table with at least as many columns as
+ * rows, of the columns.
  * wanted: (columns) pieces without any such column are not read; NULL: all.
  */
 pare_status pare_store_pass(pare_store *stream, const uint8_t *wanted,
@@ -67,9 +68,9 @@ enum { PARE_STORE_SEGMENTS = 64 };
 pare_status pare_store_sum(pare_store *stream, void (*work)(void *user, const pare_piece *piece),
                            void *user, int64_t count, double *partial,
                            double *total) PARE_MUST_CHECK;
-/* Rows that this rank reads in a pass with columns to keep: those of pare_store_pass. begin: (ranks
- * + 1) first row of each. */
-void pare_store_shares(const pare_store *stream, int64_t *begin);
+/* Which rows of a column each rank sees in pare_store_pass. begin: (ranks + 1) first row of each.
+ */
+void pare_store_shares(const pare_store *stream, int64_t column, int64_t *begin);
 /* Whole columns: out[c] (rows), NULL: not wanted. */
 pare_status pare_store_columns(pare_store *stream, float **out) PARE_MUST_CHECK;
 

@@ -11,15 +11,21 @@ typedef struct passing {
 static void work_item(void *user, pare_file_item *item) {
     const passing *p = user;
     const pare_record *r = &item->record;
+    int64_t stride = pare_chunk_stride((pare_chunk_kind)r->kind, r->rows);
+    int64_t first = r->column, end = first + r->columns;
+    int64_t from = first > p->store->own ? first : p->store->own;
+    int64_t to = end < p->store->own_end ? end : p->store->own_end;
     const pare_piece piece = {.row = (int64_t)r->row,
                               .rows = r->rows,
-                              .column = r->column,
-                              .columns = r->columns,
+                              .column = from,
+                              .columns = to - from,
                               .kind = r->kind,
-                              .stride = pare_chunk_stride((pare_chunk_kind)r->kind, r->rows),
-                              .cells = item->cells,
+                              .stride = stride,
+                              .cells = item->cells + (from - first) * stride,
                               .map = p->store->map};
-    p->work(p->user, &piece);
+    if (from < to) {
+        p->work(p->user, &piece);
+    }
 }
 
 const float *pare_piece_values(const pare_piece *piece, int64_t column, int64_t from, int64_t count,
@@ -42,9 +48,21 @@ static int64_t rank_segment(int64_t rank) {
     return PARE_STORE_SEGMENTS * rank / pare_cluster_size();
 }
 
-void pare_store_shares(const pare_store *s, int64_t *begin) {
+/* Segments that this rank reads. */
+static int64_t first_segment(const pare_store *s) {
+    return s->by_columns ? 0 : rank_segment(pare_cluster_rank());
+}
+
+static int64_t last_segment(const pare_store *s) {
+    return s->by_columns ? PARE_STORE_SEGMENTS : rank_segment(pare_cluster_rank() + 1);
+}
+
+void pare_store_shares(const pare_store *s, int64_t column, int64_t *begin) {
     for (int64_t r = 0; r <= pare_cluster_size(); r++) {
         int64_t row = segment_begin(s, rank_segment(r)) * (int64_t)s->header.group_rows;
+        if (s->by_columns) {
+            row = r > 0 && column < pare_store_own(s, r) ? (int64_t)s->header.rows : 0;
+        }
         begin[r] = row < (int64_t)s->header.rows ? row : (int64_t)s->header.rows;
     }
 }
@@ -55,10 +73,12 @@ typedef struct walk {
     pare_input *input;
     pare_pass pass;
     passing p;
+    uint8_t *own; /* (columns) wanted ones of this rank; NULL: as the caller says */
     int64_t group, end;
 } walk;
 
 static void walk_close(walk *w) {
+    pare_free(w->store->ctx, w->own);
     if (w->input) {
         pare_pass_close(&w->pass);
         pare_input_close(w->input);
@@ -83,9 +103,18 @@ static pare_status walk_open(pare_store *s, const uint8_t *wanted,
     if (status != PARE_OK) {
         return status;
     }
-    w->pass.wanted = wanted;
-    w->group = segment_begin(s, rank_segment(pare_cluster_rank()));
-    w->end = segment_begin(s, rank_segment(pare_cluster_rank() + 1));
+    if (s->by_columns) {
+        status = pare_alloc_zero(s->ctx, (int64_t)s->header.columns, 1, &w->own);
+        if (status != PARE_OK) {
+            return status;
+        }
+        for (int64_t c = s->own; c < s->own_end; c++) {
+            w->own[c] = !wanted || wanted[c];
+        }
+    }
+    w->pass.wanted = w->own ? w->own : wanted;
+    w->group = segment_begin(s, first_segment(s));
+    w->end = segment_begin(s, last_segment(s));
     if (w->group < w->end && w->group > 0) {
         uint64_t place = s->record[s->first[w->group]].offset;
         status = pare_pass_seek(&w->pass, place, w->group * (int64_t)s->header.group_rows);
@@ -159,8 +188,8 @@ pare_status pare_store_sum(pare_store *s, void (*work)(void *user, const pare_pi
                            void *user, int64_t count, double *partial, double *total) {
     walk w;
     double *own = NULL;
-    bool alone = pare_cluster_size() == 1;
-    int64_t first = rank_segment(pare_cluster_rank()), last = rank_segment(pare_cluster_rank() + 1);
+    bool alone = s->by_columns || pare_cluster_size() == 1;
+    int64_t first = first_segment(s), last = last_segment(s);
     int64_t cells = 0;
     memset(total, 0, (size_t)count * sizeof *total);
     pare_status status = walk_open(s, NULL, work, user, &w);
@@ -183,6 +212,9 @@ pare_status pare_store_sum(pare_store *s, void (*work)(void *user, const pare_pi
     status = pare_cluster_agree(s->ctx, status);
     if (status == PARE_OK && !alone) {
         status = exchange(s, count, own, total);
+    }
+    if (status == PARE_OK && s->by_columns) {
+        pare_cluster_add(count, total); /* every rank has the sums of its columns, else 0 */
     }
     pare_free(s->ctx, own);
     return status;
@@ -224,11 +256,9 @@ pare_status pare_store_columns(pare_store *s, float **out) {
     if (status == PARE_OK) {
         status = pare_store_pass(s, wanted, hold_piece, &h);
     }
-    if (status == PARE_OK) {
-        pare_store_shares(s, begin);
-    }
     for (int64_t c = 0; status == PARE_OK && c < columns; c++) {
         if (out[c]) {
+            pare_store_shares(s, c, begin);
             pare_cluster_share(out[c], begin);
         }
     }

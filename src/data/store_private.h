@@ -4,6 +4,7 @@
 
 #include "data/pare_file.h"
 #include "data/store.h"
+#include "platform/cluster.h"
 #include "platform/threads.h"
 
 enum { WINDOWS = 2 };
@@ -28,7 +29,9 @@ struct pare_store {
     int64_t groups;
     int64_t *first; /* (groups + 1) records of each group */
     int64_t most_stored, most_length, most_group;
-    pare_level_map *map; /* (columns) see pare_store_renumber */
+    bool by_columns;      /* ranks share out the columns, not the rows */
+    int64_t own, own_end; /* columns of this rank in passes */
+    pare_level_map *map;  /* (columns) see pare_store_renumber */
     int64_t bytes_read;
 
     pare_lock lock; /* of what is below: rows may be wanted by several threads */
@@ -42,6 +45,11 @@ struct pare_store {
     char sentence[PARE_MESSAGE_SIZE];
 };
 
+/* First column that a rank has in passes shared out by columns. */
+static inline int64_t pare_store_own(const pare_store *s, int64_t rank) {
+    return (int64_t)s->header.columns / pare_cluster_size() * rank +
+           (int64_t)s->header.columns % pare_cluster_size() * rank / pare_cluster_size();
+}
 /* Level numbers of the file to those they stand for. */
 void pare_store_map(const pare_level_map *map, int64_t count, float *cell);
 

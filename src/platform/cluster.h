@@ -18,6 +18,8 @@ const char *pare_cluster_name(void);
 
 /* all: (size, count), the `own` of every rank one after the other. */
 void pare_cluster_gather(int64_t count, const double *own, double *all);
+/* Sums of all ranks, in place: exact where only one of them has not 0. */
+void pare_cluster_add(int64_t count, double *sum);
 /* Completes an array of which rank r has filled begin[r] .. begin[r + 1]. begin: (size + 1). */
 void pare_cluster_share(float *array, const int64_t *begin);
 /* true if all ranks give the same number. */

@@ -76,6 +76,15 @@ void pare_cluster_gather(int64_t count, const double *own, double *all) {
     }
 }
 
+void pare_cluster_add(int64_t count, double *sum) {
+    for (int64_t from = 0; size > 1 && from < count; from += INT_MAX / 2) {
+        int64_t left = count - from;
+        (void)MPI_Allreduce(MPI_IN_PLACE, sum + from,
+                            (int)(left < INT_MAX / 2 ? left : INT_MAX / 2), MPI_DOUBLE, MPI_SUM,
+                            MPI_COMM_WORLD);
+    }
+}
+
 void pare_cluster_share(float *array, const int64_t *begin) {
     for (int r = 0; size > 1 && r < size; r++) {
         for (int64_t from = begin[r]; from < begin[r + 1]; from += INT_MAX / 2) {
@@ -146,6 +155,11 @@ const char *pare_cluster_name(void) {
 
 void pare_cluster_gather(int64_t count, const double *own, double *all) {
     memcpy(all, own, (size_t)count * sizeof *own);
+}
+
+void pare_cluster_add(int64_t count, double *sum) {
+    (void)count;
+    (void)sum;
 }
 
 void pare_cluster_share(float *array, const int64_t *begin) {

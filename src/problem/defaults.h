@@ -7,6 +7,9 @@
 /* Model that judges: option "model", or what suits the method. PARE_MODEL_LINEAR or _MLP. */
 int64_t pare_default_model(const pare_options *options);
 
+/* Option "ridge", or the default for cross-entropy and for squares. */
+double pare_default_ridge(const pare_options *options, bool cross_entropy);
+
 /* Settings of the selection phase, and its epochs. */
 pare_network_options pare_select_settings(const pare_dataset *train, const pare_options *options,
                                           double *epochs);

@@ -377,17 +377,17 @@ static void fetch_piece(void *user, const pare_piece *piece) {
     }
 }
 
-/* What the other ranks have read: theirs are neighbouring training rows too. */
-static pare_status share_columns(const streamed *d, int64_t count, const int64_t *position,
-                                 float *out) {
+/* What the other ranks have read: other columns, or neighbouring training rows. */
+static pare_status share_columns(const streamed *d, int64_t count, const int64_t *column,
+                                 const int64_t *position, float *out) {
     int64_t ranks = pare_cluster_size(), *begin = NULL;
     if (ranks == 1) {
         return PARE_OK;
     }
     pare_status status = pare_alloc(d->ctx, ranks + 1, sizeof *begin, &begin);
     status = pare_cluster_agree(d->ctx, status);
-    if (status == PARE_OK) {
-        pare_store_shares(d->stream, begin);
+    for (int64_t c = 0; status == PARE_OK && c < count; c++) {
+        pare_store_shares(d->stream, d->data->feature[column[c]].column, begin);
         for (int64_t r = 0; r <= ranks; r++) {
             int64_t row = begin[r];
             while (row < d->data->table.rows && position[row] < 0) {
@@ -395,9 +395,7 @@ static pare_status share_columns(const streamed *d, int64_t count, const int64_t
             }
             begin[r] = row < d->data->table.rows ? position[row] : d->rows;
         }
-        for (int64_t c = 0; c < count; c++) {
-            pare_cluster_share(out + c * d->rows, begin);
-        }
+        pare_cluster_share(out + c * d->rows, begin);
     }
     pare_free(d->ctx, begin);
     return status;
@@ -431,7 +429,7 @@ static pare_status streamed_fetch(void *self, int64_t count, const int64_t *colu
         status = pare_store_pass(d->stream, wanted, fetch_piece, &f);
     }
     if (status == PARE_OK) {
-        status = share_columns(d, count, position, out);
+        status = share_columns(d, count, column, position, out);
     }
     pare_free(d->ctx, place);
     pare_free(d->ctx, wanted);

@@ -3,6 +3,7 @@
 
 #include "base/text.h"
 #include "data/store.h"
+#include "problem/defaults.h"
 
 #include <math.h>
 #include <string.h>
@@ -146,6 +147,14 @@ static pare_status linear_evaluate(void *self, const float *mask, pare_rows rows
     return pare_linear_evaluate(self, mask, rows, out);
 }
 
+static pare_status linear_gained(void *self, int64_t from, double *gain) {
+    return pare_least_squares_gained(self, from, gain);
+}
+
+static pare_status linear_visit(void *self, const pare_visitor *visitor) {
+    return pare_linear_visit(self, visitor);
+}
+
 static const pare_objective_slots squares_slots = {
     .evaluate = linear_evaluate,
     .gains = linear_gains,
@@ -154,6 +163,8 @@ static const pare_objective_slots squares_slots = {
     .norms = linear_norms,
     .penalise = linear_penalise,
     .losses = linear_losses,
+    .gained = linear_gained,
+    .visit = linear_visit,
     .destroy = linear_destroy,
 };
 
@@ -164,6 +175,7 @@ static const pare_objective_slots logistic_slots = {
     .fit = linear_fit,
     .norms = linear_norms,
     .losses = linear_losses,
+    .visit = linear_visit,
     .destroy = linear_destroy,
 };
 
@@ -230,7 +242,7 @@ pare_status pare_exact_linear_create(pare_dataset *train, const pare_dataset *va
     l->classes = train->label && !least_squares;
     l->outputs = !train->label ? train->outputs : train->classes > 2 ? train->classes : 1;
     l->curvature = !l->classes ? 1 : l->outputs == 1 ? 4 : 2;
-    l->ridge = options->ridge;
+    l->ridge = pare_default_ridge(options, l->classes);
     if (!pare_parse_integer(options->k, &l->wanted) || l->wanted < 1) {
         l->wanted = WANTED_UNKNOWN;
     }

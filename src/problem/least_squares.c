@@ -465,3 +465,61 @@ pare_status pare_least_squares_losses(pare_linear *l, double *loss) {
     pare_free(ctx, z);
     return status;
 }
+
+/* c_f = x_f' W (residual of the fit on those before `from`), from the factor: x_f'y less the part
+ * that the products before it explain. */
+pare_status pare_least_squares_gained(pare_linear *l, int64_t from, double *gain) {
+    const pare_least_squares *s = l->squares;
+    int64_t count = l->support.count, outputs = l->outputs, first = 0;
+    double *z = NULL;
+    for (int64_t c = 0; c < from; c++) {
+        first +=
+            l->design.start[l->support.candidate[c] + 1] - l->design.start[l->support.candidate[c]];
+    }
+    pare_status status = pare_alloc(l->ctx, 2 * count * outputs, sizeof *z, &z);
+    if (status != PARE_OK) {
+        return status;
+    }
+    double *product = z + count * outputs; /* (outputs, count) */
+    memcpy(z, s->right, (size_t)(count * outputs) * sizeof *z);
+    pare_least_squares_forward(l, outputs, z);
+    for (int64_t f = first; f < count; f++) {
+        for (int64_t o = 0; o < outputs; o++) {
+            double rest = s->right[f * outputs + o];
+            for (int64_t q = 0; q < first; q++) {
+                rest -= s->factor[f * s->capacity + q] * z[q * outputs + o];
+            }
+            product[o * count + f] = rest;
+        }
+    }
+    for (int64_t c = from, at = first; c < l->support.candidates; c++) {
+        int64_t candidate = l->support.candidate[c];
+        gain[c - from] = pare_linear_gain(l, candidate, product + at, count);
+        at += l->design.start[candidate + 1] - l->design.start[candidate];
+    }
+    pare_free(l->ctx, z);
+    return PARE_OK;
+}
+
+pare_status pare_least_squares_visit(pare_linear *l, const pare_visitor *visitor, bool loaded) {
+    pare_status status = reserve(l);
+    pare_least_squares *s = l->squares;
+    int64_t count = l->support.count, size = (int64_t)sizeof(double);
+    for (int64_t t = 0; status == PARE_OK && t < count; t++) {
+        status = visitor->bytes(visitor->user, s->e + t * s->capacity, (t + 1) * size);
+        if (status == PARE_OK) {
+            status = visitor->bytes(visitor->user, s->factor + t * s->capacity, (t + 1) * size);
+        }
+    }
+    if (status == PARE_OK && count > 0) {
+        status = visitor->bytes(visitor->user, s->right, count * l->outputs * size);
+    }
+    if (status == PARE_OK && loaded) {
+        s->rows_of = s->factored = count;
+        s->residual_fits = false;
+        for (int64_t a = 0; a < count; a++) {
+            l->support.origin[a] = a;
+        }
+    }
+    return status;
+}

@@ -95,6 +95,9 @@ pare_status pare_linear_resolve(pare_linear *l, const uint8_t *open, int64_t wan
 pare_status pare_linear_evaluate(pare_linear *l, const float *mask, pare_rows rows,
                                  pare_metrics *out) PARE_MUST_CHECK;
 
+/* linear_visit.c: the slot. */
+pare_status pare_linear_visit(pare_linear *l, const pare_visitor *visitor) PARE_MUST_CHECK;
+
 /* linear_blocks.c: gain of a candidate whose products with the residual are product[o * stride],
  * see pare_exact_linear_create. */
 pare_status pare_blocks_create(pare_linear *l) PARE_MUST_CHECK;
@@ -106,6 +109,11 @@ double pare_linear_gain(const pare_linear *l, int64_t candidate, const double *p
 pare_status pare_least_squares_create(pare_linear *l) PARE_MUST_CHECK;
 void pare_least_squares_destroy(pare_linear *l);
 pare_status pare_least_squares_fit(pare_linear *l) PARE_MUST_CHECK;
+/* State of the fit; loaded: the support is new here, so what is known about it is not. */
+pare_status pare_least_squares_visit(pare_linear *l, const pare_visitor *visitor,
+                                     bool loaded) PARE_MUST_CHECK;
+/* The slot `gained`. */
+pare_status pare_least_squares_gained(pare_linear *l, int64_t from, double *gain) PARE_MUST_CHECK;
 /* Brings l->product and l->error up to date with the fit. */
 pare_status pare_least_squares_product(pare_linear *l) PARE_MUST_CHECK;
 /* Brings l->residual up to date. */
@@ -142,5 +150,7 @@ pare_status pare_logistic_create(pare_linear *l) PARE_MUST_CHECK;
 void pare_logistic_destroy(pare_linear *l);
 /* skip: a selected candidate to leave out, or -1. Fills l->fitted.loss and .score. */
 pare_status pare_logistic_fit(pare_linear *l, int64_t skip) PARE_MUST_CHECK;
+/* l->residual of coefficients that were loaded. */
+pare_status pare_logistic_restore(pare_linear *l) PARE_MUST_CHECK;
 
 #endif

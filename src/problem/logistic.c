@@ -478,3 +478,21 @@ pare_status pare_logistic_fit(pare_linear *l, int64_t skip) {
     score(l);
     return PARE_OK;
 }
+
+pare_status pare_logistic_restore(pare_linear *l) {
+    pare_status status = reserve(l);
+    if (status != PARE_OK) {
+        return status;
+    }
+    arrays *a = &l->logistic->a;
+    int64_t outputs = l->outputs, count = l->support.count;
+    for (int64_t f = 0; f < count; f++) {
+        a->used[f] = l->norm[l->support.feature[f]] > 0;
+    }
+    memcpy(a->trial, l->intercept, (size_t)outputs * sizeof *a->trial);
+    if (count > 0) {
+        memcpy(a->trial + outputs, l->b, (size_t)(count * outputs) * sizeof *a->trial);
+    }
+    gradient_at_trial(l);
+    return PARE_OK;
+}

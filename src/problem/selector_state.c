@@ -10,7 +10,7 @@
 #include <stddef.h>
 #include <string.h>
 
-static const char magic[8] = "pare-st2";
+static const char magic[8] = "pare-st3";
 
 typedef struct header {
     char magic[8];

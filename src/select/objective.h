@@ -79,7 +79,12 @@ typedef struct pare_objective_slots {
     /* The optimiser forgets its moments; parameters stay. */
     void (*forget)(void *self);
 
-    /* Lists everything that reset and step change, for save and load. */
+    /* What `gains` said, or would have in full precision, of the selected candidates of the last
+     * fit from number `from` on, when those before it were selected. gain: (selected - from).
+     * Without it, gains are the same however the model got there. */
+    pare_status (*gained)(void *self, int64_t from, double *gain);
+
+    /* Lists everything that reset, step and fit change, for save and load. */
     pare_status (*visit)(void *self, const pare_visitor *visitor);
 
     void (*destroy)(void *self);

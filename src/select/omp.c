@@ -56,13 +56,17 @@ static pare_status measure_loss(omp *o, double *loss) {
     return status;
 }
 
-/* Refits on the choice and notes its loss. */
-static pare_status refit(omp *o) {
+/* Refits on the choice and notes its loss. The scores from number `from` on become exact: they must
+ * not depend on the rounding by which the gains were found. */
+static pare_status refit(omp *o, int64_t from) {
     const pare_objective *objective = o->task.objective;
     pare_choice *choice = current(o);
     pare_status status = objective->slots->fit(objective->self, choice->count, choice->item);
     if (status == PARE_OK) {
         status = measure_loss(o, &o->loss);
+    }
+    if (status == PARE_OK && objective->slots->gained && from < choice->count) {
+        status = objective->slots->gained(objective->self, from, choice->score + from);
     }
     if (status != PARE_OK || o->plain) {
         return status;
@@ -141,7 +145,7 @@ static pare_status choose_forced(omp *o) {
     for (int64_t i = 0; status == PARE_OK && i < choice->count; i++) {
         choice->score[i] = o->gain[choice->item[i]];
     }
-    return status == PARE_OK ? refit(o) : status;
+    return status == PARE_OK ? refit(o, choice->count) : status;
 }
 
 /* *full: nothing more fits. */
@@ -167,7 +171,7 @@ static pare_status choose(omp *o, bool *full) {
         spent += o->task.cost ? o->task.cost[best] : 0;
         pare_choice_add(choice, best, o->gain[best]);
     }
-    return choice->count > before ? refit(o) : PARE_OK;
+    return choice->count > before ? refit(o, before) : PARE_OK;
 }
 
 /* The chosen one that is cheapest to miss among those not refused, -1: all were. */
@@ -234,7 +238,7 @@ static pare_status exchange(omp *o, bool *done) {
     choice->item[count - 1] = in;
     choice->score[count - 1] = score;
     memset(o->refused, 0, (size_t)o->goal);
-    status = refit(o);
+    status = refit(o, count - 1);
     o->loss = fmin(o->loss, loss);
     return status == PARE_OK
                ? objective->slots->losses(objective->self, count, choice->item, o->cost)
