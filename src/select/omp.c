@@ -274,7 +274,7 @@ static pare_status take_better(omp *o) {
     for (int64_t i = 0; i < choice->count; i++) {
         o->open[choice->item[i]] = 0;
     }
-    return refit(o);
+    return refit(o, o->choice->count);
 }
 
 static pare_status end_of_choosing(omp *o) {
