@@ -155,6 +155,7 @@ extern const pare_command pare_command_perplexity;
 extern const pare_command pare_command_generate;
 extern const pare_command pare_command_latency;
 extern const pare_command pare_command_panel;
+extern const pare_command pare_command_chem;
 extern const pare_command pare_command_info;
 extern const pare_command pare_command_options;
 

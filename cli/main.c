@@ -14,7 +14,7 @@ static const pare_command *const commands[] = {
     &pare_command_convert,
     &pare_command_genome,
     &pare_command_score,
-    &pare_command_panel,
+    &pare_command_panel, &pare_command_chem,
     &pare_command_embed,
     &pare_command_prune,
     &pare_command_prune_network,

@@ -148,7 +148,7 @@ static void help_fits_and_names_every_option(void **state) {
         pare_option option = {.size = sizeof option};
         assert_int_equal(pare_option_at(i, &option), PARE_OK);
         static const char others[] =
-            "genotypes|genome|polygenic|panel|embedding|budget|text|scoring|tokens|pruning|export|"
+            "genotypes|genome|polygenic|panel|chem|embedding|budget|text|scoring|tokens|pruning|export|"
             "generation|blocks|sparsify|costs|latency";
         assert_true(strstr(others, option.section) || strstr(cli_out, option.name));
     }

@@ -571,6 +571,31 @@ PARE_API PARE_MUST_CHECK pare_status pare_panel_text(pare_panel *panel, const ch
 PARE_API PARE_MUST_CHECK pare_status pare_panel_save(const pare_panel *panel, const char *stem);
 PARE_API void pare_panel_close(pare_panel *panel);
 
+/* ---- Chemistry ------------------------------------------------------------------------------ */
+
+/* Substructures and descriptors that tell a property of molecules: options of section "chem",
+ * "target", "task" and "k". */
+typedef struct pare_chem pare_chem;
+
+/* Reads CSV, TSV, .smi or .sdf (gz too). Structures need the toolkit of plugins/rdkit; with option
+ * "fingerprints" nothing but the target is read from the file. */
+PARE_API PARE_MUST_CHECK pare_status pare_chem_open(pare_context *ctx, const char *path,
+                                                    const pare_config *config, pare_chem **out);
+/* Chooses on all molecules, tells errors from resamples, and scores the same procedure on molecules
+ * held out. */
+PARE_API PARE_MUST_CHECK pare_status pare_chem_run(pare_chem *chem);
+PARE_API int64_t pare_chem_count(const pare_chem *chem);
+/* SMILES of the rank-th substructure (0-based), or name of the descriptor; NULL past the end. */
+PARE_API const char *pare_chem_name(const pare_chem *chem, int64_t rank);
+/* Valid until the next call or close. */
+PARE_API PARE_MUST_CHECK pare_status pare_chem_text(pare_chem *chem, const char **out);
+/* stem.features.tsv, stem.molecules.tsv, stem.atoms.tsv, stem.skipped.tsv and stem.json; each
+ * appears whole or not at all. */
+PARE_API PARE_MUST_CHECK pare_status pare_chem_save(const pare_chem *chem, const char *stem);
+/* One HTML page with drawings. */
+PARE_API PARE_MUST_CHECK pare_status pare_chem_html(const pare_chem *chem, const char *path);
+PARE_API void pare_chem_close(pare_chem *chem);
+
 #ifdef __cplusplus
 }
 #endif

@@ -145,7 +145,15 @@ X(panel, add, "add", INTEGER, "0", 0, 1000000, "", "how many genes to add to tho
 X(panel, avoid, "avoid", TEXT, "", 0, 0, "", "file of genes never chosen") \
 X(panel, min_per_type, "min-per-type", INTEGER, "0", 0, 1000, "", "least number of genes whose mean is highest in a type, for every type") \
 X(panel, balanced, "balanced", BOOL, "true", 0, 0, "", "give every type the same weight, small ones at most four times that of a cell of an average one") \
-X(panel, score_folds, "score-folds", INTEGER, "5", 0, 100, "", "folds of the cross-validation that scores the panel beside two baselines; 0: none")
+X(panel, score_folds, "score-folds", INTEGER, "5", 0, 100, "", "folds of the cross-validation that scores the panel beside two baselines; 0: none") \
+X(chem, smiles, "smiles", TEXT, "", 0, 0, "", "column of the molecules, as SMILES (default: the one called smiles)") \
+X(chem, fingerprints, "fingerprints", TEXT, "", 0, 0, "", "table with one row a molecule to choose columns from, in place of substructures and descriptors (npz, libsvm, CSV, npy)") \
+X(chem, radius, "radius", INTEGER, "2", 0, 8, "", "largest substructures: atoms at most so many bonds from one") \
+X(chem, descriptors, "descriptors", BOOL, "true", 0, 0, "", "choose among descriptors too: logP, polar surface, weight, rings and the like") \
+X(chem, chem_split, "split", CHOICE, "scaffold", 0, 0, "scaffold|random", "molecules held out to score: of scaffolds that no other molecule has, rare ones first, or any") \
+X(chem, held_out, "held-out", REAL, "0.2", 0, 0.9, "", "share of the molecules held out to score; 0: none") \
+X(chem, resamples, "resamples", INTEGER, "100", 0, 10000, "", "resamples of the molecules that errors and stability are told from; 0: none") \
+X(chem, toolkit, "toolkit", TEXT, "", 0, 0, "", "shared object that reads molecules (default: libpare_chemistry.so beside the program or installed)")
 // clang-format on
 
 typedef int64_t pare_field_INTEGER;
@@ -218,6 +226,7 @@ enum {
 };
 
 enum { PARE_AMBIGUOUS_KEEP, PARE_AMBIGUOUS_DROP };
+enum { PARE_CHEM_SPLIT_SCAFFOLD, PARE_CHEM_SPLIT_RANDOM };
 enum { PARE_STOP_EBIC, PARE_STOP_CV, PARE_STOP_PERMUTATION, PARE_STOP_KNOCKOFF };
 enum { PARE_MATRICES_FIRST, PARE_MATRICES_ALL };
 

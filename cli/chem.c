@@ -1,0 +1,115 @@
+#include "cli.h"
+
+#include <stdio.h>
+
+enum { OWN_TARGET, OWN_TASK, OWN_K, OWN_OUT, OWN_REPORT, OWN_COUNT };
+
+#define OWN(name_, section_, type_, initial_, choices_, help_)                                     \
+    {                                                                                              \
+        .size = sizeof(pare_option), .name = name_, .section = section_, .type = type_,            \
+        .initial = initial_, .choices = choices_, .help = help_                                    \
+    }
+
+static const pare_option own[OWN_COUNT] = {
+    [OWN_TARGET] = OWN("target", "chem", PARE_OPTION_TEXT, "", "",
+                       "what to explain: a column, a tag of an SDF, or the 0-based column of a "
+                       ".smi file"),
+    [OWN_TASK] = OWN("task", "chem", PARE_OPTION_CHOICE, "auto", "auto|binary|regression",
+                     "what the target is; auto: binary where it has two values"),
+    [OWN_K] = OWN("k", "chem", PARE_OPTION_TEXT, "20", "", "how many to choose"),
+    [OWN_OUT] = OWN("out", "output", PARE_OPTION_TEXT, "", "",
+                    "write NAME.features.tsv, NAME.molecules.tsv, NAME.atoms.tsv, "
+                    "NAME.skipped.tsv and NAME.json"),
+    [OWN_REPORT] = OWN("report", "output", PARE_OPTION_TEXT, "", "",
+                       "write a self-contained HTML report to this file"),
+};
+
+static pare_exit check_writable(pare_cli *cli, const char *path) {
+    const char *reason = NULL;
+    return pare_system_writable(path, &reason)
+               ? PARE_EXIT_OK
+               : pare_cli_fail(cli, PARE_EXIT_OUTPUT, "%s: cannot be written: %s", path, reason);
+}
+
+/* Options and outputs are tried before the work. */
+static pare_exit check_options(pare_cli *cli) {
+    for (int i = OWN_TARGET; i <= OWN_K; i++) {
+        pare_status status = pare_config_set(cli->config, own[i].name, cli->own[i]);
+        if (status != PARE_OK) {
+            return pare_cli_failed(cli, status);
+        }
+    }
+    pare_exit code = PARE_EXIT_OK;
+    if (cli->own[OWN_OUT][0]) {
+        char path[4096];
+        int length = snprintf(path, sizeof path, "%s.json", cli->own[OWN_OUT]);
+        if (length < 0 || (size_t)length >= sizeof path) {
+            return pare_cli_fail(cli, PARE_EXIT_INPUT, "option --out: the name is too long");
+        }
+        code = check_writable(cli, path);
+    }
+    if (code == PARE_EXIT_OK && cli->own[OWN_REPORT][0]) {
+        code = check_writable(cli, cli->own[OWN_REPORT]);
+    }
+    return code;
+}
+
+static pare_exit wrote(pare_cli *cli, pare_status status, const char *what) {
+    if (status != PARE_OK) {
+        pare_exit code = pare_cli_failed(cli, status);
+        return status == PARE_ERROR_IO ? PARE_EXIT_OUTPUT : code;
+    }
+    pare_view_say(&cli->view, "written to %s", what);
+    return PARE_EXIT_OK;
+}
+
+static pare_exit write_results(pare_cli *cli, pare_chem *chem) {
+    const char *text = NULL;
+    pare_exit code = PARE_EXIT_OK;
+    if (cli->own[OWN_OUT][0]) {
+        code = wrote(cli, pare_chem_save(chem, cli->own[OWN_OUT]), cli->own[OWN_OUT]);
+    }
+    if (code == PARE_EXIT_OK && cli->own[OWN_REPORT][0]) {
+        code = wrote(cli, pare_chem_html(chem, cli->own[OWN_REPORT]), cli->own[OWN_REPORT]);
+    }
+    if (code == PARE_EXIT_OK && !pare_cli_flag(cli, "quiet")) {
+        pare_status status = pare_chem_text(chem, &text);
+        if (status != PARE_OK) {
+            return pare_cli_failed(cli, status);
+        }
+        fputs(text, stdout);
+    }
+    return code;
+}
+
+static pare_exit run_chem(pare_cli *cli) {
+    pare_chem *chem = NULL;
+    pare_exit code = check_options(cli);
+    if (code != PARE_EXIT_OK) {
+        return code;
+    }
+    pare_view_status(&cli->view, "reading %s", cli->positional[0]);
+    pare_status status = pare_chem_open(cli->ctx, cli->positional[0], cli->config, &chem);
+    if (status == PARE_OK) {
+        pare_view_status(&cli->view, "choosing");
+        status = pare_chem_run(chem);
+    }
+    pare_view_clear(&cli->view);
+    code = status == PARE_OK ? write_results(cli, chem) : pare_cli_failed(cli, status);
+    pare_chem_close(chem);
+    return code;
+}
+
+const pare_command pare_command_chem = {
+    .name = "chem",
+    .summary = "choose the substructures and descriptors that tell a property of molecules",
+    .usage = "MOLECULES --target NAME [options]",
+    .examples = "pare chem molecules.csv --smiles smiles --target logS -k 20 --report chem.html\n"
+                "pare chem compounds.sdf --target active -k 50 --out active\n"
+                "pare chem molecules.csv --target y --fingerprints ecfp.npz -k 100\n",
+    .sections = "chem|run",
+    .own = own,
+    .own_count = OWN_COUNT,
+    .positionals = 1,
+    .run = run_chem,
+};
