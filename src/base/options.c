@@ -36,8 +36,8 @@ pare_status pare_option_at(int64_t index, pare_option *out) {
 }
 
 bool pare_option_recorded(const pare_option *option) {
-    static const char *const others[] = {"genotypes", "genome", "polygenic",
-                                         "panel",     "blocks", "sparsify", "chem"};
+    static const char *const others[] = {"genotypes", "genome",   "polygenic", "panel",
+                                         "blocks",    "sparsify", "chem"};
     for (size_t i = 0; i < sizeof others / sizeof others[0]; i++) {
         if (strcmp(option->section, others[i]) == 0) {
             return false;
