@@ -50,8 +50,9 @@ PAGES = [
     ("Selectors", [pare.SequentialAttentionSelector, pare.OMPSelector, pare.Selector]),
     ("Functions", [pare.certify, pare.compare, pare.knockoffs, pare.stability]),
     ("Tables in files", [pare.open, pare.select, pare.load, pare.apply, pare.convert, pare.Table]),
-    ("Recommenders, genomes, panels", [pare.embed, pare.genome, pare.score, pare.panel,
-                                       pare.EmbeddingPlan, pare.Panel]),
+    ("Recommenders, genomes, panels, molecules", [
+        pare.embed, pare.genome, pare.score, pare.panel, pare.chem, pare.EmbeddingPlan,
+        pare.Panel, pare.Molecules]),
     ("Language models", [pare.prune, pare.perplexity, pare.generate, pare.model_info,
                          pare.latency]),
     ("Answers", [pare.Selection, pare.Comparison]),
@@ -109,7 +110,7 @@ def describe(item, heading, prefix="pare."):
     module = item.__module__ + "." if apart else prefix
     out = [f"{heading} {kind}{module}{name}", ""]
     if not error and item not in (pare.Table, pare.Selection, pare.Comparison, pare.Option,
-                              pare.EmbeddingPlan, pare.Panel):
+                              pare.EmbeddingPlan, pare.Panel, pare.Molecules):
         out += ["    " + name + signature(item), ""]
     text = getattr(item, "_brief_doc", item.__doc__)
     if item in (pare.OMPSelector, pare.Selector):  # the parameters are those of the first

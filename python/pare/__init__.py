@@ -12,12 +12,12 @@ from .functions import Comparison, certify, compare, knockoffs, stability
 from .models import generate, latency, model_info, perplexity, prune
 from .selectors import OMPSelector, Selector, SequentialAttentionSelector
 from .table import Table, apply, convert, info, load, open, select
-from .tasks import EmbeddingPlan, Panel, embed, genome, panel, score
+from .tasks import EmbeddingPlan, Molecules, Panel, chem, embed, genome, panel, score
 
 __version__ = "0.1.0"
-__all__ = ["ArgumentError", "Comparison", "EmbeddingPlan", "InputError", "NumericError",
-           "OMPSelector", "Option", "Panel", "PareError", "PareIOError", "PareMemoryError", "Selection",
-           "Selector", "SequentialAttentionSelector", "Table", "UnsupportedError", "apply",
-           "certify", "compare", "convert", "embed", "generate", "genome", "info", "knockoffs",
-           "latency", "load", "model_info", "open", "options", "panel", "perplexity", "prune",
-           "score", "select", "stability"]
+__all__ = ["ArgumentError", "Comparison", "EmbeddingPlan", "InputError", "Molecules",
+           "NumericError", "OMPSelector", "Option", "Panel", "PareError", "PareIOError",
+           "PareMemoryError", "Selection", "Selector", "SequentialAttentionSelector", "Table",
+           "UnsupportedError", "apply", "certify", "chem", "compare", "convert", "embed",
+           "generate", "genome", "info", "knockoffs", "latency", "load", "model_info", "open",
+           "options", "panel", "perplexity", "prune", "score", "select", "stability"]

@@ -184,3 +184,64 @@ def panel(path, label, k=None, *, threads=0, **options):
     if work.stop.hit:
         raise KeyboardInterrupt
     return Panel(text, genes, record, table)
+
+
+class Molecules:
+    """Substructures and descriptors that tell a property of molecules.
+
+    Attributes
+    ----------
+    names : list of str, SMILES of substructures and names of descriptors, in order of choice
+    record : dict, as ``<out>.json`` of ``pare chem`` (docs/chem.md)
+    files : dict of str, the other files of ``pare chem --out``: "features.tsv", ...
+    html : str, the report as a page
+    """
+
+    def __init__(self, text, names, record, files, html):
+        self._text, self.names, self.record = text, names, record
+        self.files, self.html = files, html
+
+    def __str__(self):
+        return self._text
+
+    def __repr__(self):
+        return f"<pare molecules: {len(self.names)} chosen: {', '.join(self.names[:8])}" + (
+            ", ...>" if len(self.names) > 8 else ">")
+
+
+def chem(path, target, k=20, *, task="auto", threads=0, **options):
+    """Chooses substructures and descriptors that tell a property of molecules, as ``pare chem``
+    does.
+
+    Parameters
+    ----------
+    path : CSV, TSV, .smi or .sdf (gz too); structures need the toolkit of plugins/rdkit
+    target : what to explain: a column, a tag of an SDF, or the 0-based column of a .smi file
+    k : int
+    task : "auto", "binary" or "regression"
+    **options : of section "chem": smiles, fingerprints, radius, descriptors, ...; seed
+
+    Returns
+    -------
+    Molecules
+    """
+    _refuse_others("chem", ("chem", "run"), options)
+    with Work(to_config({**options, "target": target, "k": k, "task": task}), threads) as work:
+        handle = work.context.make(library.pare_chem_close, library.pare_chem_open,
+                                   work.context.handle, encode(path), work.config.handle)
+        work.context.check(library.pare_chem_run(handle))
+        names = [decode(library.pare_chem_name(handle, r))
+                 for r in range(library.pare_chem_count(handle))]
+        files = {}
+        with tempfile.TemporaryDirectory(prefix="pare-") as folder:
+            work.context.check(library.pare_chem_save(handle, encode(os.path.join(folder, "m"))))
+            work.context.check(library.pare_chem_html(handle, encode(os.path.join(folder,
+                                                                                  "m.html"))))
+            for name in os.listdir(folder):
+                with open(os.path.join(folder, name), encoding="utf-8") as file:
+                    files[name[2:]] = file.read()
+        text = _text(work, handle, library.pare_chem_text)
+    if work.stop.hit:
+        raise KeyboardInterrupt
+    record, html = json.loads(files.pop("json")), files.pop("html")
+    return Molecules(text, names, record, files, html)

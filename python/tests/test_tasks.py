@@ -85,6 +85,25 @@ class Tasks(Case):
         self.refuses(ValueError, "no option hidden", pare.panel, "/nowhere", "x", 3, hidden=3)
         self.refuses(OSError, "nowhere", pare.panel, "/nowhere", "x", 3)
 
+    def test_chem(self):
+        random = np.random.default_rng(4)
+        bits = random.integers(0, 2, (120, 8))
+        y = ((bits[:, 2] + bits[:, 5] + (random.random(120) < 0.1)) % 3 > 0).astype(int)
+        with tempfile.TemporaryDirectory() as folder:
+            folder = Path(folder)
+            pd.DataFrame({"smiles": ["C" * (1 + i % 9) for i in range(120)], "y": y}).to_csv(
+                folder / "m.csv", index=False)
+            pd.DataFrame(bits, columns=[f"bit{j}" for j in range(8)]).to_csv(
+                folder / "bits.csv", index=False)
+            found = pare.chem(folder / "m.csv", "y", 2, fingerprints=str(folder / "bits.csv"),
+                              resamples=20, split="random")
+        self.assertEqual(set(found.names), {"bit2", "bit5"})
+        self.assertIn("bit2", found.files["features.tsv"])
+        self.assertIn("<html", found.html)
+        self.assertTrue(found.record)
+        self.refuses(ValueError, "no option hidden", pare.chem, "/nowhere", "y", hidden=3)
+        self.refuses(OSError, "nowhere", pare.chem, "/nowhere.csv", "y", fingerprints="/nowhere.b")
+
     def test_tables_are_certified_and_compared(self):
         x, y = regression(150)
         with tempfile.TemporaryDirectory() as folder:
