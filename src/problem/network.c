@@ -21,9 +21,11 @@ static void network_destroy(void *self) {
     pare_free(ctx, n->start);
     pare_free(ctx, n->feature);
     pare_free(ctx, n->ready);
-    pare_free(ctx, n->sparse_start);
-    pare_free(ctx, n->sparse_index);
-    pare_free(ctx, n->sparse_value);
+    for (int p = 0; p < 3; p++) {
+        pare_free(ctx, n->sparse[p].start);
+        pare_free(ctx, n->sparse[p].index);
+        pare_free(ctx, n->sparse[p].value);
+    }
     pare_free(ctx, n->group_rank);
     pare_free(ctx, n->group_start);
     pare_free(ctx, n->regrouped);
@@ -133,7 +135,7 @@ static pare_status network_evaluate(void *self, const float *mask, pare_rows row
     for (int64_t from = 0; from < total; from += n->batch) {
         int64_t count = total - from < n->batch ? total - from : n->batch;
         const int64_t *numbers = n->rows[rows] + from;
-        pare_input input = pare_network_rows(n, data, count, numbers, features);
+        pare_input input = pare_network_rows(n, rows, from, count, features);
         const float *output = NULL;
         int64_t stride = 0;
         pare_graph_predict(n->graph, &input, features, &output, &stride);
@@ -192,13 +194,14 @@ static pare_status network_losses(void *self, int64_t selected_count, const int6
     }
     n->ablation_start[selected_count] = features;
     n->ablation_loss[selected_count] = 0;
-    for (int64_t from = 0; from < total; from += n->batch) {
-        int64_t count = total - from < n->batch ? total - from : n->batch;
+    for (int64_t from = 0, count = 0; from < total; from += count) {
+        count = total - from < n->batch ? total - from : n->batch;
         for (int64_t i = 0; i < count; i++) {
             n->batch_rows[i] = n->rows[PARE_ROWS_TRAIN][(from + i) * all / total];
         }
         pare_input input =
             pare_network_listed_rows(n, data, count, n->batch_rows, features, n->active);
+        count = input.rows;
         pare_target target = pare_network_target(n, data, count, n->batch_rows);
         pare_graph_ablate(n->graph, &input, &target, n->ablation_mask, selected_count,
                           n->ablation_start, n->ablation_loss, &weight);
@@ -343,7 +346,7 @@ pare_status pare_network_outputs(const pare_objective *network, const float *mas
         int64_t left = n->row_count[rows] - from, count = left < n->batch ? left : n->batch;
         int64_t stride = 0;
         const float *output = NULL;
-        pare_input input = pare_network_rows(n, data, count, n->rows[rows] + from, NULL);
+        pare_input input = pare_network_rows(n, rows, from, count, NULL);
         pare_graph_predict(n->graph, &input, NULL, &output, &stride);
         for (int64_t i = 0; i < count; i++) {
             memcpy(out + (from + i) * outputs, output + i * stride, (size_t)outputs * sizeof *out);

@@ -16,6 +16,13 @@ typedef struct pare_network_blocks {
     double *norm, *along; /* (count) |V|, <V, dW> */
 } pare_network_blocks;
 
+/* Rows as CSR, encoded and not standardised. */
+typedef struct pare_network_sparse {
+    int64_t *start; /* (rows + 1); NULL: there is none */
+    int32_t *index;
+    float *value;
+} pare_network_sparse;
+
 typedef struct pare_network {
     pare_context *ctx;
     pare_dataset *train;
@@ -35,9 +42,8 @@ typedef struct pare_network {
     int64_t batch;
 
     float *ready;          /* (train rows, width), or NULL */
-    int64_t *sparse_start; /* CSR of the training rows, or NULL */
-    int32_t *sparse_index;
-    float *sparse_value;
+    pare_network_sparse sparse[3]; /* by pare_rows: those of training, of sparse tables all */
+    int64_t list_most;             /* features that a dense batch of `batch` rows may have */
 
     int64_t group_rows, groups; /* of a file that batches are read from; else 0 */
     int64_t *group_rank, *group_start, *regrouped;
@@ -46,7 +52,7 @@ typedef struct pare_network {
     int64_t *active;      /* (width) features in use, by the mask */
     int64_t *wanted;      /* (width) the same as numbers of the dataset */
     int64_t *batch_rows;  /* (batch) row numbers */
-    float *batch_dense;   /* (batch, width) */
+    float *batch_dense;   /* (batch, list_most), at least (width) */
     float *ablation_mask; /* (candidates) scratch of losses */
     int64_t *ablation_start;
     double *ablation_loss; /* (candidates + 1) both */
@@ -75,10 +81,12 @@ int64_t pare_network_next_batch(pare_network *n, const int64_t **positions);
  * features that the mask removes are wanted too. */
 pare_input pare_network_train_batch(pare_network *n, int64_t count, const int64_t *positions,
                                     const float *mask, bool whole);
-/* Some rows of a part, without the features that the mask removes if those are many. */
-pare_input pare_network_rows(pare_network *n, const pare_dataset *data, int64_t count,
-                             const int64_t *rows, const float *mask);
-/* The same with the listed features only (numbers of the network's own). */
+/* Rows from .. from + count of a part, without the features that the mask removes if those are
+ * many. Of a sparse table they stay sparse. */
+pare_input pare_network_rows(pare_network *n, pare_rows part, int64_t from, int64_t count,
+                             const float *mask);
+/* Any rows with the listed features only (numbers of the network's own): as many as there is room
+ * for, at least 1 and at most count. */
 pare_input pare_network_listed_rows(pare_network *n, const pare_dataset *data, int64_t count,
                                     const int64_t *rows, int64_t features, const int64_t *feature);
 /* Labels, standardised targets and weights of some rows, into the batch arrays. */

@@ -9,6 +9,8 @@
 static const int64_t ready_bytes = INT64_C(64) << 20;
 /* Below this share of nonzero values the sparse input path wins (bench_nn). */
 static const double sparse_share = 0.4;
+/* Features of a dense batch of a sparse table at most: beyond, batches stay sparse. */
+static const int64_t sparse_list_most = 4096;
 /* Of a file, chosen columns are kept ready up to this part of the memory allowed. */
 static const int64_t file_share = 4;
 
@@ -93,7 +95,8 @@ int64_t pare_network_next_batch(pare_network *n, const int64_t **positions) {
     return left < n->batch ? left : n->batch;
 }
 
-/* Features of the candidates whose mask is not 0, if that is at most half of the width; else 0. */
+/* Features of the candidates whose mask is not 0, if that is at most half of the width and they may
+ * be listed; else 0. */
 static int64_t list_active(pare_network *n, const float *mask) {
     int64_t count = 0;
     for (int64_t c = 0; c < n->candidates; c++) {
@@ -101,12 +104,16 @@ static int64_t list_active(pare_network *n, const float *mask) {
             n->active[count++] = j;
         }
     }
-    return 2 * count <= n->width ? count : 0;
+    return 2 * count <= n->width && count <= n->list_most ? count : 0;
 }
 
 pare_input pare_network_listed_rows(pare_network *n, const pare_dataset *data, int64_t count,
                                     const int64_t *rows, int64_t features, const int64_t *feature) {
     const int64_t *wanted = feature;
+    if (features > n->list_most) { /* more than the batch was laid out for: fewer rows */
+        int64_t cells = n->batch * n->list_most > n->width ? n->batch * n->list_most : n->width;
+        count = cells / features < count ? cells / features : count;
+    }
     if (n->feature) {
         for (int64_t a = 0; a < features; a++) {
             n->wanted[a] = n->feature[feature[a]];
@@ -124,14 +131,34 @@ static pare_input dense_rows(pare_network *n, const pare_dataset *data, int64_t 
     return (pare_input){.rows = count, .dense = n->batch_dense};
 }
 
-/* Nested dropout (Rippel, Gelbart, Adams 2014): each row sees a random prefix. */
-pare_input pare_network_rows(pare_network *n, const pare_dataset *data, int64_t count,
-                             const int64_t *rows, const float *mask) {
-    int64_t active = mask ? list_active(n, mask) : 0;
-    return active > 0 ? pare_network_listed_rows(n, data, count, rows, active, n->active)
-                      : dense_rows(n, data, count, rows);
+/* Rows of a part that is kept as CSR. number NULL: from .. from + count. */
+static pare_input sparse_rows(const pare_network *n, pare_rows part, int64_t from, int64_t count,
+                              const int64_t *number) {
+    const pare_network_sparse *sparse = &n->sparse[part];
+    return (pare_input){.rows = count,
+                        .number = number,
+                        .start = sparse->start + from,
+                        .index = sparse->index,
+                        .value = sparse->value,
+                        .shift = n->train->shift,
+                        .scale = n->train->scale};
 }
 
+pare_input pare_network_rows(pare_network *n, pare_rows part, int64_t from, int64_t count,
+                             const float *mask) {
+    const pare_dataset *data = n->part[part];
+    const int64_t *rows = n->rows[part] + from;
+    int64_t active = mask ? list_active(n, mask) : 0;
+    if (active > 0) {
+        return pare_network_listed_rows(n, data, count, rows, active, n->active);
+    }
+    if (n->list_most < n->width) {
+        return sparse_rows(n, part, from, count, NULL);
+    }
+    return dense_rows(n, data, count, rows);
+}
+
+/* Nested dropout (Rippel, Gelbart, Adams 2014): each row sees a random prefix. */
 static pare_input prefix_batch(pare_network *n, int64_t count, const int64_t *positions) {
     pare_input input = {.rows = count, .dense = n->batch_dense};
     if (!n->ready) {
@@ -160,14 +187,8 @@ pare_input pare_network_train_batch(pare_network *n, int64_t count, const int64_
         return pare_network_listed_rows(n, n->part[PARE_ROWS_TRAIN], count, n->batch_rows, active,
                                         n->active);
     }
-    if (n->sparse_start) {
-        return (pare_input){.rows = count,
-                            .number = positions,
-                            .start = n->sparse_start,
-                            .index = n->sparse_index,
-                            .value = n->sparse_value,
-                            .shift = n->train->shift,
-                            .scale = n->train->scale};
+    if (n->sparse[PARE_ROWS_TRAIN].start) {
+        return sparse_rows(n, PARE_ROWS_TRAIN, 0, count, positions);
     }
     if (n->ready) {
         return (pare_input){.rows = count, .number = positions, .dense = n->ready};
@@ -239,11 +260,22 @@ static pare_status prepare_rows(pare_network *n) {
     const pare_dataset *train = n->train;
     int64_t total = n->row_count[PARE_ROWS_TRAIN];
     bool sparse =
-        !n->feature && !n->prefix && train->table.storage != PARE_STORAGE_FILE &&
-        (train->table.storage == PARE_STORAGE_CSR || 1 - train->zero_share < sparse_share);
+        n->list_most < n->width ||
+        (!n->feature && !n->prefix && train->table.storage != PARE_STORAGE_FILE &&
+         (train->table.storage == PARE_STORAGE_CSR || 1 - train->zero_share < sparse_share));
+    for (int p = 0; p < 3 && sparse; p++) {
+        bool wanted = p == PARE_ROWS_TRAIN || n->list_most < n->width;
+        pare_status status = wanted && n->part[p]
+                                 ? pare_dataset_sparse(n->part[p], n->row_count[p], n->rows[p],
+                                                       &n->sparse[p].start, &n->sparse[p].index,
+                                                       &n->sparse[p].value)
+                                 : PARE_OK;
+        if (status != PARE_OK) {
+            return status;
+        }
+    }
     if (sparse) {
-        return pare_dataset_sparse(train, total, train->train, &n->sparse_start, &n->sparse_index,
-                                   &n->sparse_value);
+        return PARE_OK;
     }
     int64_t cells = 0;
     bool file = train->table.storage == PARE_STORAGE_FILE;
@@ -260,11 +292,21 @@ static pare_status prepare_rows(pare_network *n) {
     return file ? prepare_groups(n) : PARE_OK;
 }
 
+/* Whether no batch ever has to be dense in all features. */
+static bool all_sparse(const pare_network *n) {
+    bool sparse = !n->feature && !n->prefix;
+    for (int p = 0; p < 3; p++) {
+        sparse = sparse && (!n->part[p] || n->part[p]->table.storage == PARE_STORAGE_CSR);
+    }
+    return sparse;
+}
+
 static pare_status prepare_batch(pare_network *n) {
     pare_context *ctx = n->ctx;
     int64_t outputs = n->train->label ? 1 : n->train->outputs;
     int64_t cells = 0;
-    if (!pare_checked_multiply(n->batch, n->width, &cells)) {
+    n->list_most = all_sparse(n) && n->width > sparse_list_most ? sparse_list_most : n->width;
+    if (!pare_checked_multiply(n->batch, n->list_most, &cells)) {
         return pare_fail(ctx, PARE_ERROR_MEMORY, "out of memory: a batch of %lld rows is too large",
                          (long long)n->batch);
     }
@@ -277,7 +319,7 @@ static pare_status prepare_batch(pare_network *n) {
         {&n->active, n->width, sizeof *n->active},
         {&n->wanted, n->width, sizeof *n->wanted},
         {&n->batch_rows, n->batch, sizeof *n->batch_rows},
-        {&n->batch_dense, cells, sizeof *n->batch_dense},
+        {&n->batch_dense, cells > n->width ? cells : n->width, sizeof *n->batch_dense},
         {&n->ablation_mask, n->candidates, sizeof *n->ablation_mask},
         {&n->ablation_start, n->candidates + 1, sizeof *n->ablation_start},
         {&n->ablation_loss, n->candidates + 1, sizeof *n->ablation_loss},
