@@ -50,7 +50,7 @@ X(training, momentum, "momentum", REAL, "0.9", 0, 0.9999, "", "momentum of sgd")
 X(training, schedule, "schedule", CHOICE, "auto", 0, 0, "auto|constant|cosine|exponential", "learning rate over the run; auto: constant while columns are selected, cosine in prune-network") \
 X(training, weight_decay, "weight-decay", REAL, "-1", -1, 10, "", "decoupled decay of adamw, l2 penalty of sgd and adam; -1: the measured default of adamw, 0 for the others") \
 X(training, refit_epochs, "refit-epochs", REAL, "0", 0, 1e6, "", "passes of the models that are compared at the end; 0: by the size of the data") \
-X(training, ridge, "ridge", REAL, "-1", -1, 1e6, "", "l2 penalty of the exact linear models, per row, on standardised columns; -1: 0.01 for cross-entropy, 1e-6 for squares") \
+X(training, ridge, "ridge", REAL, "-1", -1, 1e6, "", "l2 penalty of the exact linear models, per row, on standardised columns; -1: 0.03 for cross-entropy, 1e-6 for squares") \
 X(proof, certify, "certify", BOOL, "false", 0, 0, "", "prove how much of the best loss reduction that any so many columns can reach the chosen ones reach, with a linear model and ridge certify-ridge") \
 X(proof, certify_ridge, "certify-ridge", REAL, "0.01", 0, 1e6, "", "ridge of the certified problem, per row, on standardised columns; part of what is certified") \
 X(proof, certify_seconds, "certify-seconds", REAL, "60", 0, 1e9, "", "stop improving the bound after so many seconds; 0: no limit") \

@@ -29,6 +29,8 @@ void pare_dataset_free(pare_dataset *data) {
         pare_free(ctx, data->shift);
         pare_free(ctx, data->scale);
         pare_free(ctx, data->zero);
+        pare_free(ctx, data->mean);
+        pare_free(ctx, data->variance);
         pare_free(ctx, data->candidate_start);
     }
     free_texts(ctx, data->output_name, data->target_columns);

@@ -154,6 +154,8 @@ struct pare_dataset {
     pare_feature *feature;
     float *shift, *scale; /* (features): training mean and 1 / sd of the encoded feature; a feature
                              constant over the training rows has scale 0 */
+    double *mean, *variance; /* (features) what shift and scale are rounded from */
+    const int64_t *measured; /* the rows they are of: `train` as it was at open */
     pare_encoding *encoding; /* (table.columns) */
     float *zero;             /* (features): standardised value of an encoded 0 */
     bool direct;             /* every feature is NUMBER and feature j is column j */

@@ -176,6 +176,8 @@ static pare_status allocate(pare_build *build, const uint8_t *indicator) {
         {&data->shift, features, sizeof *data->shift},
         {&data->scale, features, sizeof *data->scale},
         {&data->zero, features, sizeof *data->zero},
+        {&data->mean, features, sizeof *data->mean},
+        {&data->variance, features, sizeof *data->variance},
         {&data->candidate_name, table->columns, sizeof *data->candidate_name},
         {&data->candidate_start, table->columns + 1, sizeof *data->candidate_start},
     };

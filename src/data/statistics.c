@@ -219,6 +219,8 @@ static void sparse_moments(const task *job, double total, int64_t rows) {
 }
 
 static void set_feature(pare_dataset *data, int64_t feature, double mean, double variance) {
+    data->mean[feature] = mean;
+    data->variance[feature] = variance;
     data->shift[feature] = (float)mean;
     data->scale[feature] = variance > 0 ? (float)(1 / sqrt(variance)) : 0;
     data->zero[feature] = (0 - data->shift[feature]) * data->scale[feature];
@@ -351,6 +353,7 @@ pare_status pare_build_statistics(pare_build *build) {
         status = set_levels(build, total, &zeros);
     }
     data->zero_share = zeros / (double)data->features;
+    data->measured = data->train;
     pare_free(build->ctx, job.of);
     return status;
 }

@@ -35,7 +35,7 @@ int64_t pare_default_model(const pare_options *options) {
  * single rows and so do the next choices (docs/results/sparse.md). 0.01 is the ridge of the
  * certificate. */
 double pare_default_ridge(const pare_options *options, bool cross_entropy) {
-    return options->ridge >= 0 ? options->ridge : cross_entropy ? 0.01 : 1e-6;
+    return options->ridge >= 0 ? options->ridge : cross_entropy ? 0.03 : 1e-6;
 }
 
 static double epochs_for(double rows, double batch, double steps, double least) {

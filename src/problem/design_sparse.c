@@ -284,7 +284,26 @@ static void measure_chunk(void *argument, int64_t chunk) {
     }
 }
 
+/* The same from what the dataset has measured on these rows. */
+static void take_measures(sparse *d) {
+    const pare_dataset *data = d->data;
+    double total = 0;
+    for (int64_t i = 0; i < d->rows; i++) {
+        total += weight_of(d, i);
+    }
+    for (int64_t j = 0; j < d->columns; j++) {
+        double scale = (double)data->scale[j], off = data->mean[j] - (double)data->shift[j];
+        d->sum[j] = total * scale * off;
+        d->square[j] = total * scale * scale * (data->variance[j] + off * off);
+        d->zero[j] = standard(d, 0, j);
+    }
+}
+
 static pare_status measure(sparse *d) {
+    if (d->data->plain && d->data->measured == d->data->train) {
+        take_measures(d);
+        return PARE_OK;
+    }
     measuring m = {.d = d};
     pare_status status = pare_alloc(d->ctx, ROW_CHUNKS * d->columns, sizeof *m.sums, &m.sums);
     if (status != PARE_OK) {

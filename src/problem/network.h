@@ -41,7 +41,7 @@ typedef struct pare_network {
     int64_t *feature; /* (width) number in the dataset, or NULL: all, in order */
     int64_t batch;
 
-    float *ready;          /* (train rows, width), or NULL */
+    float *ready;                  /* (train rows, width), or NULL */
     pare_network_sparse sparse[3]; /* by pare_rows: those of training, of sparse tables all */
     int64_t list_most;             /* features that a dense batch of `batch` rows may have */
 

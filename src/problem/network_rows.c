@@ -265,11 +265,11 @@ static pare_status prepare_rows(pare_network *n) {
          (train->table.storage == PARE_STORAGE_CSR || 1 - train->zero_share < sparse_share));
     for (int p = 0; p < 3 && sparse; p++) {
         bool wanted = p == PARE_ROWS_TRAIN || n->list_most < n->width;
-        pare_status status = wanted && n->part[p]
-                                 ? pare_dataset_sparse(n->part[p], n->row_count[p], n->rows[p],
-                                                       &n->sparse[p].start, &n->sparse[p].index,
-                                                       &n->sparse[p].value)
-                                 : PARE_OK;
+        pare_status status =
+            wanted && n->part[p]
+                ? pare_dataset_sparse(n->part[p], n->row_count[p], n->rows[p], &n->sparse[p].start,
+                                      &n->sparse[p].index, &n->sparse[p].value)
+                : PARE_OK;
         if (status != PARE_OK) {
             return status;
         }
