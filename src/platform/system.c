@@ -110,6 +110,30 @@ pare_status pare_map_open(pare_context *ctx, const char *path, bool sequential, 
     return PARE_OK;
 }
 
+void pare_map_forget(const void *bytes, int64_t length) {
+    uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE), from = (uintptr_t)bytes;
+    uintptr_t to = (from + (uintptr_t)length) / page * page;
+    from = (from + page - 1) / page * page;
+    if (to > from) {
+        (void)madvise((void *)from, to - from, MADV_DONTNEED);
+    }
+}
+
+int64_t pare_memory_free(void) {
+    FILE *file = fopen("/proc/meminfo", "r");
+    char line[128];
+    long long kilobytes = 0;
+    while (file && fgets(line, sizeof line, file)) {
+        if (sscanf(line, "MemAvailable: %lld", &kilobytes) == 1) {
+            break;
+        }
+    }
+    if (file) {
+        (void)fclose(file);
+    }
+    return (int64_t)kilobytes * 1024;
+}
+
 void pare_map_close(pare_map *map) {
     if (map->bytes) {
         /* munmap wants a pointer to non-const; the pages themselves are only read. */

@@ -46,6 +46,10 @@ typedef struct pare_map {
 pare_status pare_map_open(pare_context *ctx, const char *path, bool sequential,
                           pare_map *out) PARE_MUST_CHECK;
 void pare_map_close(pare_map *map);
+/* Gives the whole pages of a part of a map back to the system; they are read again when wanted. */
+void pare_map_forget(const void *bytes, int64_t length);
+/* Bytes of memory that can be had without swapping, 0 if unknown. */
+int64_t pare_memory_free(void);
 
 /*
  * An output file that appears under its name only when complete: written beside it under a

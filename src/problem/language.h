@@ -23,6 +23,8 @@ struct pare_model {
 
 /* How the opened model stores its numbers: those of the embedding. */
 pare_dtype pare_language_dtype(const pare_model *model);
+/* How a model made of it is written: option dtype. */
+pare_dtype pare_language_export_dtype(const pare_model *model, const pare_options *options);
 /* Fails if there is no tokenizer. */
 pare_status pare_language_needs_tokenizer(const pare_model *model) PARE_MUST_CHECK;
 /* Tokens of a text file, the begin token first if the tokenizer has one. */

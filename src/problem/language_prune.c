@@ -194,9 +194,6 @@ static pare_status new_model(const pare_model *model, pare_model **out) {
     if (status == PARE_OK) {
         status = pare_lm_open(&model->checkpoint, &m->lm);
     }
-    if (status == PARE_OK) {
-        status = pare_lm_own(&m->lm);
-    }
     if (status != PARE_OK) {
         pare_language_close(m);
         return status;
@@ -208,14 +205,16 @@ static pare_status new_model(const pare_model *model, pare_model **out) {
 pare_status pare_language_prune(const pare_model *model, const pare_options *options,
                                 pare_progress_fn progress, void *user, pare_model **out) {
     pare_context *ctx = model->ctx;
-    pare_prune_options o = {.criterion = (pare_prune_criterion)options->criterion,
-                            .uniform = options->uniform,
-                            .compensate = options->compensate,
-                            .round = options->round,
-                            .ridge = 1e-3,
-                            .probe = options->probe,
-                            .steps = options->mask_steps,
-                            .seed = (uint64_t)options->seed};
+    pare_prune_options o = {
+        .criterion = (pare_prune_criterion)options->criterion,
+        .uniform = options->uniform,
+        .compensate = options->compensate,
+        .round = options->round,
+        .ridge = 1e-3,
+        .probe = options->probe,
+        .steps = options->mask_steps,
+        .seed = (uint64_t)options->seed,
+        .pack = options->recover[0] ? PARE_DTYPE_F32 : pare_language_export_dtype(model, options)};
     int64_t context = 0, windows = 0, chosen = 0, recovery = 0;
     int32_t *text = NULL, *token = NULL;
     pare_model *m = NULL;
@@ -256,6 +255,9 @@ pare_status pare_language_prune(const pare_model *model, const pare_options *opt
     if (status == PARE_OK) {
         narrow(options, &o);
         status = pare_prune(&model->lm, &m->lm, chosen, context, token, &o, relay, &l, &m->result);
+    }
+    if (status == PARE_OK && recovery > 0) {
+        status = pare_lm_own(&m->lm);
     }
     if (status == PARE_OK && recovery > 0) {
         l.start = pare_clock_seconds();

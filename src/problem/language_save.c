@@ -106,10 +106,15 @@ static pare_status write_gguf(const pare_model *model, pare_dtype dtype, const c
     return status == PARE_OK ? compare(model, path, difference) : status;
 }
 
-pare_status pare_language_save(const pare_model *model, const pare_options *options,
-                               const char *path, double *difference) {
+pare_dtype pare_language_export_dtype(const pare_model *model, const pare_options *options) {
     static const pare_dtype dtypes[] = {PARE_DTYPE_F32, PARE_DTYPE_F16, PARE_DTYPE_BF16};
     pare_dtype own = pare_language_dtype(model);
+    own = own == PARE_DTYPE_Q8_0 ? PARE_DTYPE_F16 : own;
+    return options->dtype > 0 ? dtypes[options->dtype - 1] : own;
+}
+
+pare_status pare_language_save(const pare_model *model, const pare_options *options,
+                               const char *path, double *difference) {
     static const char *const beside[] = {
         "tokenizer.model", "tokenizer.json", "tokenizer_config.json", "special_tokens_map.json",
         "vocab.json",      "merges.txt",     "generation_config.json"};
@@ -119,8 +124,7 @@ pare_status pare_language_save(const pare_model *model, const pare_options *opti
     pare_folder folder = {0};
     char config[PATH_SIZE], file[PATH_SIZE];
     double most = 0;
-    own = own == PARE_DTYPE_Q8_0 ? PARE_DTYPE_F16 : own;
-    pare_dtype dtype = options->dtype > 0 ? dtypes[options->dtype - 1] : own;
+    pare_dtype dtype = pare_language_export_dtype(model, options);
     pare_status status = join(ctx, origin->path, "config.json", config);
     if (status == PARE_OK) {
         status = pare_folder_open(ctx, path, options->overwrite, &folder);

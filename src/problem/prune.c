@@ -270,6 +270,11 @@ static pare_status choose(pruning *p, const prune_part *one, const pare_half_pro
     return status;
 }
 
+/* Is the next part of the same layer? */
+static bool shares_next_layer(const pruning *p, const prune_part *one) {
+    return one + 1 < p->part + p->parts && one[1].layer == one->layer;
+}
+
 /* Cuts one half of the model to what was decided. */
 static pare_status cut_half(pruning *p, const prune_part *one) {
     pare_half_problem problem = {0};
@@ -281,8 +286,11 @@ static pare_status cut_half(pruning *p, const prune_part *one) {
         start += i < one->layer ? blocks : 0;
         total += blocks;
     }
-    pare_status status = pare_half_measure(&p->calibration, p->lm, one->layer, one->half,
-                                           p->options->ridge, &problem);
+    pare_status status = pare_lm_own_layer(p->lm, one->layer);
+    if (status == PARE_OK) {
+        status = pare_half_measure(&p->calibration, p->lm, one->layer, one->half, p->options->ridge,
+                                   &problem);
+    }
     if (status == PARE_OK) {
         status = pare_alloc(p->ctx, total, 1, &all);
     }
@@ -302,6 +310,9 @@ static pare_status cut_half(pruning *p, const prune_part *one) {
     }
     if (status == PARE_OK) {
         status = pare_calibration_advance(&p->calibration, p->lm, one->layer, one->half);
+    }
+    if (status == PARE_OK && !shares_next_layer(p, one)) {
+        status = pare_lm_pack_layer(p->lm, one->layer, p->options->pack);
     }
     pare_half_clear(p->ctx, &problem);
     pare_free(p->ctx, all);

@@ -55,6 +55,7 @@ typedef struct pare_prune_options {
     const pare_latency *latency; /* NULL unless it is the resource; then also: */
     int64_t sequences, position; /* batch and place in the cache at which a step is timed */
     uint64_t seed;
+    pare_dtype pack; /* F16 or BF16: matrices of finished layers are kept so; F32: as they are */
 } pare_prune_options;
 
 /* What was decided for one half of a layer. */
@@ -79,11 +80,11 @@ typedef struct pare_prune_result {
 typedef int (*pare_prune_progress)(void *user, const char *stage, double fraction);
 
 /*
- * Prunes `lm` (an owned copy of `dense`) in place. token: (sequences, length) calibration text,
- * each sequence beginning with the begin token. result: for the caller to clear. Errors: a budget
- * below what the structures allow (the least is named), numeric failure. Memory: two residual
- * streams of the calibration text and the Gram matrix of the widest half, in double. After a
- * failure lm is of no use any more.
+ * Prunes `lm` (the same model as `dense`; its layers become its own one after the other) in place.
+ * token: (sequences, length) calibration text, each sequence beginning with the begin token.
+ * result: for the caller to clear. Errors: a budget below what the structures allow (the least is
+ * named), numeric failure. Memory: two residual streams of the calibration text and the Gram matrix
+ * of the widest half, in double. After a failure lm is of no use any more.
  */
 pare_status pare_prune(const pare_lm *dense, pare_lm *lm, int64_t sequences, int64_t length,
                        const int32_t *token, const pare_prune_options *options,

@@ -271,8 +271,12 @@ pare_status pare_prune_attention(pruning *p) {
     attention a = {.p = p};
     const pare_calibration *c = &p->calibration;
     pare_lm_run *run = NULL;
-    p->calibration.same = true; /* nothing is cut yet */
-    pare_status status = pare_lm_run_create(p->lm, c->batch, c->length, false, &run);
+    p->calibration.same = true;              /* nothing is cut yet */
+    pare_status status = pare_lm_own(p->lm); /* masks mix the last matrices of all layers */
+    if (status != PARE_OK) {
+        return status;
+    }
+    status = pare_lm_run_create(p->lm, c->batch, c->length, false, &run);
     if (status == PARE_OK) {
         p->loss = pare_calibration_loss(c, run, p->options->probe);
         status = reserve(&a);

@@ -123,6 +123,9 @@ static pare_status curve_of_part(curve *c) {
     }
     pare_status status = pare_alloc_zero(p->ctx, one->blocks + 1, sizeof *c->error, &c->error);
     if (status == PARE_OK) {
+        status = pare_lm_own_layer(p->lm, one->layer);
+    }
+    if (status == PARE_OK) {
         status = pare_prune_order(p, one, &c->problem, c->error);
     }
     if (status == PARE_OK) {
@@ -137,6 +140,7 @@ static pare_status curve_of_part(curve *c) {
     if (status == PARE_OK) {
         status = pare_calibration_advance(&p->calibration, p->lm, one->layer, one->half);
     }
+    pare_lm_disown_layer(p->lm, one->layer);
     pare_half_clear(p->ctx, &c->problem);
     pare_free(p->ctx, c->error);
     pare_free(p->ctx, c->keep);

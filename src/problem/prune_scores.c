@@ -196,6 +196,9 @@ static pare_status score_parts(pruning *p, double *const score[2]) {
         const prune_part *one = &p->part[i];
         double *own = score[one->half] + one->start;
         status = pare_prune_tell(p, "measure", 0.6 * (double)i / (double)p->parts);
+        if (status == PARE_OK) {
+            status = pare_lm_own_layer(p->lm, one->layer);
+        }
         if (status != PARE_OK) {
             return status;
         }
@@ -210,6 +213,7 @@ static pare_status score_parts(pruning *p, double *const score[2]) {
                 own[k] = pare_random_uniform(p->options->seed, PARE_STREAM_METHOD, index);
             }
         }
+        pare_lm_disown_layer(p->lm, one->layer);
     }
     return status;
 }

@@ -6,6 +6,7 @@
 /* Keeps the marked rows of a matrix (or entries of a vector), in place. Rows come in blocks. */
 static void keep_rows(pare_lm_tensor *t, const uint8_t *keep, int64_t block) {
     int64_t width = t->columns > 0 ? t->columns : 1, kept = 0;
+    t->stored = NULL; /* no longer the same */
     for (int64_t row = 0; row < t->rows; row++) {
         if (keep[row / block]) {
             memmove(t->own + kept * width, t->own + row * width, (size_t)width * sizeof *t->own);
@@ -17,6 +18,7 @@ static void keep_rows(pare_lm_tensor *t, const uint8_t *keep, int64_t block) {
 
 static void keep_columns(pare_lm_tensor *t, const uint8_t *keep, int64_t block) {
     int64_t kept = 0, columns = 0;
+    t->stored = NULL;
     for (int64_t at = 0; at < t->rows * t->columns; at++) {
         int64_t column = at % t->columns;
         if (keep[column / block]) {

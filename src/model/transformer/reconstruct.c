@@ -124,6 +124,23 @@ static void gram_chunk(void *argument, int64_t chunk) {
     }
 }
 
+/* A tensor as float32, converted into a new array if it must be; NULL if there is none. */
+static pare_status as_float(pare_context *ctx, const pare_lm_tensor *t, float **made,
+                            const float **out) {
+    pare_status status = PARE_OK;
+    *out = NULL;
+    if (!t->own && !t->stored) {
+        return status;
+    }
+    if (!t->own) {
+        status = pare_alloc(ctx, t->rows * (t->columns > 0 ? t->columns : 1), sizeof **made, made);
+    }
+    if (status == PARE_OK) {
+        *out = pare_lm_values(t, *made);
+    }
+    return status;
+}
+
 /* Sums over all batches, without the ridge. */
 static pare_status collect(pare_calibration *c, const pare_lm *lm, int64_t layer, pare_lm_half half,
                            pare_half_problem *p) {
@@ -131,10 +148,14 @@ static pare_status collect(pare_calibration *c, const pare_lm *lm, int64_t layer
     int64_t hidden = c->dense->shape.hidden, rows = c->batch * c->length;
     pare_lm_run *run = NULL;
     float *out = NULL, *target = NULL, *part = NULL;
-    const float *bias =
-        lm->layer[layer][half == PARE_LM_ATTENTION ? PARE_LM_O_BIAS : PARE_LM_DOWN_BIAS].own;
+    float *converted = NULL;
+    const float *bias = NULL;
     pare_status status =
         c->same ? PARE_OK : pare_lm_run_create(lm, c->batch, c->length, false, &run);
+    if (status == PARE_OK) {
+        pare_lm_slot slot = half == PARE_LM_ATTENTION ? PARE_LM_O_BIAS : PARE_LM_DOWN_BIAS;
+        status = as_float(ctx, &lm->layer[layer][slot], &converted, &bias);
+    }
     if (status == PARE_OK) {
         status = pare_alloc(ctx, rows * hidden, sizeof *out, &out);
     }
@@ -170,6 +191,7 @@ static pare_status collect(pare_calibration *c, const pare_lm *lm, int64_t layer
     pare_free(ctx, out);
     pare_free(ctx, target);
     pare_free(ctx, part);
+    pare_free(ctx, converted);
     return status;
 }
 
@@ -184,6 +206,8 @@ pare_status pare_half_measure(pare_calibration *c, const pare_lm *lm, int64_t la
                                                                : s->layer[layer].ffn,
                             .outputs = s->hidden};
     int64_t width = out->width;
+    float *converted = NULL;
+    const float *old = NULL;
     pare_status status = pare_alloc_zero(ctx, width * width, sizeof(double), &out->gram);
     if (status == PARE_OK) {
         status = pare_alloc_zero(ctx, width * out->outputs, sizeof(double), &out->cross);
@@ -193,6 +217,9 @@ pare_status pare_half_measure(pare_calibration *c, const pare_lm *lm, int64_t la
     }
     if (status == PARE_OK) {
         status = collect(c, lm, layer, half, out);
+    }
+    if (status == PARE_OK) {
+        status = as_float(ctx, last, &converted, &old);
     }
     if (status != PARE_OK) {
         pare_half_clear(ctx, out);
@@ -206,9 +233,10 @@ pare_status pare_half_measure(pare_calibration *c, const pare_lm *lm, int64_t la
     for (int64_t i = 0; i < width; i++) {
         out->gram[i * width + i] += pull;
         for (int64_t o = 0; o < out->outputs; o++) {
-            out->cross[i * out->outputs + o] += pull * (double)last->own[o * width + i];
+            out->cross[i * out->outputs + o] += pull * (double)old[o * width + i];
         }
     }
+    pare_free(ctx, converted);
     return PARE_OK;
 }
 

@@ -14,11 +14,13 @@
 
 #include "model/checkpoint/checkpoint.h"
 
-/* A tensor of the model: in a checkpoint, or an own float32 copy that may be changed. */
+/* A tensor of the model: in a checkpoint or packed, or an own float32 copy that may be changed and
+ * counts where it is there. Both NULL: the model has no such tensor. */
 typedef struct pare_lm_tensor {
-    const pare_stored *stored; /* NULL once owned, or if the model has no such tensor */
-    float *own;                /* (rows, columns) or NULL */
-    int64_t rows, columns;     /* columns 0: a vector */
+    const pare_stored *stored;
+    float *own;            /* (rows, columns) or NULL */
+    int64_t rows, columns; /* columns 0: a vector */
+    pare_stored *packed;   /* what stored points to, if it belongs to the model */
 } pare_lm_tensor;
 
 /* The model. Whole-model tensors: embedding, learned positions (context, hidden), final norm and
@@ -34,6 +36,11 @@ typedef struct pare_lm {
 pare_status pare_lm_open(const pare_checkpoint *checkpoint, pare_lm *out) PARE_MUST_CHECK;
 /* Makes every tensor an own float32 copy (for training, and for cutting). */
 pare_status pare_lm_own(pare_lm *lm) PARE_MUST_CHECK;
+/* The same for one layer, and back: the copies go where the stored values are still there. */
+pare_status pare_lm_own_layer(pare_lm *lm, int64_t index) PARE_MUST_CHECK;
+void pare_lm_disown_layer(pare_lm *lm, int64_t index);
+/* Rounds the own matrices of a layer to F16 or BF16 and keeps only those; F32: nothing happens. */
+pare_status pare_lm_pack_layer(pare_lm *lm, int64_t index, pare_dtype dtype) PARE_MUST_CHECK;
 void pare_lm_clear(pare_lm *lm);
 /* Names the first tensor that holds a NaN or an infinity, if any. */
 pare_status pare_lm_check_finite(const pare_lm *lm, const char *path) PARE_MUST_CHECK;

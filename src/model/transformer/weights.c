@@ -10,7 +10,7 @@ static int64_t values_of(const pare_lm_tensor *tensor) {
 
 static pare_lm_tensor bind(const pare_checkpoint *checkpoint, const char *name, int64_t rows,
                            int64_t columns) {
-    return (pare_lm_tensor){pare_checkpoint_find(checkpoint, name), NULL, rows, columns};
+    return (pare_lm_tensor){pare_checkpoint_find(checkpoint, name), NULL, rows, columns, NULL};
 }
 
 pare_status pare_lm_open(const pare_checkpoint *checkpoint, pare_lm *out) {
@@ -82,6 +82,17 @@ static pare_status each(pare_lm *lm, pare_status (*visit)(pare_lm *, pare_lm_ten
     return PARE_OK;
 }
 
+static void unpack(pare_lm *lm, pare_lm_tensor *tensor) {
+    if (tensor->packed) {
+        unsigned char *bytes = NULL;
+        memcpy(&bytes, &tensor->packed->bytes, sizeof bytes); /* ours, so not const after all */
+        pare_free(lm->ctx, bytes);
+        pare_free(lm->ctx, tensor->packed);
+        tensor->packed = NULL;
+        tensor->stored = NULL;
+    }
+}
+
 static pare_status own(pare_lm *lm, pare_lm_tensor *tensor) {
     if (tensor->own || !tensor->stored) {
         return PARE_OK;
@@ -91,7 +102,7 @@ static pare_status own(pare_lm *lm, pare_lm_tensor *tensor) {
     if (status == PARE_OK) {
         pare_dtype_to_float(tensor->stored->dtype, values_of(tensor), tensor->stored->bytes, copy);
         tensor->own = copy;
-        tensor->stored = NULL;
+        unpack(lm, tensor);
     }
     return status;
 }
@@ -100,7 +111,61 @@ pare_status pare_lm_own(pare_lm *lm) {
     return each(lm, own);
 }
 
+pare_status pare_lm_own_layer(pare_lm *lm, int64_t index) {
+    pare_status status = PARE_OK;
+    for (int slot = 0; status == PARE_OK && slot < PARE_LM_SLOTS; slot++) {
+        status = own(lm, &lm->layer[index][slot]);
+    }
+    return status;
+}
+
+void pare_lm_disown_layer(pare_lm *lm, int64_t index) {
+    for (int slot = 0; slot < PARE_LM_SLOTS; slot++) {
+        pare_lm_tensor *t = &lm->layer[index][slot];
+        if (t->stored) {
+            pare_free(lm->ctx, t->own);
+            t->own = NULL;
+        }
+    }
+}
+
+static pare_status pack(pare_lm *lm, pare_lm_tensor *t, pare_dtype dtype) {
+    unsigned char *bytes = NULL;
+    pare_stored *packed = NULL;
+    pare_status status = pare_alloc(lm->ctx, pare_dtype_bytes(dtype, values_of(t)), 1, &bytes);
+    if (status == PARE_OK) {
+        status = pare_alloc_zero(lm->ctx, 1, sizeof *packed, &packed);
+    }
+    if (status != PARE_OK) {
+        pare_free(lm->ctx, bytes);
+        return status;
+    }
+    pare_dtype_from_float(dtype, values_of(t), t->own, bytes);
+    *packed = (pare_stored){.dtype = dtype,
+                            .rank = 2,
+                            .shape = {t->rows, t->columns},
+                            .values = values_of(t),
+                            .bytes = bytes,
+                            .owned = true};
+    pare_free(lm->ctx, t->own);
+    t->own = NULL;
+    t->stored = t->packed = packed;
+    return PARE_OK;
+}
+
+pare_status pare_lm_pack_layer(pare_lm *lm, int64_t index, pare_dtype dtype) {
+    pare_status status = PARE_OK;
+    for (int slot = 0; dtype != PARE_DTYPE_F32 && slot < PARE_LM_MATRICES; slot++) {
+        pare_lm_tensor *t = &lm->layer[index][slot];
+        if (status == PARE_OK && t->own && !t->packed) {
+            status = pack(lm, t, dtype);
+        }
+    }
+    return status;
+}
+
 static pare_status release(pare_lm *lm, pare_lm_tensor *tensor) {
+    unpack(lm, tensor);
     pare_free(lm->ctx, tensor->own);
     *tensor = (pare_lm_tensor){0};
     return PARE_OK;
