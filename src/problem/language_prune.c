@@ -5,6 +5,7 @@
 #include "problem/prune_recover.h"
 
 #include <math.h>
+#include <stdio.h>
 #include <string.h>
 
 /* "params=0.75" */
@@ -202,6 +203,26 @@ static pare_status new_model(const pare_model *model, pare_model **out) {
     return PARE_OK;
 }
 
+/* Says what pruning needs before it begins, and refuses what cannot be had. */
+static pare_status announce(const pare_model *model, int64_t windows, int64_t context,
+                            const pare_prune_options *o, listener *l) {
+    const double gigabyte = 1e9;
+    double needs = (double)pare_prune_bytes(&model->lm, windows, context, o) / gigabyte;
+    double free = (double)pare_memory_free() / gigabyte;
+    char stage[96];
+    if (free > 0 && needs > free) {
+        return pare_fail(
+            model->ctx, PARE_ERROR_MEMORY,
+            "pruning needs %.1f GB and %.1f GB are free: fewer windows (--calibration) "
+            "or shorter ones (--context) need less",
+            needs, free);
+    }
+    snprintf(stage, sizeof stage, "needs %.2f GB, %.1f GB free", needs, free);
+    return relay(l, stage, 0) == 0
+               ? PARE_OK
+               : pare_fail(model->ctx, PARE_ERROR_ARGUMENT, "stopped by the caller");
+}
+
 pare_status pare_language_prune(const pare_model *model, const pare_options *options,
                                 pare_progress_fn progress, void *user, pare_model **out) {
     pare_context *ctx = model->ctx;
@@ -254,6 +275,9 @@ pare_status pare_language_prune(const pare_model *model, const pare_options *opt
     }
     if (status == PARE_OK) {
         narrow(options, &o);
+        status = announce(model, chosen, context, &o, &l);
+    }
+    if (status == PARE_OK) {
         status = pare_prune(&model->lm, &m->lm, chosen, context, token, &o, relay, &l, &m->result);
     }
     if (status == PARE_OK && recovery > 0) {

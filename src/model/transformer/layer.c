@@ -5,8 +5,6 @@
 #include <math.h>
 #include <string.h>
 
-enum { FORGET_VALUES = 1 << 20 };
-
 double pare_lm_norm_size(const pare_lm_run *run, const pare_lm_gates *gates) {
     if (!gates || !gates->hidden) {
         return (double)run->lm->shape.hidden;
@@ -26,7 +24,7 @@ void pare_lm_layer_load(const pare_lm_run *run, int64_t index, lm_weights *out) 
         if (scratch && out->slot[slot] == scratch) {
             int64_t values = tensor->rows * (tensor->columns > 0 ? tensor->columns : 1);
             scratch += values;
-            if (!tensor->stored->owned && values >= FORGET_VALUES) {
+            if (!tensor->stored->owned && values >= PARE_LM_FORGET) {
                 /* A model larger than memory passes through: the file keeps what was converted. */
                 pare_map_forget(tensor->stored->bytes,
                                 pare_dtype_bytes(tensor->stored->dtype, values));

@@ -5,7 +5,7 @@
 #include <math.h>
 #include <string.h>
 
-enum { BATCH = 8, UPDATE_ROWS = 32 };
+enum { UPDATE_ROWS = 32 };
 
 void pare_calibration_restart(pare_calibration *c) {
     int64_t hidden = c->dense->shape.hidden;
@@ -21,7 +21,7 @@ void pare_calibration_restart(pare_calibration *c) {
 pare_status pare_calibration_init(const pare_lm *dense, int64_t sequences, int64_t length,
                                   const int32_t *token, pare_calibration *out) {
     pare_context *ctx = dense->ctx;
-    int64_t batch = sequences < BATCH ? sequences : BATCH;
+    int64_t batch = sequences < PARE_CALIBRATION_BATCH ? sequences : PARE_CALIBRATION_BATCH;
     sequences -= sequences % batch; /* whole batches */
     *out = (pare_calibration){.ctx = ctx,
                               .dense = dense,

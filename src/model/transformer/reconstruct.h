@@ -15,6 +15,9 @@
 
 #include "model/transformer/transformer.h"
 
+/* Sequences in one pass, if there are as many. */
+enum { PARE_CALIBRATION_BATCH = 8 };
+
 /* Calibration text and where both models stand on it: their streams before half `at`. */
 typedef struct pare_calibration {
     pare_context *ctx;

@@ -23,6 +23,9 @@ typedef struct pare_lm_tensor {
     pare_stored *packed;   /* what stored points to, if it belongs to the model */
 } pare_lm_tensor;
 
+/* Mapped tensors of so many values are given back to the system once they are converted. */
+enum { PARE_LM_FORGET = 1 << 20 };
+
 /* The model. Whole-model tensors: embedding, learned positions (context, hidden), final norm and
  * its bias, output; what the shape does not have is absent. */
 typedef struct pare_lm {

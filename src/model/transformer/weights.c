@@ -208,6 +208,9 @@ pare_status pare_lm_check_finite(const pare_lm *lm, const char *path) {
                 }
             }
         }
+        if (!tensor->stored->owned && count >= PARE_LM_FORGET) {
+            pare_map_forget(tensor->stored->bytes, pare_dtype_bytes(tensor->stored->dtype, count));
+        }
     }
     return PARE_OK;
 }
