@@ -6,7 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { NEAR = 200 }; /* variants about each pick that credible sets are looked for among */
+/* Variants about each pick that credible sets are looked for among, and in all. */
+enum { NEAR = 200, NEAR_LEAST = 20, CONSIDERED = 2400 };
 #define PROXY 0.8
 /* Median of chi-square with one degree of freedom. */
 #define CHI_SQUARE_MEDIAN 0.45493642311957
@@ -293,7 +294,9 @@ pare_status pare_analyse(const struct pare_genome *genome, int64_t trait, pare_a
     a.clusters = made.clusters;
     status = pare_alloc_zero(ctx, a.path, sizeof *a.pick, &a.pick);
     if (status == PARE_OK) {
-        status = pare_credible_create(&made.chooser, a.picks, NEAR, &a.credible);
+        int64_t near = CONSIDERED / (a.picks > 0 ? a.picks : 1);
+        near = near > NEAR ? NEAR : near < NEAR_LEAST ? NEAR_LEAST : near;
+        status = pare_credible_create(&made.chooser, a.picks, near, &a.credible);
     }
     if (status == PARE_OK) {
         copy_path(genome, &made, &a);

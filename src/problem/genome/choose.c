@@ -69,11 +69,11 @@ static bool add_direction(pare_chooser *c, double *v, double least) {
     return true;
 }
 
-/* Extended BIC with gamma = 1 (Chen and Chen 2008), k log p for the log of p choose k: the price of
- * a pick does not fall with k, which on mice_hs1940 makes folds agree more at the same error. */
+/* Extended BIC (Chen and Chen 2008) with k log p for the log of p choose k: the price of a pick
+ * does not fall with k, which on mice_hs1940 makes folds agree more at the same error. */
 static double extended_bic(const pare_chooser *c, int64_t picks) {
     double n = (double)c->w->n, k = (double)picks, p = (double)c->w->g->kept;
-    return n * log(c->rss / n) + k * log(n) + 2 * k * log(p);
+    return n * log(c->rss / n) + k * log(n) + 2 * c->gamma * k * log(p);
 }
 
 static pare_status reserve(pare_chooser *c, int64_t fixed, int64_t most) {
@@ -141,11 +141,11 @@ static pare_status first_products(pare_chooser *c) {
 }
 
 pare_status pare_chooser_create(const pare_whiten *w, int64_t count, const double *fixed,
-                                const double *y, const bool *forbidden, int64_t most,
+                                const double *y, const bool *forbidden, double gamma, int64_t most,
                                 pare_chooser *out) {
     *out = (pare_chooser){0};
     const int64_t n = w->n;
-    pare_chooser c = {.ctx = w->ctx, .w = w, .fixed = count, .capacity = most};
+    pare_chooser c = {.ctx = w->ctx, .w = w, .fixed = count, .gamma = gamma, .capacity = most};
     double *v = NULL;
     pare_status status = reserve(&c, count, most);
     if (status == PARE_OK) {

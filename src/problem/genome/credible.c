@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { SWEEPS = 100, EFFECTS_MAX = 12, SPARE_EFFECTS = 2 };
+enum { SWEEPS = 100, EFFECTS_MAX = 64, SPARE_EFFECTS = 2 };
 #define COVERAGE 0.95
 #define PURITY   0.5
 

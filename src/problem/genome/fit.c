@@ -104,9 +104,9 @@ pare_status pare_mixed_weights(const pare_whiten *w, const pare_mixed_fit *fit, 
             r[w->sample[i]] = fit->residual[i];
         }
         status = status == PARE_OK ? pare_genotypes_correlate(g, 3, 1, r, weight) : status;
+        const double variance = pare_relationship_variance(g);
         for (int64_t j = 0; j < g->kept && status == PARE_OK; j++) {
-            double spread = g->spread[j];
-            weight[j] = spread > 0 ? w->h * weight[j] / ((double)g->kept * spread * spread) : 0;
+            weight[j] = variance > 0 ? w->h * weight[j] / ((double)g->kept * variance) : 0;
         }
         pare_free(w->ctx, r);
     }

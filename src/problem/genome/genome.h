@@ -17,6 +17,8 @@
 
 enum { PARE_RELATIONSHIP_MAX = 12000 }; /* samples: K and its factors are dense */
 
+/* Mean over the kept variants of their variance, by which K is divided. */
+double pare_relationship_variance(const pare_genotypes *g);
 /* K over the samples in, in their order: (used, used) float, both triangles. */
 pare_status pare_relationship(const pare_genotypes *g, float **out) PARE_MUST_CHECK;
 
@@ -78,6 +80,7 @@ typedef struct pare_chooser {
     const pare_whiten *w;
     int64_t fixed; /* columns of F */
     int64_t columns, capacity;
+    double gamma; /* of extended BIC */
     double *q;    /* (columns, n): of F, then of the picks */
     double *rest; /* (n): y whitened, less its part in q */
     double rss;
@@ -94,7 +97,7 @@ typedef struct pare_chooser {
 
 /* fixed: (count, n) not whitened; forbidden (kept) or NULL. */
 pare_status pare_chooser_create(const pare_whiten *w, int64_t count, const double *fixed,
-                                const double *y, const bool *forbidden, int64_t most,
+                                const double *y, const bool *forbidden, double gamma, int64_t most,
                                 pare_chooser *out) PARE_MUST_CHECK;
 void pare_chooser_clear(pare_chooser *c);
 /* The free variant whose addition lowers the sum of squares most, -1 if none. */

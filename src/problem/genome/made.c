@@ -160,6 +160,7 @@ pare_status pare_choice_begin(const struct pare_genome *genome, const pare_trait
     }
     if (status == PARE_OK) {
         status = pare_chooser_create(&made->w, made->count, made->fixed, made->y, genome->forbidden,
+                                     genome->options.gamma,
                                      genome->options.max_picks + genome->forced, &made->chooser);
     }
     if (status == PARE_OK) {

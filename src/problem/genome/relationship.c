@@ -2,15 +2,18 @@
 #include "platform/threads.h"
 #include "problem/genome/genome.h"
 
+#include <math.h>
+
 enum { VARIANTS_A_BLOCK = 512, TILE = 256 };
 
 typedef struct relation {
     const pare_genotypes *g;
     int64_t first, count; /* variants of the block */
     int64_t n, tiles;
-    float *z;     /* (count, n): standardised genotypes of the samples in */
-    float *whole; /* (count, samples) */
-    float *k;     /* (n, n) */
+    float *z;      /* (count, n): genotypes of the samples in, times factor */
+    float *whole;  /* (count, samples) */
+    float *k;      /* (n, n) */
+    double factor; /* that makes the mean diagonal 1 */
     float scale;
 } relation;
 
@@ -22,7 +25,7 @@ static void standardise_task(void *argument, int64_t task) {
     int64_t begin = task * COLUMNS_A_TASK, end = begin + COLUMNS_A_TASK;
     for (int64_t c = begin; c < end && c < r->count; c++) {
         int64_t j = r->first + c;
-        double factor = g->spread[j] > 0 ? 1 / g->spread[j] : 0;
+        double factor = r->factor;
         float *whole = r->whole + c * g->samples, *z = r->z + c * r->n;
         pare_genotypes_fetch(g, 1, &j, &factor, whole);
         for (int64_t i = 0, at = 0; i < g->samples; i++) {
@@ -46,10 +49,20 @@ static void product_task(void *argument, int64_t task) {
               r->k + i * r->n + j, r->n);
 }
 
+double pare_relationship_variance(const pare_genotypes *g) {
+    double sum = 0;
+    for (int64_t j = 0; j < g->kept; j++) {
+        sum += g->spread[j] * g->spread[j];
+    }
+    return sum / (double)g->kept;
+}
+
 pare_status pare_relationship(const pare_genotypes *g, float **out) {
     *out = NULL;
     pare_context *ctx = g->ctx;
     relation r = {.g = g, .n = g->used, .scale = 1 / (float)g->kept};
+    const double variance = pare_relationship_variance(g);
+    r.factor = variance > 0 ? 1 / sqrt(variance) : 0;
     int64_t cells = 0;
     if (!pare_checked_multiply(r.n, r.n, &cells)) {
         return pare_fail(ctx, PARE_ERROR_MEMORY, "out of memory: relationship matrix");
