@@ -90,8 +90,8 @@ pare_status pare_prune(const pare_lm *dense, pare_lm *lm, int64_t sequences, int
                        const int32_t *token, const pare_prune_options *options,
                        pare_prune_progress progress, void *user,
                        pare_prune_result *result) PARE_MUST_CHECK;
-/* Bytes that pare_prune will reserve at most, from sizes alone: about a tenth too many. Pages of the
- * model's file come and go beside them. */
+/* Bytes that pare_prune will reserve at most, from sizes alone: about a tenth too many. Pages of
+ * the model's file come and go beside them. */
 int64_t pare_prune_bytes(const pare_lm *dense, int64_t sequences, int64_t length,
                          const pare_prune_options *options);
 void pare_prune_result_clear(pare_context *ctx, pare_prune_result *result);
