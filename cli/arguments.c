@@ -198,7 +198,7 @@ pare_exit pare_cli_parse(pare_cli *cli, int argc, char **argv) {
                 return code;
             }
             i += used;
-        } else if (count == command->positionals) {
+        } else if (count == command->positionals + command->optional) {
             return pare_cli_fail(cli, PARE_EXIT_INPUT, "'%s' is one word too many: pare %s%s%s",
                                  word, command->name, command->usage[0] ? " " : "", command->usage);
         } else {

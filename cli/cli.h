@@ -36,7 +36,8 @@ typedef struct pare_command {
     const char *sections; /* sections of the library's options it takes, "data|output"; "": none */
     const pare_option *own; /* options that are not in the library's table */
     int64_t own_count;      /* <= PARE_OWN_OPTIONS_MAX */
-    int64_t positionals;    /* exactly so many file names */
+    int64_t positionals;    /* so many file names */
+    int64_t optional;       /* and at most so many more */
     pare_exit (*run)(pare_cli *cli);
 } pare_command;
 
@@ -86,6 +87,40 @@ bool pare_cli_flag(pare_cli *cli, const char *option);
 
 /* Opens the table named first and, with option test, its test rows (else *test stays NULL). */
 pare_exit pare_cli_open_tables(pare_cli *cli, pare_dataset **train, pare_dataset **test);
+
+/* ---- embed.c ---- */
+
+#define PARE_OWN_TEXT(section_, name_, initial_, help_)                                            \
+    {                                                                                              \
+        .size = sizeof(pare_option), .name = name_, .section = section_, .type = PARE_OPTION_TEXT, \
+        .initial = initial_, .choices = "", .help = help_                                          \
+    }
+#define PARE_OWN_CHOICE(section_, name_, initial_, choices_, help_)                                \
+    {                                                                                              \
+        .size = sizeof(pare_option), .name = name_, .section = section_,                           \
+        .type = PARE_OPTION_CHOICE, .initial = initial_, .choices = choices_, .help = help_        \
+    }
+
+/* How rows of fields are read: own options 0 .. PARE_SCORE_OWN - 1 of embed, train and score. */
+#define PARE_ROWS_OPTIONS                                                                          \
+    PARE_OWN_CHOICE("data", "format", "auto", "auto|csv|tsv|libffm|libfm|criteo",                  \
+                    "format of the rows; auto looks at name and content"),                         \
+        PARE_OWN_TEXT("data", "target", "",                                                        \
+                      "label column of csv and tsv: name or 0-based index (default: the last)"),   \
+        PARE_OWN_TEXT("data", "ignore", "",                                                        \
+                      "columns of csv and tsv to leave out, separated by commas"),                 \
+        PARE_OWN_TEXT("data", "categorical", "",                                                   \
+                      "number columns of csv and tsv to read as categories"),                      \
+        PARE_OWN_CHOICE("data", "header", "auto", "auto|yes|no",                                   \
+                        "whether the first line of csv and tsv names the columns")
+
+/* The options that embed, train and score share: the first PARE_SCORE_OWN speak of rows, the last
+ * one only of choosing. */
+enum { PARE_SCORE_OWN = 5, PARE_EMBED_OWN = 10 };
+extern const pare_option pare_embed_own[PARE_EMBED_OWN];
+/* Gives the values of the first `count` own options of the command, in this order, to the library.
+ */
+pare_exit pare_embed_set(pare_cli *cli, int64_t count);
 
 /* ---- model.c ---- */
 
@@ -148,6 +183,7 @@ extern const pare_command pare_command_compare;
 extern const pare_command pare_command_genome;
 extern const pare_command pare_command_score;
 extern const pare_command pare_command_embed;
+extern const pare_command pare_command_train;
 extern const pare_command pare_command_prune;
 extern const pare_command pare_command_prune_network;
 extern const pare_command pare_command_model;

@@ -3,44 +3,26 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { OWN_COUNT = 10 };
-
 /* Each sets a library option: of the same name, or of the name in `sets`. */
-#define TEXT(section_, name_, initial_, help_)                                                     \
-    {                                                                                              \
-        .size = sizeof(pare_option), .name = name_, .section = section_, .type = PARE_OPTION_TEXT, \
-        .initial = initial_, .choices = "", .help = help_                                          \
-    }
-#define CHOICE(section_, name_, initial_, choices_, help_)                                         \
-    {                                                                                              \
-        .size = sizeof(pare_option), .name = name_, .section = section_,                           \
-        .type = PARE_OPTION_CHOICE, .initial = initial_, .choices = choices_, .help = help_        \
-    }
-
-static const pare_option own[OWN_COUNT] = {
-    CHOICE("data", "format", "auto", "auto|csv|tsv|libffm|libfm|criteo",
-           "format of the rows; auto looks at name and content"),
-    TEXT("data", "target", "",
-         "label column of csv and tsv: name or 0-based index (default: the last)"),
-    TEXT("data", "ignore", "", "columns of csv and tsv to leave out, separated by commas"),
-    TEXT("data", "categorical", "", "number columns of csv and tsv to read as categories"),
-    CHOICE("data", "header", "auto", "auto|yes|no",
-           "whether the first line of csv and tsv names the columns"),
-    TEXT("data", "held-out", "0.2", "share of the rows that only score (0 to 0.9)"),
-    TEXT("data", "seed", "1", "seed of every random draw"),
-    CHOICE(
+const pare_option pare_embed_own[PARE_EMBED_OWN] = {
+    PARE_ROWS_OPTIONS,
+    PARE_OWN_TEXT("data", "held-out", "0.2", "share of the rows that only score (0 to 0.9)"),
+    PARE_OWN_TEXT("data", "seed", "1", "seed of every random draw"),
+    PARE_OWN_CHOICE(
         "model", "model", "fm", "lr|fm|deepfm|dnn|dcnv2",
         "logistic regression, factorisation machine, DeepFM, network alone, DCNv2; networks have "
         "three layers of 400"),
-    CHOICE("model", "method", "sequential-attention",
-           "sequential-attention|frequency|mutual-information|magnitude|sseds|uniform|random",
-           "how fields and chunks are ranked"),
-    TEXT("output", "threads", "0", "threads; 0: one per core. The answer does not depend on it"),
+    PARE_OWN_TEXT("output", "threads", "0",
+                  "threads; 0: one per core. The answer does not depend on it"),
+    PARE_OWN_CHOICE(
+        "model", "method", "sequential-attention",
+        "sequential-attention|frequency|mutual-information|magnitude|sseds|uniform|random",
+        "how fields and chunks are ranked"),
 };
 
-static const char *const sets[OWN_COUNT] = {"embed-format", "target",     "ignore", "categorical",
-                                            "header",       "validation", "seed",   "embed-model",
-                                            "embed-method", "threads"};
+static const char *const sets[PARE_EMBED_OWN] = {
+    "embed-format", "target", "ignore",      "categorical", "header",
+    "validation",   "seed",   "embed-model", "threads",     "embed-method"};
 
 static pare_exit write_results(pare_cli *cli, pare_embedding *plan) {
     const char *path = pare_cli_text(cli, "out"), *text = NULL;
@@ -67,6 +49,21 @@ static pare_exit write_results(pare_cli *cli, pare_embedding *plan) {
     return pare_cli_flush(cli);
 }
 
+pare_exit pare_embed_set(pare_cli *cli, int64_t count) {
+    for (int64_t i = 0; i < count; i++) {
+        const pare_option *own = &cli->command->own[i];
+        bool given = cli->own[i] && strcmp(cli->own[i], own->initial) != 0;
+        pare_status status = PARE_OK;
+        if (given || strcmp(own->name, "held-out") == 0) {
+            status = pare_config_set(cli->config, sets[i], cli->own[i]);
+        }
+        if (status != PARE_OK) {
+            return pare_cli_failed(cli, status);
+        }
+    }
+    return PARE_EXIT_OK;
+}
+
 static pare_exit run_embed(pare_cli *cli) {
     static const char *const outputs[] = {"out", "report"};
     pare_embedding *plan = NULL;
@@ -74,15 +71,9 @@ static pare_exit run_embed(pare_cli *cli) {
     if (code != PARE_EXIT_OK) {
         return code;
     }
-    for (int i = 0; i < OWN_COUNT; i++) {
-        bool given = cli->own[i] && strcmp(cli->own[i], own[i].initial) != 0;
-        pare_status status = PARE_OK;
-        if (given || strcmp(own[i].name, "held-out") == 0) {
-            status = pare_config_set(cli->config, sets[i], cli->own[i]);
-        }
-        if (status != PARE_OK) {
-            return pare_cli_failed(cli, status);
-        }
+    code = pare_embed_set(cli, PARE_EMBED_OWN);
+    if (code != PARE_EXIT_OK) {
+        return code;
     }
     for (size_t i = 0; i < 2; i++) {
         const char *reason = NULL, *path = pare_cli_text(cli, outputs[i]);
@@ -104,8 +95,8 @@ const pare_command pare_command_embed = {
                 "pare embed train.libffm --model deepfm --out plan.json --report plan.html\n"
                 "pare embed train.tsv --schema schema.json --budget budget.json\n",
     .sections = "budget|embed|output",
-    .own = own,
-    .own_count = OWN_COUNT,
+    .own = pare_embed_own,
+    .own_count = PARE_EMBED_OWN,
     .positionals = 1,
     .run = run_embed,
 };

@@ -87,7 +87,7 @@ const pare_command pare_command_prune = {
         "pare prune smollm/ --text calibration.txt --budget latency=0.6 --out pruned/ --gguf\n"
         "pare prune model.gguf --text t.txt --budget bytes=0.5 --uniform --round 32 --out "
         "pruned/\n",
-    .sections = "budget|text|tokens|pruning|latency|export|run",
+    .sections = "budget|text|tokens|pruning|latency|export|replace|run",
     .own = own,
     .own_count = OWN_COUNT,
     .positionals = 1,

@@ -1,18 +1,20 @@
 #include "cli.h"
 
+#include <math.h>
 #include <stdio.h>
 #include <string.h>
 
-enum { OWN_OUT, OWN_COUNT };
+enum { OWN_OUT = PARE_SCORE_OWN, OWN_COUNT };
 
 static const pare_option own[OWN_COUNT] = {
+    PARE_ROWS_OPTIONS,
     [OWN_OUT] = {.size = sizeof(pare_option),
                  .name = "out",
                  .section = "output",
                  .type = PARE_OPTION_TEXT,
                  .initial = "-",
                  .choices = "",
-                 .help = "file of the scores, one row a sample; -: standard output"},
+                 .help = "file of the scores, one row a sample or scored row; -: standard output"},
 };
 
 /* Weights of variants applied to the samples of genotypes. */
@@ -43,10 +45,40 @@ static pare_exit score_samples(pare_cli *cli) {
     return code;
 }
 
+/* A folder of `pare train` applied to rows. */
+static pare_exit score_rows(pare_cli *cli, const char *model, const char *path) {
+    const char *out = cli->own[OWN_OUT];
+    pare_embedding_scores scores = {.size = sizeof scores};
+    pare_exit code = pare_cli_readable(cli, path);
+    if (code == PARE_EXIT_OK) {
+        code = pare_embed_set(cli, PARE_SCORE_OWN);
+    }
+    if (code != PARE_EXIT_OK) {
+        return code;
+    }
+    pare_view_status(&cli->view, "scoring %s", path);
+    pare_status status = pare_embedding_score(cli->ctx, model, path, cli->config, out, &scores);
+    if (status != PARE_OK) {
+        code = pare_cli_failed(cli, status);
+        return status == PARE_ERROR_IO ? PARE_EXIT_OUTPUT : code;
+    }
+    pare_view_clear(&cli->view);
+    if (isfinite(scores.log_loss)) {
+        pare_view_say(&cli->view, "%lld rows: log loss %.5f, AUC %.5f", (long long)scores.rows,
+                      scores.log_loss, scores.auc);
+    } else {
+        pare_view_say(&cli->view, "%lld rows", (long long)scores.rows);
+    }
+    return PARE_EXIT_OK;
+}
+
 static pare_exit run_score(pare_cli *cli) {
     const char *out = cli->own[OWN_OUT], *reason = NULL;
     if (!pare_system_writable(out, &reason)) {
         return pare_cli_fail(cli, PARE_EXIT_OUTPUT, "%s: cannot be written: %s", out, reason);
+    }
+    if (cli->positional[1]) {
+        return score_rows(cli, cli->positional[0], cli->positional[1]);
     }
     pare_exit code = pare_cli_readable(cli, cli->positional[0]);
     return code == PARE_EXIT_OK ? score_samples(cli) : code;
@@ -54,12 +86,14 @@ static pare_exit run_score(pare_cli *cli) {
 
 const pare_command pare_command_score = {
     .name = "score",
-    .summary = "polygenic scores of samples by the weights of `pare genome`",
-    .usage = "WEIGHTS --bfile NAME [options]",
-    .examples = "pare score bmi.BMI.weights.tsv --bfile new --out new.scores.tsv\n",
+    .summary = "score samples by the weights of `pare genome`, or rows by a model of `pare train`",
+    .usage = "WEIGHTS --bfile NAME [options] | MODEL ROWS [options]",
+    .examples = "pare score clicks/ today.csv --out probability.csv\n"
+                "pare score bmi.BMI.weights.tsv --bfile new --out new.scores.tsv\n",
     .sections = "genotypes|polygenic|run",
     .own = own,
     .own_count = OWN_COUNT,
     .positionals = 1,
+    .optional = 1,
     .run = run_score,
 };

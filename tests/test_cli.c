@@ -149,7 +149,7 @@ static void help_fits_and_names_every_option(void **state) {
         assert_int_equal(pare_option_at(i, &option), PARE_OK);
         static const char others[] = "genotypes|genome|polygenic|panel|chem|embedding|budget|text|"
                                      "scoring|tokens|pruning|export|"
-                                     "generation|blocks|sparsify|costs|latency";
+                                     "generation|blocks|sparsify|costs|latency|planned|replace";
         assert_true(strstr(others, option.section) || strstr(cli_out, option.name));
     }
     static char help[CLI_TEXT_MAX];

@@ -93,6 +93,7 @@ static void test_gradients(void **state) {
         pare_field_spec spec = pare_field_spec_default((pare_field_model_kind)(kind / 2), 6);
         spec.units = spec.layers ? 8 : 0;
         spec.scale = 0.5f;
+        spec.dropout = 0;
         pare_field_model *model = NULL;
         assert_ok(ctx, pare_field_model_create(ctx, &spec, &fields, 3, &model));
         enum { COUNT = 32 };

@@ -405,6 +405,28 @@ PARE_API PARE_MUST_CHECK pare_status pare_embedding_report(const pare_embedding 
                                                            const char *path);
 PARE_API void pare_embedding_destroy(pare_embedding *plan);
 
+typedef struct pare_embedding_scores {
+    size_t size;          /* sizeof(pare_embedding_scores) */
+    int64_t rows;         /* trained on, or scored */
+    double log_loss, auc; /* of held-out or scored rows; NaN: none, or no labels */
+    double cpu_seconds;
+} pare_embedding_scores;
+
+/*
+ * Trains what the file of option "plan" keeps (none: every field) and writes the model as a folder:
+ * JSON, tables as NPY, vocabularies as text (docs/embed.md). scores: may be NULL.
+ */
+PARE_API PARE_MUST_CHECK pare_status pare_embedding_train(pare_context *ctx, const char *path,
+                                                          const pare_config *config,
+                                                          const char *folder,
+                                                          pare_embedding_scores *scores);
+/* Probabilities of rows, labelled or not, by such a folder: CSV, one column "probability". */
+PARE_API PARE_MUST_CHECK pare_status pare_embedding_score(pare_context *ctx, const char *folder,
+                                                          const char *path,
+                                                          const pare_config *config,
+                                                          const char *out,
+                                                          pare_embedding_scores *scores);
+
 /* ---- A network with blocks of weights gone -------------------------------------------------- */
 
 typedef struct pare_network_pruned pare_network_pruned;

@@ -1,6 +1,11 @@
 #include "api/config.h"
+#include "base/text.h"
+#include "model/field_file.h"
 #include "platform/system.h"
 #include "report/embed_report.h"
+
+#include <math.h>
+#include <string.h>
 
 struct pare_embedding {
     pare_context *ctx;
@@ -73,4 +78,80 @@ void pare_embedding_destroy(pare_embedding *plan) {
         pare_text_clear(&plan->text);
         pare_free(plan->ctx, plan);
     }
+}
+
+/* Fills what fits into the caller's struct. */
+static void give_scores(const pare_embed_score *score, int64_t rows, pare_embedding_scores *out) {
+    if (out) {
+        const pare_embedding_scores all = {sizeof all, rows, score->log_loss, score->auc,
+                                           score->cpu};
+        size_t size = out->size < sizeof all ? out->size : sizeof all;
+        memcpy(out, &all, size);
+        out->size = size;
+    }
+}
+
+pare_status pare_embedding_train(pare_context *ctx, const char *path, const pare_config *config,
+                                 const char *folder, pare_embedding_scores *scores) {
+    if (!path || !config || !folder) {
+        return pare_fail(ctx, PARE_ERROR_ARGUMENT, "training needs rows, a config and a folder");
+    }
+    pare_embed *embed = NULL;
+    pare_status status = pare_embed_fit(ctx, path, &config->options, &embed);
+    if (status == PARE_OK) {
+        const char *target = embed->fields.target;
+        status = pare_field_model_save(embed->model, &embed->fields, target ? target : "", folder,
+                                       config->options.overwrite);
+    }
+    if (status == PARE_OK) {
+        if (embed->held == 0) {
+            embed->chosen.log_loss = embed->chosen.auc = (double)NAN;
+        }
+        give_scores(&embed->chosen, embed->train, scores);
+    }
+    pare_embed_free(embed);
+    return status;
+}
+
+static pare_status write_probabilities(pare_context *ctx, const char *path, int64_t rows,
+                                       const float *probability) {
+    pare_output output = {0};
+    pare_text text = {.ctx = ctx};
+    pare_text_append(&text, "probability\n");
+    for (int64_t i = 0; i < rows; i++) {
+        char number[PARE_REAL_SIZE];
+        pare_text_append(&text, "%s\n", pare_real_text((double)probability[i], number));
+    }
+    pare_status status = text.status;
+    if (status == PARE_OK) {
+        status = pare_output_open(ctx, path, &output);
+    }
+    if (status == PARE_OK) {
+        (void)fwrite(text.bytes, 1, (size_t)text.length, output.file);
+        status = pare_output_commit(&output);
+    }
+    pare_text_clear(&text);
+    return status;
+}
+
+pare_status pare_embedding_score(pare_context *ctx, const char *folder, const char *path,
+                                 const pare_config *config, const char *out,
+                                 pare_embedding_scores *scores) {
+    if (!folder || !path || !config || !out) {
+        return pare_fail(ctx, PARE_ERROR_ARGUMENT,
+                         "scoring needs a folder, rows, config and output");
+    }
+    int64_t rows = 0;
+    float *probability = NULL;
+    pare_embed_score score;
+    pare_status status =
+        pare_embed_apply(ctx, folder, path, &config->options, &rows, &probability, &score);
+    if (status == PARE_OK) {
+        status = write_probabilities(ctx, out, rows, probability);
+    }
+    if (status == PARE_OK) {
+        give_scores(&score, rows, scores);
+    }
+    pare_free(ctx, probability);
+    return status;
 }

@@ -75,6 +75,7 @@ X(embed, crosses, "crosses", INTEGER, "0", 0, 4096, "", "how many pairs of field
 X(embed, cross_rows, "cross-rows", INTEGER, "16384", 2, 16777216, "", "rows of the table of a cross; pairs of ids beyond that are hashed") \
 X(embed, passes, "passes", INTEGER, "0", 0, 10000, "", "passes over the training rows for each model; 0: the best number on an eighth of them, at most 16") \
 X(embed, rate, "rate", REAL, "0", 0, 10, "", "step size of the embedding tables; 0: the best on an eighth of the training rows, halving from the model's default") \
+X(planned, plan, "plan", TEXT, "", 0, 0, "", "plan.json of pare embed: train what it keeps (default: every field)") \
 X(embedding, embed_model, "embed-model", CHOICE, "fm", 0, 0, "lr|fm|deepfm|dnn|dcnv2", "model of pare embed: logistic regression, factorisation machine, DeepFM, a network alone, DCNv2") \
 X(embedding, embed_method, "embed-method", CHOICE, "sequential-attention", 0, 0, "sequential-attention|frequency|mutual-information|magnitude|sseds|uniform|random", "how pare embed ranks fields and chunks") \
 X(embedding, embed_format, "embed-format", CHOICE, "auto", 0, 0, "auto|csv|tsv|libffm|libfm|criteo", "format of the rows of pare embed") \
@@ -134,7 +135,7 @@ X(sparsify, logit_decay, "logit-decay", REAL, "-1", -1, 100, "", "weight decay o
 X(sparsify, network, "network", TEXT, "", 0, 0, "", "write the trained network to this .npz file") \
 X(export, gguf, "gguf", BOOL, "false", 0, 0, "", "write model.gguf too") \
 X(export, dtype, "dtype", CHOICE, "model", 0, 0, "model|f32|f16|bf16", "number format of the written matrices; model: that of the model, q8_0 becomes f16") \
-X(export, overwrite, "overwrite", BOOL, "false", 0, 0, "", "replace the output folder if it exists") \
+X(replace, overwrite, "overwrite", BOOL, "false", 0, 0, "", "replace the output folder if it exists") \
 X(generation, prompt, "prompt", TEXT, "", 0, 0, "", "text to go on from") \
 X(generation, generate, "generate", INTEGER, "64", 1, 1048576, "", "tokens to generate") \
 X(latency, prompt_tokens, "prompt-tokens", INTEGER, "128", 1, 1048576, "", "length of the prompt when latency is measured") \

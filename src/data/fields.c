@@ -17,8 +17,8 @@ void pare_fields_clear(pare_fields *fields) {
         pare_free(fields->ctx, fields->field[f].row);
         pare_levels_clear(fields->ctx, &fields->field[f].level);
     }
-    void *owned[] = {fields->source, fields->field, fields->cell,
-                     fields->value,  fields->label, fields->held_out};
+    void *owned[] = {fields->source, fields->target, fields->field,   fields->cell,
+                     fields->value,  fields->label,  fields->held_out};
     for (size_t i = 0; i < sizeof owned / sizeof owned[0]; i++) {
         pare_free(fields->ctx, owned[i]);
     }

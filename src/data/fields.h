@@ -18,6 +18,7 @@ typedef enum pare_field_kind {
     PARE_FIELD_CROSS     /* a category of the rows of two other fields */
 } pare_field_kind;
 
+/* In the order of option embed-format. */
 typedef enum pare_fields_format {
     PARE_FIELDS_AUTO, /* csv or tsv by name, else by the first line */
     PARE_FIELDS_CSV,  /* one field a column */
@@ -53,6 +54,8 @@ typedef struct pare_field_pair {
 typedef struct pare_fields {
     pare_context *ctx;
     char *source;               /* for sentences */
+    char *target;               /* csv, tsv: name of the label's column; NULL: none */
+    bool labelled;              /* every row had a label; else those without have 0 */
     int64_t rows, count, joint; /* rows, fields, rows of the joint table */
     pare_field *field;
     int32_t *cell; /* (rows, count): level, once encoded the row of the joint table; -1: absent */
@@ -72,6 +75,10 @@ typedef struct pare_fields {
  */
 pare_status pare_fields_read(pare_context *ctx, const char *path, pare_fields_format format,
                              const pare_options *options, pare_fields *out) PARE_MUST_CHECK;
+/* The same for rows to be scored, which may lack the label: in csv and tsv its column, in libffm
+ * and libfm the first word of a line. */
+pare_status pare_fields_read_rows(pare_context *ctx, const char *path, pare_fields_format format,
+                                  const pare_options *options, pare_fields *out) PARE_MUST_CHECK;
 void pare_fields_clear(pare_fields *fields);
 /* Index of a field by name, -1 if there is none. */
 int64_t pare_fields_find(const pare_fields *fields, const char *name, int64_t length);

@@ -6,7 +6,7 @@
 
 #include <stdio.h>
 
-enum { NUMBER_LEVELS = 50, CRITEO_NUMBERS = 13, CRITEO_COLUMNS = 40, SHOWN = 40 };
+enum { NUMBER_LEVELS = 50, CRITEO_NUMBERS = 13, SHOWN = 40 };
 
 typedef struct reader {
     pare_context *ctx;
@@ -16,6 +16,7 @@ typedef struct reader {
     pare_fields *fields;
     int64_t line, entries, width; /* width: cells of the first libfm line */
     bool negative, zero;          /* labels -1, 0 seen */
+    bool optional, missing;       /* rows may lack the label; one does */
     int64_t target;               /* csv: column of the label */
     int64_t columns;              /* csv: cells of a line */
     int32_t *column_field;        /* csv: (columns) field of the column, -1: none */
@@ -71,14 +72,16 @@ static pare_status add_field(reader *r, const char *name, int64_t length, pare_f
     return status;
 }
 
+/* p NULL: the row has none. */
 static pare_status add_label(reader *r, const unsigned char *p, const unsigned char *end) {
     double label = 0;
-    pare_cell cell = pare_cell_parse_double(p, end, &label);
+    pare_cell cell = p ? pare_cell_parse_double(p, end, &label) : PARE_CELL_NUMBER;
+    r->missing = r->missing || !p;
     if (cell != PARE_CELL_NUMBER || (label != 0 && label != 1 && label != -1)) {
         return refuse(r, p, end, "a label 0 or 1, or -1 or 1");
     }
     r->negative = r->negative || label < 0;
-    r->zero = r->zero || label == 0;
+    r->zero = r->zero || (p && label == 0);
     if (r->negative && r->zero) {
         return refuse(r, p, end, "labels 0 and 1, or -1 and 1; not both -1 and 0");
     }
@@ -207,7 +210,7 @@ static bool is_blank(unsigned char byte) {
 }
 
 static pare_status read_pairs(reader *r, const unsigned char *p, const unsigned char *end) {
-    const unsigned char *label = p, *label_end = NULL;
+    const unsigned char *label = NULL, *label_end = NULL;
     pare_status status = PARE_OK;
     for (int64_t position = -1; status == PARE_OK; position++) {
         while (p < end && is_blank(*p)) {
@@ -228,10 +231,12 @@ static pare_status read_pairs(reader *r, const unsigned char *p, const unsigned 
         while (p < end && !is_blank(*p)) {
             p++;
         }
-        if (position < 0) {
+        bool entry = r->optional && memchr(start, ':', (size_t)(p - start));
+        if (position < 0 && !entry) {
             label = start;
             label_end = p;
         } else {
+            position += position < 0;
             status = read_entry(r, start, p, position);
         }
     }
@@ -312,16 +317,18 @@ static pare_status begin_columns(reader *r, const unsigned char *line, const uns
     }
     r->columns = count;
     bool named = found >= 0;
-    if (!named && target[0] &&
-        (!pare_parse_integer(target, &found) || found < 0 || found >= count)) {
+    bool known =
+        named || !target[0] || (pare_parse_integer(target, &found) && found >= 0 && found < count);
+    bool none = !known && r->optional;
+    if (!known && !none) {
         return pare_fail(r->ctx, PARE_ERROR_INPUT, "%s: there is no column '%s' for the label",
                          r->name, target);
     }
-    r->target = target[0] ? found : count - 1;
-    if (criteo && count != CRITEO_COLUMNS) {
+    r->target = none ? -1 : target[0] ? found : count - 1;
+    if (criteo && count != PARE_CRITEO_COLUMNS) {
         return pare_fail(r->ctx, PARE_ERROR_INPUT,
                          "%s line 1: %lld columns, expected %d: label, I1 .. I13, C1 .. C26",
-                         r->name, (long long)count, CRITEO_COLUMNS);
+                         r->name, (long long)count, PARE_CRITEO_COLUMNS);
     }
     if (count > PARE_FIELDS_MAX || count < 2) {
         return pare_fail(r->ctx, PARE_ERROR_INPUT, "%s line 1: %lld columns, expected 2 to %d",
@@ -334,7 +341,8 @@ static pare_status begin_columns(reader *r, const unsigned char *line, const uns
     /* A header is there unless the label's cell is a number. */
     p = line;
     double number = 0;
-    bool header = r->options->header == PARE_HEADER_YES || named;
+    bool header = r->options->header == PARE_HEADER_YES || named ||
+                  (none && r->options->header == PARE_HEADER_AUTO);
     for (int64_t c = 0; c < count && status == PARE_OK; c++) {
         status = next_cell(r, &p, end, &cell, &length);
         if (status == PARE_OK && c == r->target && r->options->header == PARE_HEADER_AUTO &&
@@ -361,7 +369,11 @@ static pare_status begin_columns(reader *r, const unsigned char *line, const uns
             snprintf(name, sizeof name, "x%lld", (long long)c);
         }
         r->column_field[c] = -1;
-        if (c == r->target || (!criteo && listed(r->options->ignore, name, c))) {
+        if (c == r->target && !criteo) {
+            status = pare_text_copy(r->ctx, name, (int64_t)strlen(name), &r->fields->target);
+        }
+        if (c == r->target || status != PARE_OK ||
+            (!criteo && listed(r->options->ignore, name, c))) {
             continue;
         }
         if (pare_fields_find(r->fields, name, (int64_t)strlen(name)) >= 0) {
@@ -414,7 +426,8 @@ static pare_status read_cells(reader *r, const unsigned char *line, const unsign
         return pare_fail(r->ctx, PARE_ERROR_INPUT, "%s line %lld: %lld columns, expected %lld",
                          r->name, (long long)r->line, (long long)c, (long long)r->columns);
     }
-    return add_label(r, line + label_at, line + label_at + label_length);
+    return r->target < 0 ? add_label(r, NULL, NULL)
+                         : add_label(r, line + label_at, line + label_at + label_length);
 }
 
 /* ---- Lines ----------------------------------------------------------------------------------- */
@@ -506,37 +519,6 @@ static void decide_kinds(reader *r) {
     }
 }
 
-/* By name, then by the first line. */
-static pare_fields_format guess(const pare_input *input) {
-    const char *name = input->name;
-    static const struct {
-        const char *end;
-        pare_fields_format format;
-    } known[] = {{".csv", PARE_FIELDS_CSV},       {".tsv", PARE_FIELDS_TSV},
-                 {".libffm", PARE_FIELDS_LIBFFM}, {".ffm", PARE_FIELDS_LIBFFM},
-                 {".libfm", PARE_FIELDS_LIBFM},   {".svm", PARE_FIELDS_LIBFM},
-                 {".libsvm", PARE_FIELDS_LIBFM}};
-    size_t length = strlen(name);
-    length -= length > 3 && strcmp(name + length - 3, ".gz") == 0 ? 3 : 0;
-    for (size_t i = 0; i < sizeof known / sizeof known[0]; i++) {
-        size_t end = strlen(known[i].end);
-        if (length > end && memcmp(name + length - end, known[i].end, end) == 0) {
-            return known[i].format;
-        }
-    }
-    int64_t tabs = 0, colons = 0, entries = 0;
-    for (int64_t i = input->head_begin; i < input->head_end && input->head[i] != '\n'; i++) {
-        tabs += input->head[i] == '\t';
-        colons += input->head[i] == ':';
-        entries += input->head[i] == ' ' && i > input->head_begin && input->head[i - 1] != ' ';
-    }
-    return tabs == CRITEO_COLUMNS - 1            ? PARE_FIELDS_CRITEO
-           : tabs > 0 && colons == 0             ? PARE_FIELDS_TSV
-           : colons > 0 && colons >= 2 * entries ? PARE_FIELDS_LIBFFM
-           : colons > 0 && entries > 0           ? PARE_FIELDS_LIBFM
-                                                 : PARE_FIELDS_CSV;
-}
-
 static void free_reader(reader *r) {
     void *owned[] = {r->column_field, r->field_of, r->level_of, r->value_of,
                      r->last_row,     r->end,      r->scratch};
@@ -545,19 +527,20 @@ static void free_reader(reader *r) {
     }
 }
 
-pare_status pare_fields_read_input(pare_input *input, pare_fields_format format,
-                                   const pare_options *options, pare_fields *out) {
+static pare_status read_input(pare_input *input, pare_fields_format format,
+                              const pare_options *options, bool optional, pare_fields *out) {
     *out = (pare_fields){.ctx = input->ctx};
     reader r = {.ctx = input->ctx,
                 .name = input->name,
                 .options = options,
                 .format = format,
                 .fields = out,
+                .optional = optional,
                 .width = -1};
     pare_lines lines = {0};
     pare_status status = pare_input_look(input);
     if (status == PARE_OK) {
-        r.format = format == PARE_FIELDS_AUTO ? guess(input) : format;
+        r.format = format == PARE_FIELDS_AUTO ? pare_fields_guess(input) : format;
         status =
             pare_text_copy(input->ctx, input->name, (int64_t)strlen(input->name), &out->source);
     }
@@ -573,6 +556,7 @@ pare_status pare_fields_read_input(pare_input *input, pare_fields_format format,
                            input->name);
     }
     if (status == PARE_OK) {
+        out->labelled = !r.missing;
         decide_kinds(&r);
         status = lay_out(&r);
     }
@@ -583,14 +567,29 @@ pare_status pare_fields_read_input(pare_input *input, pare_fields_format format,
     return status;
 }
 
-pare_status pare_fields_read(pare_context *ctx, const char *path, pare_fields_format format,
-                             const pare_options *options, pare_fields *out) {
+pare_status pare_fields_read_input(pare_input *input, pare_fields_format format,
+                                   const pare_options *options, pare_fields *out) {
+    return read_input(input, format, options, false, out);
+}
+
+static pare_status read_path(pare_context *ctx, const char *path, pare_fields_format format,
+                             const pare_options *options, bool optional, pare_fields *out) {
     pare_input input;
     *out = (pare_fields){0};
     pare_status status = pare_input_open(ctx, path, &input);
     if (status == PARE_OK) {
-        status = pare_fields_read_input(&input, format, options, out);
+        status = read_input(&input, format, options, optional, out);
         pare_input_close(&input);
     }
     return status;
+}
+
+pare_status pare_fields_read(pare_context *ctx, const char *path, pare_fields_format format,
+                             const pare_options *options, pare_fields *out) {
+    return read_path(ctx, path, format, options, false, out);
+}
+
+pare_status pare_fields_read_rows(pare_context *ctx, const char *path, pare_fields_format format,
+                                  const pare_options *options, pare_fields *out) {
+    return read_path(ctx, path, format, options, true, out);
 }

@@ -9,4 +9,8 @@
 pare_status pare_fields_read_input(pare_input *input, pare_fields_format format,
                                    const pare_options *options, pare_fields *out) PARE_MUST_CHECK;
 
+enum { PARE_CRITEO_COLUMNS = 40 };
+/* By name, then by the first line. */
+pare_fields_format pare_fields_guess(const pare_input *input);
+
 #endif

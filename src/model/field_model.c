@@ -13,13 +13,13 @@ pare_field_spec pare_field_spec_default(pare_field_model_kind kind, int64_t dime
                              .units = deep ? 400 : 0,
                              .crosses = kind == PARE_FIELD_MODEL_DCNV2 ? 2 : 0,
                              .normalise = false,
-                             .dropout = 0,
-                             .rate = deep ? 0.1f : 0.4f,
+                             .dropout = deep ? 0.2f : 0,
+                             .rate = 0.4f,
                              .decay = 1e-3f,
                              .tower_rate = 1e-3f,
-                             .scale = deep ? 0.1f : 0.03f,
+                             .scale = 0.03f,
                              .sum = 1.0f,
-                             .batch = deep ? 256 : 1024};
+                             .batch = deep ? 64 : 1024};
 }
 
 int64_t pare_field_parameters(const pare_field_spec *spec, int64_t joint, int64_t fields) {

@@ -10,6 +10,7 @@ enum {
     WORSE_MAX = 2,
     INNER_SHARE = 8,
     RATES = 6, /* step sizes tried, each half of the one before */
+    DEEP_RATES = 3,
     RATE_ROWS = 100000,
     RATE_PASSES = 4
 };
@@ -27,6 +28,7 @@ void pare_embed_free(pare_embed *embed) {
     for (size_t i = 0; i < sizeof owned / sizeof owned[0]; i++) {
         pare_free(embed->ctx, owned[i]);
     }
+    pare_field_model_destroy(embed->model);
     pare_fields_clear(&embed->fields);
     pare_options_clear(&embed->options);
     pare_free(embed->ctx, embed);
@@ -141,7 +143,8 @@ static pare_status find_rate(pare_embed *embed) {
         embed->spec.rate = (float)embed->options.rate;
         return PARE_OK;
     }
-    for (int tries = 0, worse = 0; tries < RATES && worse < 1; tries++, rate /= 2) {
+    int most = pare_field_spec_deep(&embed->spec) ? DEEP_RATES : RATES;
+    for (int tries = 0, worse = 0; tries < most && worse < 1; tries++, rate /= 2) {
         embed->spec.rate = rate;
         pare_status status = least_loss(embed, rows - rows / INNER_SHARE, rows / INNER_SHARE,
                                         RATE_PASSES, &loss, &passes);
@@ -238,12 +241,13 @@ static void list_fields(pare_embed *embed) {
 }
 
 static pare_status prepare(pare_embed *embed, const char *path) {
-    static const pare_fields_format formats[] = {PARE_FIELDS_AUTO,  PARE_FIELDS_CSV,
-                                                 PARE_FIELDS_TSV,   PARE_FIELDS_LIBFFM,
-                                                 PARE_FIELDS_LIBFM, PARE_FIELDS_CRITEO};
     const pare_options *options = &embed->options;
-    pare_status status =
-        pare_fields_read(embed->ctx, path, formats[options->embed_format], options, &embed->fields);
+    pare_status status = options->plan[0] ? pare_embed_plan_options(embed) : PARE_OK;
+    if (status != PARE_OK) {
+        return status;
+    }
+    status = pare_fields_read(embed->ctx, path, (pare_fields_format)options->embed_format, options,
+                              &embed->fields);
     if (status == PARE_OK) {
         status = set_up(embed);
     }
@@ -252,6 +256,9 @@ static pare_status prepare(pare_embed *embed, const char *path) {
     }
     if (status == PARE_OK && options->schema[0]) {
         status = pare_embed_schema(embed);
+    }
+    if (status == PARE_OK && options->plan[0]) {
+        status = pare_embed_plan_kinds(embed);
     }
     if (status == PARE_OK) {
         status = pare_fields_encode(&embed->fields, options->validation, (uint64_t)options->seed,
@@ -264,7 +271,9 @@ static pare_status prepare(pare_embed *embed, const char *path) {
         status = pare_fields_rows(&embed->fields, true, &embed->held, &embed->held_row);
     }
     double start = pare_cpu_seconds();
-    if (status == PARE_OK && options->crosses > 0) {
+    if (status == PARE_OK && options->plan[0]) {
+        status = pare_embed_plan_crosses(embed);
+    } else if (status == PARE_OK && options->crosses > 0) {
         status = pare_embed_crosses(embed);
         embed->cpu_screening = pare_cpu_seconds() - start;
     }
@@ -321,8 +330,8 @@ static pare_status run(pare_embed *embed) {
     return status;
 }
 
-pare_status pare_embed_run(pare_context *ctx, const char *path, const pare_options *options,
-                           pare_embed **out) {
+static pare_status start(pare_context *ctx, const char *path, const pare_options *options,
+                         pare_status (*work)(pare_embed *embed), pare_embed **out) {
     pare_embed *embed = NULL;
     *out = NULL;
     pare_status status = pare_alloc_zero(ctx, 1, sizeof *embed, &embed);
@@ -335,7 +344,7 @@ pare_status pare_embed_run(pare_context *ctx, const char *path, const pare_optio
         status = prepare(embed, path);
     }
     if (status == PARE_OK) {
-        status = run(embed);
+        status = work(embed);
     }
     if (status != PARE_OK) {
         pare_embed_free(embed);
@@ -343,4 +352,35 @@ pare_status pare_embed_run(pare_context *ctx, const char *path, const pare_optio
     }
     *out = embed;
     return PARE_OK;
+}
+
+pare_status pare_embed_run(pare_context *ctx, const char *path, const pare_options *options,
+                           pare_embed **out) {
+    return start(ctx, path, options, run, out);
+}
+
+/* Trains what the plan keeps, else everything. */
+static pare_status fit(pare_embed *embed) {
+    pare_status status = find_passes(embed);
+    double start_seconds = pare_cpu_seconds();
+    if (status == PARE_OK && embed->options.plan[0]) {
+        status = pare_embed_plan_keep(embed);
+    } else if (status == PARE_OK) {
+        memset(embed->keep, 1, (size_t)embed->candidates);
+    }
+    if (status == PARE_OK) {
+        pare_serving_cost(&embed->serving, embed->keep, embed->cost);
+        status = pare_embed_train(embed, embed->keep, &embed->model);
+        embed->chosen.cpu = pare_cpu_seconds() - start_seconds;
+    }
+    if (status == PARE_OK && embed->held > 0) {
+        status = pare_field_model_score(embed->model, &embed->fields, embed->held, embed->held_row,
+                                        &embed->chosen.log_loss, &embed->chosen.auc);
+    }
+    return status;
+}
+
+pare_status pare_embed_fit(pare_context *ctx, const char *path, const pare_options *options,
+                           pare_embed **out) {
+    return start(ctx, path, options, fit, out);
 }

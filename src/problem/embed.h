@@ -43,11 +43,21 @@ typedef struct pare_embed {
     int64_t cost[PARE_RESOURCES], full_cost[PARE_RESOURCES];
     pare_embed_score chosen, full;
     double cpu_selecting, cpu_screening;
+    pare_field_model *model; /* pare_embed_fit: trained */
 } pare_embed;
 
 /* Reads, splits, trains, selects, retrains on the choice and on all, scores on held-out rows. */
 pare_status pare_embed_run(pare_context *ctx, const char *path, const pare_options *options,
                            pare_embed **out) PARE_MUST_CHECK;
+/* Trains what option plan keeps, or everything where there is none, on all rows that are not held
+ * out; chosen: its scores where rows are. */
+pare_status pare_embed_fit(pare_context *ctx, const char *path, const pare_options *options,
+                           pare_embed **out) PARE_MUST_CHECK;
+/* Probabilities of rows by a saved model; rows may lack the label, else score says how good they
+ * are (NaN). *probability: (*rows), the caller's to free. */
+pare_status pare_embed_apply(pare_context *ctx, const char *folder, const char *path,
+                             const pare_options *options, int64_t *rows, float **probability,
+                             pare_embed_score *score) PARE_MUST_CHECK;
 void pare_embed_free(pare_embed *embed);
 
 /* ---- Private to the parts ---- */
@@ -57,6 +67,15 @@ void pare_embed_free(pare_embed *embed);
 pare_status pare_embed_schema(pare_embed *embed) PARE_MUST_CHECK;
 /* Limits of option budget. */
 pare_status pare_embed_budget(pare_embed *embed) PARE_MUST_CHECK;
+/* The plan of an earlier run (embed_plan.c): its model, sizes, passes and step size become options;
+ * its kinds those of the fields, before encoding, and fields it lacks are left out; its kept
+ * crosses are added; its choice becomes keep. */
+pare_status pare_embed_plan_options(pare_embed *embed) PARE_MUST_CHECK;
+pare_status pare_embed_plan_kinds(pare_embed *embed) PARE_MUST_CHECK;
+pare_status pare_embed_plan_crosses(pare_embed *embed) PARE_MUST_CHECK;
+pare_status pare_embed_plan_keep(pare_embed *embed) PARE_MUST_CHECK;
+/* A JSON file whose root is an object, or a sentence (embed_schema.c). *out: a json_t. */
+pare_status pare_embed_json(pare_context *ctx, const char *path, void **out) PARE_MUST_CHECK;
 /* Scores all pairs of categories and appends the best crosses of positive score to the fields, at
  * most option crosses (embed_cross.c). After encoding. Cost: a logistic regression, then one
  * addition of four floats a row and pair. */

@@ -12,18 +12,26 @@ static pare_status refuse(const pare_embed *embed, const char *file, const char 
     return pare_fail(embed->ctx, PARE_ERROR_INPUT, "%s: %s '%s'", file, what, name);
 }
 
-static pare_status load(const pare_embed *embed, const char *path, json_t **out) {
+pare_status pare_embed_json(pare_context *ctx, const char *path, void **out) {
     json_error_t error;
-    *out = json_load_file(path, JSON_REJECT_DUPLICATES, &error);
-    if (!*out || !json_is_object(*out)) {
-        json_decref(*out);
-        bool whole = *out != NULL;
-        *out = NULL;
-        return whole ? pare_fail(embed->ctx, PARE_ERROR_INPUT, "%s: expected a JSON object", path)
-                     : pare_fail(embed->ctx, PARE_ERROR_INPUT, "%s line %d: %s", path, error.line,
-                                 error.text);
+    json_t *root = json_load_file(path, JSON_REJECT_DUPLICATES, &error);
+    *out = NULL;
+    if (!root) {
+        return pare_fail(ctx, PARE_ERROR_INPUT, "%s line %d: %s", path, error.line, error.text);
     }
+    if (!json_is_object(root)) {
+        json_decref(root);
+        return pare_fail(ctx, PARE_ERROR_INPUT, "%s: expected a JSON object", path);
+    }
+    *out = root;
     return PARE_OK;
+}
+
+static pare_status load(const pare_embed *embed, const char *path, json_t **out) {
+    void *root = NULL;
+    pare_status status = pare_embed_json(embed->ctx, path, &root);
+    *out = root;
+    return status;
 }
 
 /* ---- Budget ---------------------------------------------------------------------------------- */

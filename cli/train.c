@@ -1,0 +1,47 @@
+#include "cli.h"
+
+#include <math.h>
+#include <stdio.h>
+
+static pare_exit run_train(pare_cli *cli) {
+    pare_embedding_scores scores = {.size = sizeof scores};
+    const char *out = cli->positional[1];
+    pare_exit code = pare_cli_readable(cli, cli->positional[0]);
+    if (code == PARE_EXIT_OK) {
+        code = pare_embed_set(cli, PARE_EMBED_OWN - 1);
+    }
+    if (code != PARE_EXIT_OK) {
+        return code;
+    }
+    if (pare_system_exists(out) && !pare_cli_flag(cli, "overwrite")) {
+        return pare_cli_fail(cli, PARE_EXIT_INPUT, "%s: exists already; --overwrite replaces it",
+                             out);
+    }
+    pare_view_status(&cli->view, "training on %s", cli->positional[0]);
+    pare_status status =
+        pare_embedding_train(cli->ctx, cli->positional[0], cli->config, out, &scores);
+    if (status != PARE_OK) {
+        code = pare_cli_failed(cli, status);
+        return status == PARE_ERROR_IO ? PARE_EXIT_OUTPUT : code;
+    }
+    pare_view_clear(&cli->view);
+    printf("%lld rows in %.2f CPU seconds, written to %s\n", (long long)scores.rows,
+           scores.cpu_seconds, out);
+    if (isfinite(scores.log_loss)) {
+        printf("held out: log loss %.5f, AUC %.5f\n", scores.log_loss, scores.auc);
+    }
+    return PARE_EXIT_OK;
+}
+
+const pare_command pare_command_train = {
+    .name = "train",
+    .summary = "train the model of a plan of `pare embed` and save it",
+    .usage = "ROWS MODEL [options]",
+    .examples = "pare train train.csv clicks/ --target clicked --plan plan.json --held-out 0\n"
+                "pare train train.libffm clicks/ --model fm --dimension 16\n",
+    .sections = "planned|embed|replace",
+    .own = pare_embed_own,
+    .own_count = PARE_EMBED_OWN - 1,
+    .positionals = 2,
+    .run = run_train,
+};

@@ -1,0 +1,163 @@
+/* The plan of `pare embed`, read again to train what it keeps. */
+#include "problem/embed.h"
+
+#include "base/text.h"
+#include "model/field_file.h"
+
+#include <jansson.h>
+#include <stdio.h>
+
+static pare_status refuse(const pare_embed *e, const char *what, const char *name) {
+    return pare_fail(e->ctx, PARE_ERROR_INPUT, "%s: %s '%s'", e->options.plan, what, name);
+}
+
+static pare_status load(pare_embed *e, json_t **out) {
+    void *root = NULL;
+    pare_status status = pare_embed_json(e->ctx, e->options.plan, &root);
+    *out = root;
+    if (status == PARE_OK && json_integer_value(json_object_get(root, "pare_embed")) != 1) {
+        status = pare_fail(e->ctx, PARE_ERROR_INPUT, "%s: not a plan of `pare embed`, version 1",
+                           e->options.plan);
+    }
+    if (status != PARE_OK) {
+        json_decref(*out);
+        *out = NULL;
+    }
+    return status;
+}
+
+static pare_status set_whole(pare_embed *e, const char *option, int64_t value) {
+    char text[32];
+    snprintf(text, sizeof text, "%lld", (long long)value);
+    return pare_options_set(&e->options, option, text);
+}
+
+pare_status pare_embed_plan_options(pare_embed *e) {
+    json_t *root = NULL;
+    pare_status status = load(e, &root);
+    if (status != PARE_OK) {
+        return status;
+    }
+    const json_t *chunks = json_object_get(root, "chunk"), *width = NULL;
+    const char *model = json_string_value(json_object_get(root, "model"));
+    int64_t dimension = 0;
+    size_t at = 0;
+    json_array_foreach(chunks, at, width) {
+        dimension += json_integer_value(width);
+    }
+    status = pare_options_set(&e->options, "embed-model", model ? model : "");
+    if (status == PARE_OK && dimension > 0) {
+        status = set_whole(e, "dimension", dimension);
+    }
+    if (status == PARE_OK && dimension > 0) {
+        status = set_whole(e, "chunk", json_integer_value(json_array_get(chunks, 0)));
+    }
+    if (status == PARE_OK) {
+        status = set_whole(e, "min-count", json_integer_value(json_object_get(root, "min_count")));
+    }
+    if (status == PARE_OK && e->options.passes == 0) {
+        status = set_whole(e, "passes", json_integer_value(json_object_get(root, "passes")));
+    }
+    if (status == PARE_OK && e->options.rate == 0) {
+        e->options.rate = json_number_value(json_object_get(root, "rate"));
+    }
+    if (status == PARE_OK) {
+        status =
+            set_whole(e, "crosses", (int64_t)json_array_size(json_object_get(root, "crosses")));
+    }
+    json_decref(root);
+    return status;
+}
+
+static pare_status find(const pare_embed *e, const char *name, int64_t *out) {
+    *out = name ? pare_fields_find(&e->fields, name, (int64_t)strlen(name)) : -1;
+    return *out < 0 ? refuse(e, "the rows have no field", name ? name : "") : PARE_OK;
+}
+
+static bool is_cross(const json_t *field) {
+    const char *kind = json_string_value(json_object_get(field, "kind"));
+    return kind && strcmp(kind, pare_field_kind_names[PARE_FIELD_CROSS]) == 0;
+}
+
+pare_status pare_embed_plan_kinds(pare_embed *e) {
+    json_t *root = NULL;
+    const json_t *field = NULL;
+    size_t at = 0;
+    pare_status status = load(e, &root);
+    json_array_foreach(json_object_get(root, "fields"), at, field) {
+        const char *kind = json_string_value(json_object_get(field, "kind"));
+        int64_t f = 0;
+        if (is_cross(field) || status != PARE_OK) {
+            continue;
+        }
+        status = find(e, json_string_value(json_object_get(field, "name")), &f);
+        for (int k = 0; k < PARE_FIELD_CROSS && status == PARE_OK; k++) {
+            if (kind && strcmp(kind, pare_field_kind_names[k]) == 0) {
+                e->fields.field[f].kind = (pare_field_kind)k;
+            }
+        }
+    }
+    json_decref(root);
+    return status;
+}
+
+/* All crosses of the plan are added: its masks name them by their places. */
+pare_status pare_embed_plan_crosses(pare_embed *e) {
+    json_t *root = NULL;
+    const json_t *cross = NULL;
+    pare_field_pair *pair = NULL;
+    size_t at = 0;
+    pare_status status = load(e, &root);
+    const json_t *list = json_object_get(root, "crosses");
+    int64_t count = (int64_t)json_array_size(list);
+    if (status != PARE_OK || count == 0) {
+        json_decref(root);
+        return status;
+    }
+    status = pare_alloc(e->ctx, count, sizeof *pair, &pair);
+    json_array_foreach(list, at, cross) {
+        const json_t *parts = json_object_get(cross, "parts");
+        for (size_t k = 0; k < 2 && status == PARE_OK; k++) {
+            status = find(e, json_string_value(json_array_get(parts, k)), &pair[at].part[k]);
+            if (status == PARE_OK && e->fields.field[pair[at].part[k]].kind == PARE_FIELD_NUMBER) {
+                status = refuse(e, "a number cannot be part of a cross:",
+                                e->fields.field[pair[at].part[k]].name);
+            }
+        }
+        if (status == PARE_OK) {
+            pair[at].rows = json_integer_value(json_object_get(cross, "rows"));
+            status = pair[at].rows > 0 ? PARE_OK : refuse(e, "expected rows > 0, in", "crosses");
+        }
+    }
+    if (status == PARE_OK) {
+        status = pare_fields_cross(&e->fields, count, pair);
+    }
+    pare_free(e->ctx, pair);
+    json_decref(root);
+    return status;
+}
+
+pare_status pare_embed_plan_keep(pare_embed *e) {
+    json_t *root = NULL;
+    const json_t *field = NULL;
+    size_t at = 0;
+    pare_status status = load(e, &root);
+    memset(e->keep, 0, (size_t)e->candidates);
+    json_array_foreach(json_object_get(root, "fields"), at, field) {
+        const json_t *chunks = json_object_get(field, "chunks");
+        int64_t f = 0;
+        if (status == PARE_OK) {
+            status = find(e, json_string_value(json_object_get(field, "name")), &f);
+        }
+        if (status != PARE_OK || !json_is_true(json_object_get(field, "kept"))) {
+            continue;
+        }
+        uint8_t *keep = e->keep + f * (e->serving.chunks + 1);
+        keep[0] = 1;
+        for (int64_t c = 0; c < e->serving.chunks; c++) {
+            keep[c + 1] = json_is_true(json_array_get(chunks, (size_t)c));
+        }
+    }
+    json_decref(root);
+    return status;
+}
