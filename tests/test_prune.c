@@ -123,6 +123,56 @@ static void test_shapes(void **state) {
     pare_context_destroy(ctx);
 }
 
+/* Hidden dimensions alone, and beside the others; one that nobody reads goes for nothing. */
+static void test_hidden(void **state) {
+    (void)state;
+    for (int i = 0; i < 4; i++) {
+        pare_context *ctx = NULL;
+        pare_lm lm, dense;
+        pare_prune_result result;
+        assert_int_equal(pare_context_create(NULL, &ctx), PARE_OK);
+        tiny_make(ctx, i == 1 ? "qwen2" : "llama", false, &dense);
+        tiny_make(ctx, i == 1 ? "qwen2" : "llama", false, &lm);
+        pare_lm *const both[] = {&dense, &lm};
+        for (int m = 0; i == 0 && m < 2; m++) { /* what reads dimension 3 is 0 */
+            for (int64_t v = 0; v < TINY_VOCABULARY; v++) {
+                both[m]->embedding.own[v * 16 + 3] = 0;
+            }
+            for (int64_t j = 0; j < 3; j++) {
+                both[m]->layer[j][PARE_LM_ATTENTION_NORM].own[3] = 0;
+                both[m]->layer[j][PARE_LM_FFN_NORM].own[3] = 0;
+            }
+            for (int64_t j = 0; j < 3 * 2; j++) {
+                pare_lm_tensor *t = &both[m]->layer[j / 2][j % 2 ? PARE_LM_O : PARE_LM_DOWN];
+                memset(t->own + 3 * t->columns, 0, (size_t)t->columns * sizeof(float));
+            }
+        }
+        pare_prune_options o = usual();
+        o.hidden = true;
+        o.heads = o.ffn = i > 1;
+        o.compensate = i != 0;
+        o.keep = i == 0 ? 15.0 / 16 : 0.6;
+        o.criterion = i == 3 ? PARE_PRUNE_SEQUENTIAL_ATTENTION : PARE_PRUNE_RECONSTRUCTION;
+        assert_ok(
+            ctx, pare_prune(&dense, &lm, SEQUENCES, TINY_CONTEXT, tokens, &o, NULL, NULL, &result));
+        assert_true(result.share <= o.keep + 1e-9 && result.share > o.keep - 0.1);
+        double left = (double)result.parameters_after / (double)result.parameters_before;
+        assert_true(i == 1 || fabs(left - result.share) < 1e-9); /* biases are not counted */
+        float *logits = tiny_logits(&lm);
+        for (int64_t v = 0; v < TINY_CONTEXT * TINY_VOCABULARY; v++) {
+            assert_true(isfinite(logits[v]));
+        }
+        if (i == 0) { /* only the number that norms divide by has changed, and is made up for */
+            assert_int_equal(lm.shape.hidden, 15);
+        }
+        test_free(logits);
+        pare_prune_result_clear(ctx, &result);
+        pare_lm_clear(&lm);
+        pare_lm_clear(&dense);
+        pare_context_destroy(ctx);
+    }
+}
+
 /* Channels whose output weights are zero go first and cost nothing, by every criterion that
  * looks at the outputs. */
 static void test_worthless(void **state) {
@@ -261,6 +311,7 @@ static void test_prune_allocations(void **state) {
             tiny_make(ctx, "llama", false, &lm);
             pare_prune_options o = usual();
             o.criterion = criteria[c];
+            o.hidden = c == 0;
             o.steps = 8;
             counter.fail_at = counter.count + fail_at;
             pare_status status =
@@ -299,13 +350,10 @@ static void test_sharing_out(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_recover),
-        cmocka_unit_test(test_recover_stops),
-        cmocka_unit_test(test_budget),
-        cmocka_unit_test(test_shapes),
-        cmocka_unit_test(test_worthless),
-        cmocka_unit_test(test_refused),
-        cmocka_unit_test(test_prune_allocations),
+        cmocka_unit_test(test_recover),     cmocka_unit_test(test_recover_stops),
+        cmocka_unit_test(test_budget),      cmocka_unit_test(test_shapes),
+        cmocka_unit_test(test_worthless),   cmocka_unit_test(test_hidden),
+        cmocka_unit_test(test_refused),     cmocka_unit_test(test_prune_allocations),
 
         cmocka_unit_test(test_sharing_out),
     };

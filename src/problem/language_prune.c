@@ -41,11 +41,9 @@ static pare_status read_structures(pare_context *ctx, const char *text, pare_pru
     const struct {
         const char *name;
         bool *flag;
-    } known[] = {{"layers", &out->layers},
-                 {"attention", &out->attention},
-                 {"mlp", &out->mlp},
-                 {"heads", &out->heads},
-                 {"ffn", &out->ffn}};
+    } known[] = {{"layers", &out->layers}, {"attention", &out->attention},
+                 {"mlp", &out->mlp},       {"heads", &out->heads},
+                 {"ffn", &out->ffn},       {"hidden", &out->hidden}};
     const char *cursor = text, *item = NULL;
     int64_t length = 0;
     while (pare_list_next(&cursor, &item, &length)) {
@@ -59,7 +57,7 @@ static pare_status read_structures(pare_context *ctx, const char *text, pare_pru
         if (!found) {
             return pare_fail(ctx, PARE_ERROR_ARGUMENT,
                              "option structure: '%.*s' is not one of layers, attention, mlp, "
-                             "heads, ffn",
+                             "heads, ffn, hidden",
                              (int)length, item);
         }
     }
@@ -69,6 +67,9 @@ static pare_status read_structures(pare_context *ctx, const char *text, pare_pru
 /* Structures that the criterion and uniform shapes can do without being named: the option's
  * default allows everything. */
 static void narrow(const pare_options *options, pare_prune_options *out) {
+    if (out->layers && out->attention && out->mlp) {
+        out->layers = false; /* both halves of a layer are the layer */
+    }
     bool all = out->attention && out->mlp && out->heads && out->ffn && !out->layers;
     bool whole = options->criterion == PARE_PRUNE_PERPLEXITY ||
                  options->criterion == PARE_PRUNE_BLOCK_INFLUENCE;
@@ -251,6 +252,7 @@ pare_status pare_language_prune(const pare_model *model, const pare_options *opt
     if (status == PARE_OK) {
         status = read_structures(ctx, options->structure, &o);
     }
+    o.pack = o.hidden ? PARE_DTYPE_F32 : o.pack; /* dimensions go at the end */
     if (status == PARE_OK) {
         status = pare_language_context(model, options, &context);
     }

@@ -87,6 +87,8 @@ static void release_parts(pruning *p) {
     }
     pare_free(p->ctx, p->part);
     pare_free(p->ctx, p->layer_loss);
+    pare_free(p->ctx, p->hidden_order);
+    pare_free(p->ctx, p->hidden_gone);
 }
 
 /* ---- Sharing the budget out ------------------------------------------------------------------ */
@@ -175,6 +177,10 @@ static pare_status allocate_groups(pruning *p, int64_t count, const cut_group *g
                          "a budget of %.4g cannot be met by the structures that may go; the least "
                          "is %.4g",
                          keep, least / all);
+    }
+    p->predicted = 0;
+    for (int64_t g = 0; g < count; g++) {
+        p->predicted += choice[g].loss[choice[g].level];
     }
     for (int64_t i = 0; i < p->parts; i++) {
         int64_t g = group_of(p, i), level = choice[g].level;
@@ -341,13 +347,18 @@ static pare_status record(pruning *p, pare_prune_result *result) {
         left += pare_prune_cost(p, one, one->blocks - one->removed);
     }
     const pare_lm_keep nothing = {NULL, NULL, NULL, true};
-    status = pare_lm_cut(p->lm, &nothing); /* layers that have nothing left */
+    status = pare_prune_hidden_cut(p);
+    if (status == PARE_OK) {
+        status = pare_lm_cut(p->lm, &nothing); /* layers that have nothing left */
+    }
     result->parameters_before = layer_parameters(&p->dense->shape);
     result->parameters_after = layer_parameters(&p->lm->shape);
     result->loss_before = p->loss;
     result->measured = p->measured;
     result->mask_flops = p->flops;
     result->tuning_flops = pare_prune_tuning_flops(&p->dense->shape);
+    int64_t hidden = p->dense->shape.hidden;
+    left *= (double)(hidden - p->hidden_removed) / (double)hidden;
     result->share = left / pare_prune_all_cost(p);
     pare_lm_run *run = NULL;
     if (status == PARE_OK) {
@@ -372,7 +383,16 @@ static pare_status check(const pare_lm *dense, const pare_prune_options *o) {
                          "and 1",
                          o->keep);
     }
-    if (!o->layers && !halves && !single) {
+    if (o->hidden && o->resource != PARE_PRUNE_PARAMETERS && o->resource != PARE_PRUNE_BYTES) {
+        return pare_fail(ctx, PARE_ERROR_UNSUPPORTED,
+                         "hidden dimensions go by a budget of params or bytes");
+    }
+    if (o->hidden && (s->layer_norm || s->parallel)) {
+        return pare_fail(ctx, PARE_ERROR_UNSUPPORTED,
+                         "hidden dimensions go only from models of the Llama family, not from %s",
+                         s->architecture);
+    }
+    if (!o->layers && !halves && !single && !o->hidden) {
         return pare_fail(ctx, PARE_ERROR_ARGUMENT, "no structure may go");
     }
     if (o->layers && (halves || single)) {
@@ -408,6 +428,25 @@ static pare_status check(const pare_lm *dense, const pare_prune_options *o) {
     return PARE_OK;
 }
 
+/* Loss curves by the criterion. */
+static pare_status rate(pruning *p) {
+    const pare_prune_options *o = p->options;
+    if (o->layers || o->attention || o->mlp || o->heads || o->ffn) {
+        return o->criterion == PARE_PRUNE_RECONSTRUCTION         ? pare_prune_curves(p)
+               : o->criterion == PARE_PRUNE_SEQUENTIAL_ATTENTION ? pare_prune_attention(p)
+               : o->criterion <= PARE_PRUNE_BLOCK_INFLUENCE      ? pare_prune_whole(p)
+                                                                 : pare_prune_scores(p);
+    }
+    pare_lm_run *run = NULL; /* only hidden dimensions: they have one order */
+    pare_status status =
+        pare_lm_run_create(p->lm, p->calibration.batch, p->calibration.length, false, &run);
+    if (status == PARE_OK) {
+        p->loss = pare_calibration_loss(&p->calibration, run, o->probe);
+    }
+    pare_lm_run_destroy(run);
+    return status;
+}
+
 pare_status pare_prune(const pare_lm *dense, pare_lm *lm, int64_t sequences, int64_t length,
                        const int32_t *token, const pare_prune_options *options,
                        pare_prune_progress progress, void *user, pare_prune_result *result) {
@@ -427,12 +466,11 @@ pare_status pare_prune(const pare_lm *dense, pare_lm *lm, int64_t sequences, int
     }
     if (status == PARE_OK) {
         p.rest = cost_of_rest(&p);
-        status = options->criterion == PARE_PRUNE_RECONSTRUCTION         ? pare_prune_curves(&p)
-                 : options->criterion == PARE_PRUNE_SEQUENTIAL_ATTENTION ? pare_prune_attention(&p)
-                 : options->criterion <= PARE_PRUNE_BLOCK_INFLUENCE      ? pare_prune_whole(&p)
-                                                                         : pare_prune_scores(&p);
+        status = rate(&p);
     }
-    if (status == PARE_OK && options->criterion != PARE_PRUNE_SEQUENTIAL_ATTENTION) {
+    if (status == PARE_OK && options->hidden) {
+        status = pare_prune_hidden(&p);
+    } else if (status == PARE_OK && options->criterion != PARE_PRUNE_SEQUENTIAL_ATTENTION) {
         status = pare_prune_share_out(&p, options->keep);
     }
     if (status == PARE_OK) {

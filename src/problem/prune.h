@@ -45,6 +45,8 @@ typedef struct pare_prune_options {
     bool layers;                 /* whole layers may go: nothing else at the same time */
     bool attention, mlp;         /* whole halves may go */
     bool heads, ffn;             /* single groups, channels may go */
+    bool hidden;                 /* dimensions of the residual stream; params and bytes
+                                    only; pack must be F32 */
     bool uniform;                /* the same shape for every layer */
     bool compensate;             /* refit the output matrices */
     int64_t round;               /* channels of a layer stay a multiple of this */

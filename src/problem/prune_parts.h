@@ -29,7 +29,10 @@ typedef struct pruning {
     double *layer_loss;    /* (layers) with the whole layer gone; option `layers` */
     double loss;           /* dense */
     double measured;       /* share of the dense model's time that the chosen shape takes */
-    double flops;          /* of the training of the mask, and of passes it needs */
+    double predicted;      /* loss of what was shared out last */
+    int64_t hidden_removed, *hidden_order; /* (hidden) in order of removal; NULL: not asked for */
+    uint8_t *hidden_gone;                  /* (hidden) */
+    double flops;                          /* of the training of the mask, and of passes it needs */
     pare_prune_progress progress;
     void *user;
 } pruning;
@@ -59,6 +62,11 @@ pare_status pare_prune_cut_matrix(const pruning *p, const prune_part *one,
 
 /* Sets removed of every part so that `keep` of the cost is left, by the loss curves. */
 pare_status pare_prune_share_out(pruning *p, double keep) PARE_MUST_CHECK;
+
+/* After the loss curves: how many hidden dimensions go, and the rest shared out. They are hidden
+ * until pare_prune_hidden_cut takes them out of the tensors. */
+pare_status pare_prune_hidden(pruning *p) PARE_MUST_CHECK;
+pare_status pare_prune_hidden_cut(pruning *p) PARE_MUST_CHECK;
 
 /* Each fills order and loss of every part; the trained mask shares out too. */
 pare_status pare_prune_curves(pruning *p) PARE_MUST_CHECK;    /* by reconstruction */

@@ -72,10 +72,11 @@ static void release(recovery *r) {
 /* The model's tensors into the flat array, or back. */
 static void exchange(recovery *r, bool back) {
     const pare_lm_shape *s = &r->lm->shape;
-    for (int64_t i = 0; i <= s->layers * PARE_LM_SLOTS; i++) {
-        pare_lm_tensor *t = i == s->layers * PARE_LM_SLOTS
-                                ? &r->lm->norm
-                                : &r->lm->layer[i / PARE_LM_SLOTS][i % PARE_LM_SLOTS];
+    int64_t inner = s->layers * PARE_LM_SLOTS;
+    for (int64_t i = 0; i <= inner + 1; i++) {
+        pare_lm_tensor *t = i == inner       ? &r->lm->norm
+                            : i == inner + 1 ? &r->lm->norm_bias
+                                             : &r->lm->layer[i / PARE_LM_SLOTS][i % PARE_LM_SLOTS];
         size_t bytes = (size_t)(t->rows * (t->columns > 0 ? t->columns : 1)) * sizeof(float);
         if (t->own) {
             float *flat = r->weight + r->offset[i];

@@ -15,6 +15,9 @@ void pare_calibration_restart(pare_calibration *c) {
     }
     memcpy(c->stream, c->dense_stream,
            (size_t)(c->sequences * c->length * hidden) * sizeof *c->stream);
+    for (int64_t i = 0; c->gone && i < c->sequences * c->length * hidden; i++) {
+        c->stream[i] = c->gone[i % hidden] ? 0 : c->stream[i];
+    }
     c->same = false;
 }
 
@@ -181,7 +184,8 @@ static pare_status collect(pare_calibration *c, const pare_lm *lm, int64_t layer
                                  c->stream + place, out);
         }
         for (int64_t i = 0; i < rows * hidden; i++) {
-            target[i] = dense[i] - c->stream[place + i] - (bias ? bias[i % hidden] : 0);
+            bool gone = c->gone && c->gone[i % hidden];
+            target[i] = gone ? 0 : dense[i] - c->stream[place + i] - (bias ? bias[i % hidden] : 0);
             p->target += (double)target[i] * (double)target[i];
         }
         gram_work work = {p, pare_lm_inner(c->same ? c->dense_run : run, half), target, part, rows};

@@ -27,11 +27,12 @@ typedef struct pare_calibration {
     float *dense_stream, *stream;     /* (sequences * length, hidden) */
     float *dense_entry, *entry;       /* the same before the layer, if halves are parallel */
     pare_lm_run *dense_run;
-    bool same;          /* the other model is still equal to the dense one: one pass serves
-                           both; restart makes it false */
-    int64_t taught;     /* sequences of dense_final */
-    float *dense_final; /* (taught * length, hidden) dense stream after the last layer */
-    int32_t *target;    /* (batch * length) of one batch: the next token, -1 at the ends */
+    bool same;           /* the other model is still equal to the dense one: one pass serves
+                            both; restart makes it false */
+    const uint8_t *gone; /* (hidden) dimensions the other model lacks, NULL: none; borrowed */
+    int64_t taught;      /* sequences of dense_final */
+    float *dense_final;  /* (taught * length, hidden) dense stream after the last layer */
+    int32_t *target;     /* (batch * length) of one batch: the next token, -1 at the ends */
 } pare_calibration;
 
 /* token and dense are borrowed until clear. */

@@ -1,0 +1,243 @@
+/* Hidden dimensions: which go, how many instead of other structures, and their cut. */
+#include "problem/prune_parts.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { STEPS = 24 }; /* at most so many numbers of dimensions are tried */
+
+typedef struct ranked {
+    double score;
+    int64_t item;
+} ranked;
+
+static int by_score(const void *a, const void *b) {
+    const ranked *x = a, *y = b;
+    int order = (x->score > y->score) - (x->score < y->score);
+    return order ? order : (x->item > y->item) - (x->item < y->item);
+}
+
+/* Adds what a dimension gives to the matrices that read the stream: its mean square after the norm
+ * times the squared norm of their columns. */
+static void add_readers(const pruning *p, const pare_lm_tensor *gain, const pare_lm_tensor *reader,
+                        const double *square, ranked *list) {
+    int64_t hidden = p->dense->shape.hidden;
+    for (int64_t row = 0; reader->own && row < reader->rows; row++) {
+        for (int64_t j = 0; j < hidden; j++) {
+            double w = (double)reader->own[row * hidden + j] * (double)gain->own[j];
+            list[j].score += square[j] * w * w;
+        }
+    }
+}
+
+static void measure_stream(const pruning *p, const float *x, double *square) {
+    const pare_calibration *c = &p->calibration;
+    int64_t hidden = p->dense->shape.hidden;
+    memset(square, 0, (size_t)hidden * sizeof *square);
+    for (int64_t row = 0; row < c->batch * c->length; row++) {
+        double sum = 0;
+        for (int64_t j = 0; j < hidden; j++) {
+            sum += (double)x[row * hidden + j] * (double)x[row * hidden + j];
+        }
+        for (int64_t j = 0; sum > 0 && j < hidden; j++) {
+            double value = (double)x[row * hidden + j];
+            square[j] += value * value * (double)hidden / sum;
+        }
+    }
+}
+
+/* All that read the stream before half `index` of the model (2 a layer; then the output). */
+static void add_half(const pruning *p, int64_t index, const double *square, ranked *list) {
+    static const pare_lm_slot readers[2][3] = {{PARE_LM_Q, PARE_LM_K, PARE_LM_V},
+                                               {PARE_LM_GATE, PARE_LM_UP, PARE_LM_UP}};
+    if (index == 2 * p->dense->shape.layers) {
+        add_readers(p, &p->lm->norm, p->lm->shape.tied ? &p->lm->embedding : &p->lm->head, square,
+                    list);
+        return;
+    }
+    const pare_lm_tensor *t = p->lm->layer[index / 2];
+    bool ffn = index % 2 > 0;
+    const pare_lm_tensor *gain = &t[ffn ? PARE_LM_FFN_NORM : PARE_LM_ATTENTION_NORM];
+    for (int i = 0; gain->own && i < (ffn ? 2 : 3); i++) {
+        add_readers(p, gain, &t[readers[ffn][i]], square, list);
+    }
+}
+
+/* p->hidden_order: the least read dimension first. */
+static pare_status rank(pruning *p) {
+    const pare_calibration *c = &p->calibration;
+    int64_t hidden = p->dense->shape.hidden;
+    ranked *list = NULL;
+    double *square = NULL;
+    float *x = NULL;
+    pare_status status = pare_alloc_zero(p->ctx, hidden, sizeof *list, &list);
+    if (status == PARE_OK) {
+        status = pare_alloc(p->ctx, hidden, sizeof *square, &square);
+    }
+    if (status == PARE_OK) {
+        status = pare_alloc(p->ctx, c->batch * c->length * hidden, sizeof *x, &x);
+    }
+    for (int64_t j = 0; status == PARE_OK && j < hidden; j++) {
+        list[j].item = j;
+    }
+    for (int64_t at = 0;
+         status == PARE_OK && at < c->sequences && (at == 0 || at < p->options->probe);
+         at += c->batch) {
+        pare_lm_embed(c->dense_run, c->token + at * c->length, NULL, x);
+        for (int64_t i = 0; i <= 2 * p->dense->shape.layers; i++) {
+            measure_stream(p, x, square);
+            add_half(p, i, square, list);
+            if (i < 2 * p->dense->shape.layers) {
+                pare_lm_half_forward(c->dense_run, i / 2,
+                                     i % 2 > 0 ? PARE_LM_FFN : PARE_LM_ATTENTION, NULL, x, x, x);
+            }
+        }
+    }
+    if (status == PARE_OK) {
+        qsort(list, (size_t)hidden, sizeof *list, by_score);
+        for (int64_t j = 0; j < hidden; j++) {
+            p->hidden_order[j] = list[j].item;
+        }
+    }
+    pare_free(p->ctx, list);
+    pare_free(p->ctx, square);
+    pare_free(p->ctx, x);
+    return status;
+}
+
+/* Divergence from the dense model without the first `removed` dimensions, nothing made up for. */
+static double divergence(const pruning *p, pare_lm_run *run, int64_t removed, float *gate) {
+    const pare_calibration *c = &p->calibration;
+    const pare_lm_gates gates = {NULL, NULL, gate};
+    double sum = 0;
+    int64_t batches = 0;
+    for (int64_t j = 0; j < p->dense->shape.hidden; j++) {
+        gate[p->hidden_order[j]] = j < removed ? 0 : 1;
+    }
+    for (int64_t at = 0; at < c->sequences && (at == 0 || at < p->options->probe);
+         at += c->batch, batches++) {
+        const int32_t *token = c->token + at * c->length;
+        for (int64_t i = 0; i < c->batch * c->length; i++) {
+            c->target[i] = (i + 1) % c->length == 0 ? -1 : token[i + 1];
+        }
+        (void)pare_lm_forward(c->dense_run, token, NULL);
+        (void)pare_lm_forward(run, token, &gates);
+        sum += pare_lm_loss(run, &gates, c->target, c->dense_run, NULL, NULL);
+    }
+    return sum / (double)batches;
+}
+
+/* The number that, with the rest of the budget shared out, is predicted to lose least. */
+static pare_status choose(pruning *p, pare_lm_run *run, float *gate) {
+    const pare_prune_options *o = p->options;
+    int64_t hidden = p->dense->shape.hidden, best = -1;
+    int64_t step = o->round > 1 ? o->round : (hidden + STEPS - 1) / STEPS;
+    bool others = o->layers || o->attention || o->mlp || o->heads || o->ffn;
+    int64_t least = others ? 0 : (int64_t)ceil((1 - o->keep) * (double)hidden - 1e-9);
+    double loss = INFINITY;
+    for (int64_t removed = (least + o->round - 1) / o->round * o->round; removed < hidden;
+         removed += step) {
+        double share = (double)(hidden - removed) / (double)hidden;
+        double alone = removed > 0 ? divergence(p, run, removed, gate) : 0;
+        pare_status status = pare_prune_tell(p, "measure", 0.6);
+        if (status != PARE_OK) {
+            return status;
+        }
+        status = pare_prune_share_out(p, fmin(1, o->keep / share));
+        if (status != PARE_OK && status != PARE_ERROR_ARGUMENT) {
+            return status;
+        }
+        if (status == PARE_OK && alone + p->predicted < loss) {
+            loss = alone + p->predicted;
+            best = removed;
+        }
+        if (alone > loss || share <= o->keep) {
+            break; /* more can only be worse */
+        }
+    }
+    p->hidden_removed = best < 0 ? 0 : best;
+    double share = (double)(hidden - p->hidden_removed) / (double)hidden;
+    return pare_prune_share_out(p, fmin(1, o->keep / share)); /* says so if none was enough */
+}
+
+/* Makes the model one without the dimensions, its tensors still as large: what writes them is 0,
+ * norms divide by the new number. */
+static void hide(pruning *p) {
+    pare_lm *lm = p->lm;
+    int64_t hidden = lm->shape.hidden;
+    float scale = (float)sqrt((double)(hidden - p->hidden_removed) / (double)hidden);
+    static const pare_lm_slot writers[] = {PARE_LM_O, PARE_LM_DOWN, PARE_LM_O_BIAS,
+                                           PARE_LM_DOWN_BIAS};
+    static const pare_lm_slot norms[] = {PARE_LM_ATTENTION_NORM, PARE_LM_FFN_NORM};
+    for (int64_t i = 0; i < lm->shape.layers * 4; i++) {
+        pare_lm_tensor *t = &lm->layer[i / 4][writers[i % 4]];
+        int64_t columns = t->columns > 0 ? t->columns : 1;
+        for (int64_t j = 0; t->own && j < p->hidden_removed; j++) {
+            memset(t->own + p->hidden_order[j] * columns, 0, (size_t)columns * sizeof *t->own);
+        }
+    }
+    for (int64_t i = 0; i < lm->shape.layers * 2; i++) {
+        pare_lm_tensor *t = &lm->layer[i / 2][norms[i % 2]];
+        for (int64_t j = 0; t->own && j < hidden; j++) {
+            t->own[j] *= scale;
+        }
+    }
+    for (int64_t j = 0; j < p->hidden_removed; j++) {
+        p->hidden_gone[p->hidden_order[j]] = 1;
+    }
+    p->calibration.gone = p->hidden_gone;
+}
+
+pare_status pare_prune_hidden(pruning *p) {
+    int64_t hidden = p->dense->shape.hidden;
+    pare_lm_run *run = NULL;
+    float *gate = NULL;
+    pare_status status = pare_lm_own(p->lm); /* every matrix changes */
+    if (status == PARE_OK) {
+        status =
+            pare_lm_run_create(p->dense, p->calibration.batch, p->calibration.length, false, &run);
+    }
+    if (status == PARE_OK) {
+        status = pare_alloc(p->ctx, hidden, sizeof *gate, &gate);
+    }
+    if (status == PARE_OK) {
+        status = pare_alloc(p->ctx, hidden, sizeof *p->hidden_order, &p->hidden_order);
+    }
+    if (status == PARE_OK) {
+        status = pare_alloc_zero(p->ctx, hidden, 1, &p->hidden_gone);
+    }
+    if (status == PARE_OK) {
+        status = rank(p);
+    }
+    if (status == PARE_OK) {
+        status = choose(p, run, gate);
+    }
+    if (status == PARE_OK && p->hidden_removed > 0) {
+        hide(p);
+    }
+    pare_lm_run_destroy(run);
+    pare_free(p->ctx, gate);
+    return status;
+}
+
+pare_status pare_prune_hidden_cut(pruning *p) {
+    int64_t hidden = p->lm->shape.hidden;
+    if (p->hidden_removed == 0) {
+        return PARE_OK;
+    }
+    for (int64_t j = 0; j < hidden; j++) {
+        p->hidden_gone[j] = !p->hidden_gone[j]; /* kept */
+    }
+    const pare_lm_keep keep = {NULL, NULL, p->hidden_gone, false};
+    pare_status status = pare_lm_cut(p->lm, &keep);
+    float scale = (float)sqrt((double)hidden / (double)(hidden - p->hidden_removed));
+    for (int64_t i = 0; status == PARE_OK && i < p->lm->shape.layers * 2; i++) {
+        pare_lm_tensor *t =
+            &p->lm->layer[i / 2][i % 2 > 0 ? PARE_LM_FFN_NORM : PARE_LM_ATTENTION_NORM];
+        for (int64_t j = 0; t->own && j < t->rows; j++) {
+            t->own[j] *= scale;
+        }
+    }
+    return status;
+}
