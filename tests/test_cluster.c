@@ -75,7 +75,7 @@ static void test_same_answer(void **state) {
         for (int ranks = 1; ranks <= 4; ranks *= 2) {
             char command[512];
             /* One rank reads in pieces too: the limit is below what the table takes. */
-            snprintf(command, sizeof command, "%s --memory 64M --quiet", tasks[t]);
+            snprintf(command, sizeof command, "%s --memory 80M --quiet", tasks[t]);
             int code = on_ranks(ranks, command);
             if (code != 0) {
                 cli_read("err", other);
@@ -142,7 +142,7 @@ static void test_killed_rank(void **state) {
         skip();
     }
     assert_int_equal(on_ranks(3, "select t.pare --target y --ignore class -k 8 --method omp "
-                                 "--replace --no-compare --memory 64M --out whole.json"),
+                                 "--replace --no-compare --memory 80M --out whole.json"),
                      0);
     read_answer("whole.json", whole);
     int code = 0;
@@ -150,7 +150,7 @@ static void test_killed_rank(void **state) {
         static const char script[] =
             "rm -f state.pare s.json; mpirun --allow-run-as-root --oversubscribe -np 3 "
             "\"%s\" select t.pare --target y --ignore class -k 8 --method omp --replace "
-            "--no-compare --memory 64M --checkpoint state.pare --checkpoint-every 0 "
+            "--no-compare --memory 80M --checkpoint state.pare --checkpoint-every 0 "
             "--out s.json > out 2> err & run=$!; "
             "while kill -0 $run 2> /dev/null && ! test -e state.pare; do sleep 0.01; done; "
             "kill -9 $(pgrep -P $run | tail -n 1); wait $run";
@@ -167,7 +167,7 @@ static void test_killed_rank(void **state) {
     assert_non_null(strstr(text, "exited on signal 9"));
     assert_int_equal(access("s.json", F_OK), -1);
     assert_int_equal(on_ranks(3, "select t.pare --target y --ignore class -k 8 --method omp "
-                                 "--replace --no-compare --memory 64M --checkpoint state.pare "
+                                 "--replace --no-compare --memory 80M --checkpoint state.pare "
                                  "--out s.json"),
                      0);
     cli_read("err", text);

@@ -7,9 +7,9 @@
 
 #include "data/dataset.h"
 
-/* What the work on a table takes beside its cells, about: targets, weights, splits, residuals and
- * the vectors that one pass multiplies with. */
-enum { PARE_STORE_ROW_BYTES = 160 };
+/* What the work on a table takes for each row beside its cells, about: targets, weights, splits,
+ * residuals, the vectors that one pass multiplies with, the certificate. */
+enum { PARE_STORE_ROW_BYTES = 220 };
 
 /* Opens path; the table's columns, rows and stream are set, no cells. Refuses a limit too small for
  * two groups of rows, naming the least. */
