@@ -15,8 +15,8 @@ static int enter(void **state) {
 
 static int leave(void **state) {
     (void)state;
-    static const char *const names[] = {"x.bed", "x.bim", "x.fam", "p.txt"};
-    for (int i = 0; i < 4; i++) {
+    static const char *const names[] = {"x.bed", "x.bim", "x.fam", "p.txt", "w.txt"};
+    for (int i = 0; i < 5; i++) {
         (void)unlink(names[i]);
     }
     return rmdir(folder);
@@ -299,6 +299,40 @@ static void test_collinear_covariates(void **state) {
     plink_free(&f);
 }
 
+/* Of two variants that are nearly the same, prior weights choose; a large one lets in a third. */
+static void test_prior(void **state) {
+    (void)state;
+    plink_files f;
+    write_study(&f, 1, 0, false);
+    char words[64];
+    for (int other = 0; other < 2; other++) {
+        pare_context *ctx = NULL;
+        struct pare_genome *genome = NULL;
+        pare_analysis a;
+        snprintf(words, sizeof words, "ID weight\nv%d 1e9\nnone 2\n", other ? 7 : CAUSAL_A + 1);
+        write_words("w.txt", words);
+        assert_int_equal(pare_context_create(NULL, &ctx), PARE_OK);
+        assert_ok(ctx, open_study(ctx, "covar=c prior=w.txt background=false", &genome));
+        assert_ok(ctx, pare_analyse(genome, 0, &a));
+        bool in = false;
+        for (int64_t k = 0; k < a.picks; k++) {
+            in = in || genome->genotypes.keep[a.pick[k].kept] == (other ? 7 : CAUSAL_A + 1);
+        }
+        assert_true(in);
+        pare_analysis_clear(ctx, &a);
+        pare_genome_free(genome);
+        assert_int_equal(open_study(ctx, "prior=w.txt stop=permutation", &genome),
+                         PARE_ERROR_ARGUMENT);
+        write_words("w.txt", "v1 0\n");
+        assert_int_equal(open_study(ctx, "prior=w.txt", &genome), PARE_ERROR_INPUT);
+        assert_non_null(strstr(pare_context_error(ctx), "w.txt row 1: prior weight '0'"));
+        write_words("w.txt", "u1 1\n");
+        assert_int_equal(open_study(ctx, "prior=w.txt", &genome), PARE_ERROR_INPUT);
+        pare_context_destroy(ctx);
+    }
+    plink_free(&f);
+}
+
 static void test_allocation_failures(void **state) {
     (void)state;
     plink_files f;
@@ -339,6 +373,7 @@ int main(void) {
         cmocka_unit_test(test_reml),
         cmocka_unit_test(test_weights),
         cmocka_unit_test(test_collinear_covariates),
+        cmocka_unit_test(test_prior),
         cmocka_unit_test(test_allocation_failures),
     };
     return cmocka_run_group_tests(tests, enter, leave);

@@ -105,6 +105,7 @@ X(genome, gamma, "gamma", REAL, "0.75", 0, 2, "", "price of a pick in extended B
 X(genome, max_picks, "max-picks", INTEGER, "30", 1, 500, "", "most variants chosen for a trait") \
 X(genome, force, "force", TEXT, "", 0, 0, "", "variants chosen first, separated by commas") \
 X(genome, forbid, "forbid", TEXT, "", 0, 0, "", "variants never chosen, separated by commas") \
+X(genome, prior, "prior", TEXT, "", 0, 0, "", "file of prior weights, `ID weight` a line: how much more likely than others variants are to matter (stop ebic and cv)") \
 X(genome, background, "background", BOOL, "true", 0, 0, "", "model what many small effects and relatives share as a random effect (relationship matrix, REML)") \
 X(genome, alpha, "alpha", REAL, "0.05", 1e-6, 0.5, "", "level of stop permutation") \
 X(genome, permutations, "permutations", INTEGER, "199", 19, 100000, "", "permutations of stop permutation") \

@@ -54,6 +54,7 @@ struct pare_genome {
     float *relationship; /* NULL: not built */
     const float *k;      /* the same where it is the background, else NULL */
     bool *forbidden;
+    double *prior; /* (kept) logarithms of prior weights, NULL: none */
     int64_t forced;
     int64_t *force; /* kept numbers */
     int64_t done;
@@ -123,6 +124,10 @@ pare_status pare_cross_validate(const struct pare_genome *genome, const pare_tra
 pare_status pare_inner_validate(const struct pare_genome *genome, const pare_trait *trait,
                                 const bool *some, int64_t *best) PARE_MUST_CHECK;
 
+/* Logarithms (kept) of the weights in a file of `ID weight`; 0 for variants that it does not name.
+ * Refused: weights that are not above 0, no id that passes the filters. */
+pare_status pare_prior_read(const pare_genotypes *g, const char *path,
+                            double **out) PARE_MUST_CHECK;
 /* Opens files, reads traits, filters, builds the relationship matrix: pare_genome_open. */
 pare_status pare_genome_read(pare_context *ctx, const pare_options *options,
                              struct pare_genome **out) PARE_MUST_CHECK;

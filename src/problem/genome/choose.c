@@ -73,7 +73,7 @@ static bool add_direction(pare_chooser *c, double *v, double least) {
  * does not fall with k, which on mice_hs1940 makes folds agree more at the same error. */
 static double extended_bic(const pare_chooser *c, int64_t picks) {
     double n = (double)c->w->n, k = (double)picks, p = (double)c->w->g->kept;
-    return n * log(c->rss / n) + k * log(n) + 2 * c->gamma * k * log(p);
+    return n * log(c->rss / n) + k * log(n) + 2 * c->gamma * k * log(p) - 2 * c->prior_sum;
 }
 
 static pare_status reserve(pare_chooser *c, int64_t fixed, int64_t most) {
@@ -183,12 +183,18 @@ fail:
     return status;
 }
 
+/* Monotone in what a pick of this gain and prior takes from extended BIC before its price. */
+static double prior_gain(const pare_chooser *c, double gain, double prior) {
+    return exp(prior / (double)c->w->n * 2) / fmax(1 - gain / c->rss, 1e-300);
+}
+
 int64_t pare_chooser_best(const pare_chooser *c) {
     int64_t best = -1;
     double most = 0;
     for (int64_t j = 0; j < c->w->g->kept; j++) {
         if (c->state[j] == FREE) {
             double gain = c->dot[j] * c->dot[j] / c->square[j];
+            gain = c->prior ? prior_gain(c, gain, c->prior[j]) : gain;
             if (gain > most) {
                 most = gain;
                 best = j;
@@ -240,6 +246,7 @@ pare_status pare_chooser_add(pare_chooser *c, int64_t kept, bool *added) {
         }
     }
     c->state[kept] = CHOSEN;
+    c->prior_sum += c->prior ? c->prior[kept] : 0;
     c->took[c->picks] = part;
     c->pick[c->picks++] = kept;
     c->rss_at[c->picks] = c->rss;

@@ -16,6 +16,7 @@ void pare_genome_free(pare_genome *genome) {
     pare_free(ctx, genome->analysis);
     pare_free(ctx, genome->relationship);
     pare_free(ctx, genome->forbidden);
+    pare_free(ctx, genome->prior);
     pare_free(ctx, genome->force);
     pare_free(ctx, genome->text);
     pare_traits_clear(&genome->traits);
@@ -116,6 +117,11 @@ static pare_status fill(pare_genome *genome) {
         return pare_fail(ctx, PARE_ERROR_ARGUMENT,
                          "option folds: 1 fold has no rest to learn from");
     }
+    if (genome->options.prior[0] && genome->options.stop != PARE_STOP_EBIC &&
+        genome->options.stop != PARE_STOP_CV) {
+        return pare_fail(ctx, PARE_ERROR_ARGUMENT,
+                         "option prior: only stop ebic and cv take prior weights");
+    }
     pare_status status = pare_genotypes_open_named(ctx, &genome->options, &genome->genotypes);
     if (status == PARE_OK) {
         status = pare_traits_read(&genome->genotypes, &genome->options, &genome->traits);
@@ -125,6 +131,9 @@ static pare_status fill(pare_genome *genome) {
     }
     if (status == PARE_OK) {
         status = read_lists(genome);
+    }
+    if (status == PARE_OK && genome->options.prior[0]) {
+        status = pare_prior_read(&genome->genotypes, genome->options.prior, &genome->prior);
     }
     if (status == PARE_OK) {
         status = pare_alloc_zero(ctx, genome->traits.traits, sizeof *genome->analysis,

@@ -80,9 +80,11 @@ typedef struct pare_chooser {
     const pare_whiten *w;
     int64_t fixed; /* columns of F */
     int64_t columns, capacity;
-    double gamma; /* of extended BIC */
-    double *q;    /* (columns, n): of F, then of the picks */
-    double *rest; /* (n): y whitened, less its part in q */
+    double gamma;        /* of extended BIC */
+    const double *prior; /* (kept) logarithms of prior weights, or NULL; set after create */
+    double prior_sum;    /* of the picks */
+    double *q;           /* (columns, n): of F, then of the picks */
+    double *rest;        /* (n): y whitened, less its part in q */
     double rss;
     double *gain0; /* (kept) squared norm of z_j outside F: what collinearity is measured by */
     double *dot, *square; /* (kept): z_j'rest, and squared norm of z_j outside q */
@@ -100,7 +102,8 @@ pare_status pare_chooser_create(const pare_whiten *w, int64_t count, const doubl
                                 const double *y, const bool *forbidden, double gamma, int64_t most,
                                 pare_chooser *out) PARE_MUST_CHECK;
 void pare_chooser_clear(pare_chooser *c);
-/* The free variant whose addition lowers the sum of squares most, -1 if none. */
+/* The free variant whose addition lowers the sum of squares, or with prior weights extended BIC,
+ * most; -1 if none. */
 int64_t pare_chooser_best(const pare_chooser *c);
 /* Adds it. *added: false where it lies in the span of the others. */
 pare_status pare_chooser_add(pare_chooser *c, int64_t kept, bool *added) PARE_MUST_CHECK;

@@ -173,6 +173,7 @@ pare_status pare_choice_begin(const struct pare_genome *genome, const pare_trait
         pare_choice_made_clear(ctx, made);
         return status;
     }
+    made->chooser.prior = genome->prior;
     memcpy(made->dot, made->chooser.dot, (size_t)g->kept * sizeof *made->dot);
     memcpy(made->square, made->chooser.square, (size_t)g->kept * sizeof *made->square);
     return PARE_OK;
