@@ -46,7 +46,8 @@ static pare_exit prune(pare_cli *cli, pare_model *model) {
         status = pare_model_text(pruned, &text);
     }
     if (status == PARE_OK) {
-        printf("%sbudget: %s\n", text, pare_cli_text(cli, "budget"));
+        const char *budget = pare_cli_text(cli, "budget");
+        printf(budget[0] ? "%sbudget: %s\n" : "%s", text, budget);
         status = pare_model_save(pruned, cli->config, cli->own[OWN_OUT], &difference);
     }
     pare_model_close(pruned);
@@ -86,8 +87,9 @@ const pare_command pare_command_prune = {
         "pare prune smollm/ --text calibration.txt --budget params=0.75 --out pruned/ --gguf\n"
         "pare prune smollm/ --text calibration.txt --budget latency=0.6 --out pruned/ --gguf\n"
         "pare prune model.gguf --text t.txt --budget bytes=0.5 --uniform --round 32 --out "
-        "pruned/\n",
-    .sections = "budget|text|tokens|pruning|latency|export|replace|run",
+        "pruned/\n"
+        "pare prune model/ --structure blocks --block 32x32 --sparsity 0.9 --out pruned/\n",
+    .sections = "budget|blocks|text|tokens|pruning|latency|export|replace|run",
     .own = own,
     .own_count = OWN_COUNT,
     .positionals = 1,

@@ -74,20 +74,20 @@ static inline void tiny_make(pare_context *ctx, const char *architecture, bool i
             *t = (pare_lm_tensor){0};
         }
     }
-    lm->embedding = (pare_lm_tensor){NULL, NULL, s->vocabulary, s->hidden, NULL};
-    lm->norm = (pare_lm_tensor){NULL, NULL, s->hidden, 0, NULL};
+    lm->embedding = (pare_lm_tensor){.rows = s->vocabulary, .columns = s->hidden};
+    lm->norm = (pare_lm_tensor){.rows = s->hidden, .columns = 0};
     tiny_fill(ctx, &lm->embedding, false, 1000);
     tiny_fill(ctx, &lm->norm, true, 1001);
     if (s->layer_norm) {
-        lm->norm_bias = (pare_lm_tensor){NULL, NULL, s->hidden, 0, NULL};
+        lm->norm_bias = (pare_lm_tensor){.rows = s->hidden, .columns = 0};
         tiny_fill(ctx, &lm->norm_bias, false, 1003);
     }
     if (s->positions) {
-        lm->positions = (pare_lm_tensor){NULL, NULL, s->context, s->hidden, NULL};
+        lm->positions = (pare_lm_tensor){.rows = s->context, .columns = s->hidden};
         tiny_fill(ctx, &lm->positions, false, 1004);
     }
     if (!s->tied) {
-        lm->head = (pare_lm_tensor){NULL, NULL, s->vocabulary, s->hidden, NULL};
+        lm->head = (pare_lm_tensor){.rows = s->vocabulary, .columns = s->hidden};
         tiny_fill(ctx, &lm->head, false, 1002);
     }
 }

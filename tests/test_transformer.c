@@ -79,7 +79,7 @@ static void make(pare_context *ctx, kind which, pare_lm *lm) {
         if (values == 0) {
             continue;
         }
-        *outer[i] = (pare_lm_tensor){NULL, NULL, rows[i], vector ? 0 : s->hidden, NULL};
+        *outer[i] = (pare_lm_tensor){.rows = rows[i], .columns = vector ? 0 : s->hidden};
         assert_ok(ctx, pare_alloc(ctx, values, sizeof(float), &outer[i]->own));
         for (int64_t v = 0; v < values; v++) {
             outer[i]->own[v] = (i == 1 ? 1.0f : 0.0f) + 0.6f * normal(90 + (uint64_t)i, v);

@@ -431,12 +431,9 @@ PARE_API PARE_MUST_CHECK pare_status pare_embedding_score(pare_context *ctx, con
 
 typedef struct pare_network_pruned pare_network_pruned;
 
-/*
- * Trains a plain network (options "hidden", "activation", section "training") on the training rows
- * of a table while blocks of its weights go (sections "blocks" and "sparsify"), scores it on the
- * validation rows and on test (NULL: none), and with option "compare" trains the dense network
- * beside it. train is borrowed until destroy. A nonzero return of progress stops without a result.
- */
+/* Trains a plain network (section "training") on a table while blocks of its weights go (sections
+ * "blocks", "sparsify"), scores it on the validation rows and on test (NULL: none), and with option
+ * "compare" the dense one too. Borrows train until destroy; stopped by progress: no result. */
 PARE_API PARE_MUST_CHECK pare_status pare_network_prune(pare_dataset *train, pare_dataset *test,
                                                         const pare_config *config,
                                                         pare_progress_fn progress, void *user,

@@ -1,5 +1,6 @@
 #include "problem/language.h"
 
+#include <math.h>
 #include <string.h>
 
 enum { CONTEXT_MOST = 512 };
@@ -155,16 +156,23 @@ pare_status pare_language_text(pare_model *model, const char **out) {
                          "layer parameters before: %lld\nkept: ", (long long)r->parameters_before);
         pare_text_append_fixed(&text, (double)r->parameters_after / (double)r->parameters_before,
                                4);
-        pare_text_append(&text, "\nshare of the budgeted resource: ");
+        if (s->weight_block > 0) {
+            pare_text_append(&text, "\nblocks of %lld x %lld, share of the matrices in them: ",
+                             (long long)s->weight_block, (long long)s->weight_block);
+        } else {
+            pare_text_append(&text, "\nshare of the budgeted resource: ");
+        }
         pare_text_append_fixed(&text, r->share, 4);
         if (r->measured > 0) {
             pare_text_append(&text, "\nshare of the time, measured with its shape: ");
             pare_text_append_fixed(&text, r->measured, 4);
         }
-        pare_text_append(&text, "\ncalibration loss before: ");
-        pare_text_append_fixed(&text, r->loss_before, 4);
-        pare_text_append(&text, "\ncalibration loss after: ");
-        pare_text_append_fixed(&text, r->loss_after, 4);
+        if (isfinite(r->loss_after)) {
+            pare_text_append(&text, "\ncalibration loss before: ");
+            pare_text_append_fixed(&text, r->loss_before, 4);
+            pare_text_append(&text, "\ncalibration loss after: ");
+            pare_text_append_fixed(&text, r->loss_after, 4);
+        }
         if (r->mask_flops > 0) {
             pare_text_append(&text, "\nflops of the mask's training: %.3g, ", r->mask_flops);
             pare_text_append(&text, "1/%.1f of an epoch on 1,000 x 512 tokens",

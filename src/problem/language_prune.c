@@ -2,6 +2,7 @@
 #include "base/random.h"
 #include "model/transformer/decode.h"
 #include "problem/language.h"
+#include "problem/prune_blocks.h"
 #include "problem/prune_recover.h"
 
 #include <math.h>
@@ -57,7 +58,7 @@ static pare_status read_structures(pare_context *ctx, const char *text, pare_pru
         if (!found) {
             return pare_fail(ctx, PARE_ERROR_ARGUMENT,
                              "option structure: '%.*s' is not one of layers, attention, mlp, "
-                             "heads, ffn, hidden",
+                             "heads, ffn, hidden, nor blocks alone",
                              (int)length, item);
         }
     }
@@ -224,6 +225,55 @@ static pare_status announce(const pare_model *model, int64_t windows, int64_t co
                : pare_fail(model->ctx, PARE_ERROR_ARGUMENT, "stopped by the caller");
 }
 
+/* "32" or "32x32": the sizes there are kernels for. */
+static pare_status read_block(pare_context *ctx, const char *text, int64_t *out) {
+    static const int64_t sizes[] = {16, 32, 64};
+    char both[16];
+    for (size_t i = 0; i < sizeof sizes / sizeof sizes[0]; i++) {
+        int64_t size = 0;
+        snprintf(both, sizeof both, "%lldx%lld", (long long)sizes[i], (long long)sizes[i]);
+        bool one = pare_parse_integer(text, &size) && size == sizes[i];
+        if (one || strcmp(text, both) == 0) {
+            *out = sizes[i];
+            return PARE_OK;
+        }
+    }
+    return pare_fail(ctx, PARE_ERROR_ARGUMENT,
+                     "option block: '%s' is none of 16x16, 32x32 and 64x64, which a language model "
+                     "can be served with",
+                     text);
+}
+
+/* Blocks of the weights. Without a text: by magnitude or at random. */
+static pare_status prune_blocks(const pare_model *model, const pare_options *options,
+                                int64_t tokens, int64_t windows, int64_t context,
+                                const int32_t *text, listener *l, pare_model *m) {
+    pare_prune_blocks_options o = {.criterion = (pare_prune_criterion)options->criterion,
+                                   .sparsity = options->sparsity,
+                                   .compensate = options->compensate,
+                                   .ridge = 1e-3,
+                                   .steps = options->mask_steps,
+                                   .tokens = tokens,
+                                   .probe = options->probe,
+                                   .seed = (uint64_t)options->seed};
+    if (!text && o.criterion == PARE_PRUNE_RECONSTRUCTION) {
+        o.criterion = PARE_PRUNE_MAGNITUDE;
+    }
+    bool simple = o.criterion == PARE_PRUNE_MAGNITUDE || o.criterion == PARE_PRUNE_RANDOM;
+    bool measured = o.criterion == PARE_PRUNE_ACTIVATION ||
+                    o.criterion == PARE_PRUNE_RECONSTRUCTION ||
+                    o.criterion == PARE_PRUNE_SEQUENTIAL_ATTENTION;
+    if (!simple && (!measured || !text)) {
+        return pare_fail(model->ctx, PARE_ERROR_ARGUMENT,
+                         "option criterion: blocks are chosen by magnitude or random, and with "
+                         "option text by activation, reconstruction or sequential-attention");
+    }
+    pare_status status = read_block(model->ctx, options->block, &o.block);
+    return status == PARE_OK ? pare_prune_blocks(&model->lm, &m->lm, windows, context, text, &o,
+                                                 relay, l, &m->result)
+                             : status;
+}
+
 pare_status pare_language_prune(const pare_model *model, const pare_options *options,
                                 pare_progress_fn progress, void *user, pare_model **out) {
     pare_context *ctx = model->ctx;
@@ -248,8 +298,9 @@ pare_status pare_language_prune(const pare_model *model, const pare_options *opt
                          "a pruned model must be saved and opened before "
                          "it is pruned again");
     }
-    pare_status status = read_budget(ctx, options->budget, &o);
-    if (status == PARE_OK) {
+    bool blocks = strcmp(options->structure, "blocks") == 0;
+    pare_status status = blocks ? PARE_OK : read_budget(ctx, options->budget, &o);
+    if (status == PARE_OK && !blocks) {
         status = read_structures(ctx, options->structure, &o);
     }
     o.pack = o.hidden ? PARE_DTYPE_F32 : o.pack; /* dimensions go at the end */
@@ -259,10 +310,11 @@ pare_status pare_language_prune(const pare_model *model, const pare_options *opt
     if (status == PARE_OK) {
         status = read_tokens(ctx, options->recover, &recovery);
     }
-    if (status == PARE_OK) {
+    bool calibrate = !blocks || options->text[0] || recovery > 0;
+    if (status == PARE_OK && calibrate) {
         status = read_windows(model, options, context, &windows, &text);
     }
-    if (status == PARE_OK) {
+    if (status == PARE_OK && calibrate) {
         status = choose_windows(model, options, context, windows, text, &chosen, &token);
     }
     if (status == PARE_OK && o.resource == PARE_PRUNE_LATENCY) {
@@ -275,17 +327,21 @@ pare_status pare_language_prune(const pare_model *model, const pare_options *opt
     if (status == PARE_OK) {
         status = new_model(model, &m);
     }
-    if (status == PARE_OK) {
+    if (status == PARE_OK && blocks) {
+        bool whole = recovery > 0; /* weights learn from all of the text */
+        status = prune_blocks(model, options, recovery, whole ? windows : chosen, context,
+                              whole ? text : token, &l, m);
+    } else if (status == PARE_OK) {
         narrow(options, &o);
         status = announce(model, chosen, context, &o, &l);
     }
-    if (status == PARE_OK) {
+    if (status == PARE_OK && !blocks) {
         status = pare_prune(&model->lm, &m->lm, chosen, context, token, &o, relay, &l, &m->result);
     }
-    if (status == PARE_OK && recovery > 0) {
+    if (status == PARE_OK && recovery > 0 && !blocks) {
         status = pare_lm_own(&m->lm);
     }
-    if (status == PARE_OK && recovery > 0) {
+    if (status == PARE_OK && recovery > 0 && !blocks) {
         l.start = pare_clock_seconds();
         status = pare_prune_recover(&model->lm, &m->lm, windows, context, text, recovery, o.seed,
                                     relay, &l, m->result.recovery);

@@ -30,18 +30,13 @@ typedef struct stage {
     double share;   /* SPARSIFY: of the final sparsity */
 } stage;
 
-typedef struct ranked {
-    double score;
-    int64_t number;
-} ranked;
-
 typedef struct sparsifier {
     const pare_sparsify_task *task;
     pare_sparsified *out;
     int64_t count, steps, step, adam_steps, trace_every;
     float *attention, *logit, *first, *d_mask, *norm; /* (count) */
     double *second;                                   /* (groups) */
-    ranked *order;                                    /* (largest group) */
+    pare_ranked *order;                               /* (largest group) */
 } sparsifier;
 
 static stage stage_at(const pare_sparsify_task *task, double t) {
@@ -73,12 +68,26 @@ static stage stage_at(const pare_sparsify_task *task, double t) {
 }
 
 static int falling(const void *a, const void *b) {
-    const ranked *x = a, *y = b;
+    const pare_ranked *x = a, *y = b;
     return x->score != y->score ? (x->score < y->score) - (x->score > y->score)
                                 : (x->number > y->number) - (x->number < y->number);
 }
 
-/* Keeps the best of each group, all but the share `sparsity`, at least one. */
+void pare_keep_best(int64_t groups, const int64_t *first, double sparsity, const double *score,
+                    pare_ranked *order, uint8_t *keep) {
+    for (int64_t g = 0; g < groups; g++) {
+        int64_t from = first[g], size = first[g + 1] - from;
+        int64_t kept = (int64_t)llround((1 - sparsity) * (double)size);
+        for (int64_t i = 0; i < size; i++) {
+            order[i] = (pare_ranked){score[from + i], from + i};
+        }
+        qsort(order, (size_t)size, sizeof *order, falling);
+        for (int64_t i = 0; i < size; i++) {
+            keep[order[i].number] = i < kept || i == 0;
+        }
+    }
+}
+
 static pare_status choose(sparsifier *s, double sparsity) {
     const pare_sparsify_task *task = s->task;
     double *score = s->out->score;
@@ -95,17 +104,7 @@ static pare_status choose(sparsifier *s, double sparsity) {
             score[i] = (double)s->norm[i];
         }
     }
-    for (int64_t g = 0; g < task->groups; g++) {
-        int64_t from = task->first[g], size = task->first[g + 1] - from;
-        int64_t kept = (int64_t)llround((1 - sparsity) * (double)size);
-        for (int64_t i = 0; i < size; i++) {
-            s->order[i] = (ranked){score[from + i], from + i};
-        }
-        qsort(s->order, (size_t)size, sizeof *s->order, falling);
-        for (int64_t i = 0; i < size; i++) {
-            s->out->keep[s->order[i].number] = i < kept || i == 0;
-        }
-    }
+    pare_keep_best(task->groups, task->first, sparsity, score, s->order, s->out->keep);
     return PARE_OK;
 }
 
@@ -242,6 +241,12 @@ static pare_status train(sparsifier *s, pare_sparsify_progress progress, void *u
             return PARE_OK;
         }
         pare_status status = one_step(s, &now);
+        if (status != PARE_OK) {
+            return status;
+        }
+    }
+    if (s->task->method != PARE_SPARSIFY_NONE && before.kind != STAGE_SPARSE) {
+        pare_status status = choose(s, s->task->sparsity); /* a few steps miss the last phase */
         if (status != PARE_OK) {
             return status;
         }

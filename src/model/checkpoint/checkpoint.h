@@ -74,6 +74,9 @@ typedef struct pare_lm_shape {
     bool parallel;   /* attention and feed-forward part both start from the layer's input */
     bool qkv_bias, output_bias, ffn_bias, qk_norm;
     int64_t bos, eos; /* token numbers, -1 if unknown */
+    /* 16, 32 or 64: whole blocks of so many rows and columns of the layers' matrices are zero, and
+     * worth looking for; 0: not known. */
+    int64_t weight_block;
 } pare_lm_shape;
 
 /* The tensors of a layer. Matrices first, as (outputs, inputs); then vectors. */

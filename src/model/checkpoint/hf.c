@@ -201,6 +201,14 @@ static pare_status read_config(pare_checkpoint *out, const char *path, json_t *c
     s->qkv_bias = bias || strcmp(type, "qwen2") == 0;
     s->output_bias = bias && strcmp(type, "llama") == 0;
     s->ffn_bias = flag(&r, "mlp_bias", false);
+    s->weight_block = integer(&r, "pare_weight_block", 0);
+    bool block = s->weight_block == 0 || s->weight_block == 16 || s->weight_block == 32 ||
+                 s->weight_block == 64;
+    if (r.status == PARE_OK && !block) {
+        return pare_fail(ctx, PARE_ERROR_INPUT,
+                         "%s: pare_weight_block is %lld, expected 16, 32 or 64", path,
+                         (long long)s->weight_block);
+    }
     pare_status status = pare_lm_shape_reserve(ctx, s, every, path);
     if (status != PARE_OK) {
         return status;
@@ -413,6 +421,11 @@ static pare_status new_config(const pare_export *export, const char *from, json_
     }
     if (!from && s->eos >= 0) {
         bad |= json_object_set_new(*out, "eos_token_id", json_integer(s->eos));
+    }
+    if (s->weight_block > 0) {
+        bad |= json_object_set_new(*out, "pare_weight_block", json_integer(s->weight_block));
+    } else if (*out) {
+        (void)json_object_del(*out, "pare_weight_block");
     }
     if (!from && !bad) {
         status = set_rope_scaling(export->ctx, *out, s);

@@ -50,7 +50,11 @@ static void product_chunk(void *argument, int64_t chunk) {
         (uintptr_t)w->stored->bytes % sizeof(float) == 0) {
         direct = (const float *)(const void *)w->stored->bytes;
     }
-    if (direct) {
+    if (w->blocks) {
+        const pare_block_matrix *m = &w->blocks->matrix; /* ROWS_OF_CHUNK: whole block rows */
+        p->kernels->blocks_times(m, from / m->block, (from + count + m->block - 1) / m->block,
+                                 p->rows, p->x, one->y);
+    } else if (direct) {
         p->kernels->rows_dot(count, columns, direct + from * columns, p->rows, p->x, w->rows,
                              one->y + from);
     } else if (w->stored->dtype == PARE_DTYPE_BF16 &&

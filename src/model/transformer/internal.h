@@ -10,6 +10,7 @@
 /* One layer's weights as float32. */
 typedef struct lm_weights {
     const float *slot[PARE_LM_SLOTS];
+    const pare_lm_blocks *blocks[PARE_LM_MATRICES]; /* NULL: dense */
 } lm_weights;
 
 enum { PARE_LM_OUTER = 5 };
@@ -49,6 +50,9 @@ struct pare_lm_run {
 
 enum { LOGIT_ROWS = 128, ROW_CHUNK = 64, COLUMN_CHUNK = 64 };
 
+/* y = x W' by the blocks of W. */
+void pare_lm_times_blocks(pare_context *ctx, int64_t rows, const float *x,
+                          const pare_lm_blocks *blocks, float *y);
 /* y = x W' (+ y if add): x (rows, inputs), W (outputs, inputs), y (rows, outputs). */
 void pare_lm_times(pare_pool *pool, int64_t rows, int64_t outputs, int64_t inputs, const float *x,
                    const float *w, bool add, float *y);

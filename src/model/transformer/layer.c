@@ -30,6 +30,9 @@ void pare_lm_layer_load(const pare_lm_run *run, int64_t index, lm_weights *out) 
                                 pare_dtype_bytes(tensor->stored->dtype, values));
             }
         }
+        if (slot < PARE_LM_MATRICES) {
+            out->blocks[slot] = tensor->blocks;
+        }
     }
 }
 
@@ -104,7 +107,11 @@ static void activate_row(const rows_work *w, int64_t row) {
 
 static void project(const pare_lm_run *run, const lm_weights *w, pare_lm_slot matrix,
                     pare_lm_slot bias, int64_t outputs, int64_t inputs, const float *x, float *y) {
-    pare_lm_times(run->ctx->pool, run->rows, outputs, inputs, x, w->slot[matrix], false, y);
+    if (w->blocks[matrix]) {
+        pare_lm_times_blocks(run->ctx, run->rows, x, w->blocks[matrix], y);
+    } else {
+        pare_lm_times(run->ctx->pool, run->rows, outputs, inputs, x, w->slot[matrix], false, y);
+    }
     if (w->slot[bias]) {
         over_rows((rows_work){
             .run = run, .width = outputs, .a = w->slot[bias], .out = y, .row = add_bias_row});

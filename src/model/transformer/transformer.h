@@ -12,19 +12,30 @@
 #ifndef PARE_MODEL_TRANSFORMER_H
 #define PARE_MODEL_TRANSFORMER_H
 
+#include "kernels/kernels.h"
 #include "model/checkpoint/checkpoint.h"
 
 /* A tensor of the model: in a checkpoint or packed, or an own float32 copy that may be changed and
  * counts where it is there. Both NULL: the model has no such tensor. */
 typedef struct pare_lm_tensor {
     const pare_stored *stored;
-    float *own;            /* (rows, columns) or NULL */
-    int64_t rows, columns; /* columns 0: a vector */
-    pare_stored *packed;   /* what stored points to, if it belongs to the model */
+    float *own;                    /* (rows, columns) or NULL */
+    int64_t rows, columns;         /* columns 0: a vector */
+    pare_stored *packed;           /* what stored points to, if it belongs to the model */
+    struct pare_lm_blocks *blocks; /* the stored matrix by its blocks that are not zero, or NULL */
 } pare_lm_tensor;
 
 /* Mapped tensors of so many values are given back to the system once they are converted. */
 enum { PARE_LM_FORGET = 1 << 20 };
+
+/* A matrix of which whole blocks are zero. */
+typedef struct pare_lm_blocks {
+    pare_block_matrix matrix; /* its arrays are the ones below */
+    int64_t *start;
+    int32_t *index;
+    float *value; /* one of these */
+    uint16_t *bf16;
+} pare_lm_blocks;
 
 /* The model. Whole-model tensors: embedding, learned positions (context, hidden), final norm and
  * its bias, output; what the shape does not have is absent. */
@@ -45,6 +56,11 @@ void pare_lm_disown_layer(pare_lm *lm, int64_t index);
 /* Rounds the own matrices of a layer to F16 or BF16 and keeps only those; F32: nothing happens. */
 pare_status pare_lm_pack_layer(pare_lm *lm, int64_t index, pare_dtype dtype) PARE_MUST_CHECK;
 void pare_lm_clear(pare_lm *lm);
+/* Where the shape says that whole blocks are zero, and at most half of a matrix of a layer is not:
+ * its blocks, for products that skip the rest. Part of pare_lm_open; bfloat16 stays so, the rest
+ * becomes float32. Cost: the matrices are read once, kept blocks twice. */
+pare_status pare_lm_find_blocks(pare_lm *lm) PARE_MUST_CHECK;
+void pare_lm_blocks_free(pare_context *ctx, pare_lm_blocks *blocks);
 /* Names the first tensor that holds a NaN or an infinity, if any. */
 pare_status pare_lm_check_finite(const pare_lm *lm, const char *path) PARE_MUST_CHECK;
 /* The values as float32: in place where possible, else converted into scratch (rows * columns). */

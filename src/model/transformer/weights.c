@@ -10,7 +10,8 @@ static int64_t values_of(const pare_lm_tensor *tensor) {
 
 static pare_lm_tensor bind(const pare_checkpoint *checkpoint, const char *name, int64_t rows,
                            int64_t columns) {
-    return (pare_lm_tensor){pare_checkpoint_find(checkpoint, name), NULL, rows, columns, NULL};
+    return (pare_lm_tensor){
+        .stored = pare_checkpoint_find(checkpoint, name), .rows = rows, .columns = columns};
 }
 
 pare_status pare_lm_open(const pare_checkpoint *checkpoint, pare_lm *out) {
@@ -46,7 +47,11 @@ pare_status pare_lm_open(const pare_checkpoint *checkpoint, pare_lm *out) {
     if (!s->tied) {
         out->head = bind(checkpoint, "lm_head.weight", s->vocabulary, s->hidden);
     }
-    return PARE_OK;
+    status = pare_lm_find_blocks(out);
+    if (status != PARE_OK) {
+        pare_lm_clear(out);
+    }
+    return status;
 }
 
 const float *pare_lm_values(const pare_lm_tensor *tensor, float *scratch) {
@@ -97,6 +102,8 @@ static pare_status own(pare_lm *lm, pare_lm_tensor *tensor) {
     if (tensor->own || !tensor->stored) {
         return PARE_OK;
     }
+    pare_lm_blocks_free(lm->ctx, tensor->blocks); /* own values may change */
+    tensor->blocks = NULL;
     float *copy = NULL;
     pare_status status = pare_alloc(lm->ctx, values_of(tensor), sizeof *copy, &copy);
     if (status == PARE_OK) {
@@ -166,6 +173,7 @@ pare_status pare_lm_pack_layer(pare_lm *lm, int64_t index, pare_dtype dtype) {
 
 static pare_status release(pare_lm *lm, pare_lm_tensor *tensor) {
     unpack(lm, tensor);
+    pare_lm_blocks_free(lm->ctx, tensor->blocks);
     pare_free(lm->ctx, tensor->own);
     *tensor = (pare_lm_tensor){0};
     return PARE_OK;
