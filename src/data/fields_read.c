@@ -26,6 +26,7 @@ typedef struct reader {
     int64_t *last_row; /* (fields) row of the field's last entry */
     int64_t *end;
     bool valued;
+    int64_t in_order; /* libffm, libfm: fields 0 .. in_order - 1 are named by their index */
     int64_t field_capacity, level_capacity, value_capacity, last_capacity, end_capacity,
         label_capacity, fields_capacity;
     unsigned char *scratch; /* a quoted cell without its quotes */
@@ -157,26 +158,28 @@ static bool read_id(const unsigned char **p, const unsigned char *end, const uns
     return true;
 }
 
-/* The field named by a number; added when new. */
+/* The field named by a number; added when new. Fields usually come in order, so that the number is
+ * the index: its name then needs no comparing once it was compared. */
 static pare_status numbered_field(reader *r, uint64_t number, int64_t *out) {
-    char name[24];
-    int length = snprintf(name, sizeof name, "%llu", (unsigned long long)number);
-    /* Fields usually come in order: the number is the index. */
-    if (number < (uint64_t)r->fields->count && strcmp(r->fields->field[number].name, name) == 0) {
+    if (number < (uint64_t)r->in_order) {
         *out = (int64_t)number;
         return PARE_OK;
     }
+    char name[24];
+    int length = snprintf(name, sizeof name, "%llu", (unsigned long long)number);
     *out = pare_fields_find(r->fields, name, length);
-    if (*out >= 0) {
-        return PARE_OK;
-    }
-    if (r->fields->count == PARE_FIELDS_MAX) {
+    if (*out < 0 && r->fields->count == PARE_FIELDS_MAX) {
         return pare_fail(r->ctx, PARE_ERROR_INPUT,
                          "%s line %lld: more than %d fields; are ids and fields exchanged?",
                          r->name, (long long)r->line, PARE_FIELDS_MAX);
     }
-    *out = r->fields->count;
-    return add_field(r, name, length, PARE_FIELD_CATEGORY);
+    pare_status status = PARE_OK;
+    if (*out < 0) {
+        *out = r->fields->count;
+        status = add_field(r, name, length, PARE_FIELD_CATEGORY);
+    }
+    r->in_order += status == PARE_OK && *out == r->in_order && number == (uint64_t)*out;
+    return status;
 }
 
 static pare_status read_entry(reader *r, const unsigned char *p, const unsigned char *end,
@@ -195,7 +198,8 @@ static pare_status read_entry(reader *r, const unsigned char *p, const unsigned 
     }
     id_end = at;
     float value = 1;
-    if (at == end || pare_cell_parse(at + 1, end, &value) != PARE_CELL_NUMBER) {
+    bool one = at + 2 == end && at[1] == '1';
+    if (at == end || (!one && pare_cell_parse(at + 1, end, &value) != PARE_CELL_NUMBER)) {
         return refuse(r, p, end,
                       ffm ? "field:id:value with a finite number as value"
                           : "id:value with a finite number as value");
