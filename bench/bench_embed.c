@@ -97,6 +97,7 @@ int main(int argc, char **argv) {
     must(ctx, pare_context_set_threads(ctx, 1));
     make(ctx, rows, &fields);
     pare_field_spec spec = pare_field_spec_default(PARE_FIELD_MODEL_FM, 8);
+    spec.rate = 0.03f;
     must(ctx, pare_field_model_create(ctx, &spec, &fields, 1, &model));
     must(ctx, pare_fields_rows(&fields, false, &count, &row));
     must(ctx, pare_fields_rows(&fields, true, &held, &held_row));
