@@ -95,8 +95,9 @@ static pare_status open_panel(pare_context *ctx, const char *path, const char *l
 
 static void test_markers(void **state) {
     (void)state;
-    static const char *const sets[] = {"k=6", "k=6 balanced=false", "k=6 min-per-type=2",
-                                       "add=4 have=have.txt avoid=avoid.txt"};
+    static const char *const sets[] = {"k=6 score-folds=2", "k=6 balanced=false pursuit=squares",
+                                       "k=6 min-per-type=2 pursuit=squares",
+                                       "add=4 have=have.txt avoid=avoid.txt pursuit=squares"};
     write_mex();
     write_words("have.txt", "g35\ng10\n");
     write_words("avoid.txt", "g0\n");
@@ -127,6 +128,43 @@ static void test_markers(void **state) {
         assert_true(panel->score[0].accuracy >= panel->score[1].accuracy);
         pare_panel_free(panel);
         pare_context_destroy(ctx);
+    }
+}
+
+/* Every way to choose finds the markers, for any number of threads alike; bounds keep the loud gene
+ * out and reconstruction lets it in. */
+static void test_ways(void **state) {
+    (void)state;
+    static const char *const sets[] = {"k=6 score-folds=0 pursuit=squares",
+                                       "k=6 score-folds=0 pursuit=softmax",
+                                       "k=6 score-folds=0 pursuit=squares reconstruct=1",
+                                       "k=6 score-folds=0 max-mean=1.2 reconstruct=0.9"};
+    write_mex();
+    for (int s = 0; s < 4; s++) {
+        int64_t first[6] = {0};
+        for (int turn = 0; turn < 2; turn++) {
+            pare_context *ctx = NULL;
+            struct pare_panel *panel = NULL;
+            int marking = 0;
+            bool loud = false;
+            assert_int_equal(pare_context_create(NULL, &ctx), PARE_OK);
+            assert_ok(ctx, pare_context_set_threads(ctx, turn ? 3 : 1));
+            assert_ok(ctx, open_panel(ctx, "m.mtx", "labels.csv:type", sets[s], &panel));
+            assert_ok(ctx, pare_panel_analyse(panel));
+            assert_int_equal(panel->chosen, 6);
+            for (int k = 0; k < 6; k++) {
+                int64_t j = panel->gene[k].gene;
+                marking += j / 10 < TYPES && j % 10 < 2;
+                loud = loud || j == 35;
+                first[k] = turn == 0 ? j : first[k];
+                assert_int_equal(j, first[k]);
+                assert_true(panel->gene[k].left >= 0 && panel->gene[k].left <= 1);
+            }
+            assert_true(s >= 2 || marking == 6);
+            assert_int_equal(loud, s == 2);
+            pare_panel_free(panel);
+            pare_context_destroy(ctx);
+        }
     }
 }
 
@@ -200,7 +238,7 @@ static void test_h5ad(void **state) {
             write_h5ad("x.h5ad", s == 2);
         }
         assert_ok(ctx, open_panel(ctx, s ? "x.h5ad" : "m.mtx", s ? "type" : "labels.csv:type",
-                                  "k=6 score-folds=0", &panel));
+                                  "k=6 score-folds=0 pursuit=squares", &panel));
         assert_int_equal(panel->data.cells, CELLS);
         assert_ok(ctx, pare_panel_analyse(panel));
         for (int k = 0; k < 6; k++) {
@@ -225,6 +263,7 @@ static void test_refused(void **state) {
         {"m.mtx", "labels.csv:type", "k=41", "41 genes are wanted"},
         {"m.mtx", "labels.csv:type", "k=2 have=lost.txt", "not in the data (first: q1, q2"},
         {"m.mtx", "labels.csv:type", "k=5 min-per-type=2", "min-per-type"},
+        {"m.mtx", "labels.csv:type", "k=2 min-mean=50", "leave no gene"},
         {"bad1.mtx", "labels.csv:type", "k=2", "MatrixMarket"},
         {"bad2.mtx", "labels.csv:type", "k=2", "bad2.mtx line 3"},
         {"bad3.h5ad", "type", "k=2", "bad3.h5ad"}};
@@ -258,8 +297,8 @@ static void test_allocation_failures(void **state) {
         assert_int_equal(pare_context_create(&allocator, &ctx), PARE_OK);
         assert_ok(ctx, pare_context_set_threads(ctx, 1));
         memory.fail_at = memory.count + at;
-        pare_status status =
-            open_panel(ctx, "m.mtx", "labels.csv:type", "k=3 score-folds=2", &panel);
+        pare_status status = open_panel(ctx, "m.mtx", "labels.csv:type",
+                                        "k=2 score-folds=2 pursuit=squares", &panel);
         if (status == PARE_OK) {
             status = pare_panel_analyse(panel);
         }
@@ -277,6 +316,7 @@ static void test_allocation_failures(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_markers),
+        cmocka_unit_test(test_ways),
 #if defined(PARE_HAVE_HDF5)
         cmocka_unit_test(test_h5ad),
 #endif

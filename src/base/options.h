@@ -149,6 +149,10 @@ X(panel, avoid, "avoid", TEXT, "", 0, 0, "", "file of genes never chosen") \
 X(panel, min_per_type, "min-per-type", INTEGER, "0", 0, 1000, "", "least number of genes whose mean is highest in a type, for every type") \
 X(panel, balanced, "balanced", BOOL, "true", 0, 0, "", "give every type the same weight, small ones at most four times that of a cell of an average one") \
 X(panel, score_folds, "score-folds", INTEGER, "5", 0, 100, "", "folds of the cross-validation that scores the panel beside two baselines; 0: none") \
+X(panel, pursuit, "pursuit", CHOICE, "auto", 0, 0, "auto|squares|softmax", "how genes are chosen: by least squares of the types, by what a softmax regression still gets wrong, or (up to 20,000 cells) by the better of them in five folds") \
+X(panel, reconstruct, "reconstruct", REAL, "0", 0, 1, "", "share of the aim that is to reconstruct all genes; the rest is to tell the types apart") \
+X(panel, min_mean, "min-mean", REAL, "0", 0, 1000, "", "least mean logarithm of a gene that may be chosen") \
+X(panel, max_mean, "max-mean", REAL, "0", 0, 1000, "", "largest mean logarithm of a gene that may be chosen; 0: no bound") \
 X(chem, smiles, "smiles", TEXT, "", 0, 0, "", "column of the molecules, as SMILES (default: the one called smiles)") \
 X(chem, fingerprints, "fingerprints", TEXT, "", 0, 0, "", "table with one row a molecule to choose columns from, in place of substructures and descriptors (npz, libsvm, CSV, npy)") \
 X(chem, radius, "radius", INTEGER, "2", 0, 8, "", "largest substructures: atoms at most so many bonds from one") \
@@ -229,6 +233,7 @@ enum {
 };
 
 enum { PARE_AMBIGUOUS_KEEP, PARE_AMBIGUOUS_DROP };
+enum { PARE_PURSUIT_AUTO, PARE_PURSUIT_SQUARES, PARE_PURSUIT_SOFTMAX };
 enum { PARE_CHEM_SPLIT_SCAFFOLD, PARE_CHEM_SPLIT_RANDOM };
 enum { PARE_STOP_EBIC, PARE_STOP_CV, PARE_STOP_PERMUTATION, PARE_STOP_KNOCKOFF };
 enum { PARE_MATRICES_FIRST, PARE_MATRICES_ALL };

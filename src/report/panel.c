@@ -7,9 +7,10 @@
 
 void pare_panel_report(const struct pare_panel *panel, pare_text *out) {
     const pare_expression *e = &panel->data;
-    pare_text_append(out, "%lld cells, %lld genes, %lld types%s\n\n", (long long)e->cells,
-                     (long long)e->genes, (long long)e->types,
-                     panel->normalised ? ", counts scaled and logarithms taken" : "");
+    pare_text_append(out, "%lld cells, %lld genes, %lld types%s; chosen by %s\n\n",
+                     (long long)e->cells, (long long)e->genes, (long long)e->types,
+                     panel->normalised ? ", counts scaled and logarithms taken" : "",
+                     panel->way.name);
     pare_text_append(out, "%4s %-16s %-28s %8s %8s %8s\n", "rank", "gene", "highest in", "there",
                      "else", "left");
     for (int64_t k = 0; k < panel->chosen; k++) {
@@ -54,11 +55,11 @@ static pare_status render_card(const struct pare_panel *panel, pare_text *out) {
                                       "macro_f1", panel->score[s].f1));
     }
     json_t *card = json_pack(
-        "{s:s, s:I, s:I, s:b, s:b, s:I, s:I, s:o, s:o, s:o}", "program", "pare panel", "cells",
-        (json_int_t)e->cells, "genes_in_file", (json_int_t)e->genes, "normalised_here",
-        panel->normalised, "balanced", panel->options.balanced, "folds",
-        (json_int_t)panel->options.score_folds, "seed", (json_int_t)panel->options.seed, "genes",
-        genes, "genes_per_type", types, "scores", scores);
+        "{s:s, s:s, s:I, s:I, s:b, s:b, s:I, s:I, s:o, s:o, s:o}", "program", "pare panel",
+        "pursuit", panel->way.name, "cells", (json_int_t)e->cells, "genes_in_file",
+        (json_int_t)e->genes, "normalised_here", panel->normalised, "balanced",
+        panel->options.balanced, "folds", (json_int_t)panel->options.score_folds, "seed",
+        (json_int_t)panel->options.seed, "genes", genes, "genes_per_type", types, "scores", scores);
     char *text = card ? json_dumps(card, JSON_INDENT(2) | JSON_REAL_PRECISION(10)) : NULL;
     pare_status status = PARE_OK;
     if (text) {

@@ -1,270 +1,251 @@
 /*
- * Orthogonal matching pursuit of the types, one 0/1 column each, on the columns of logarithms. A
- * gene counts by its squared product with what is left over its variance plus a constant: to genes
- * seldom seen unit variance would give a weight that noise wins with, and none at all would let
- * the loudest genes win (docs/results/panel.md).
+ * Genes one by one: by least squares of the types, one 0/1 column each, or by what a softmax
+ * regression on those chosen still gets wrong. Columns are logarithms as they are: to genes seldom
+ * seen unit variance would give a weight that noise wins with, and none at all would let the
+ * loudest genes win, so a gain is divided by what is left of a gene's variance plus a constant
+ * (docs/results/panel.md).
  */
-#include "platform/threads.h"
+#include "base/random.h"
 #include "problem/panel/panel.h"
+#include "problem/pursuit.h"
 
 #include <math.h>
 #include <string.h>
 
-enum { GROUPS = 16 }; /* partial sums, added in order */
 /* Balanced weights treat a type as at least this share of an average one. */
-#define FLOOR   0.25
-#define NOTHING 1e-9
-/* Squared logarithms: about the variance of a gene that half of the cells show strongly. */
-#define SHRINK 1.0
+#define FLOOR 0.25
+enum { PROJECTIONS = 32 }; /* random sums of genes that stand for all of them */
 
-typedef struct pursuit {
+const pare_panel_way pare_panel_ways[PARE_PANEL_WAYS] = {
+    {"squares", false, 1.0}, {"squares, light", false, 0.2}, {"softmax", true, 20.0}};
+
+typedef struct choosing {
     const struct pare_panel *panel;
-    int64_t cells, types;
-    int64_t *cell;   /* (cells) marked ones */
-    double *weight;  /* (cells) */
-    double *rest;    /* (cells, types), weights applied */
-    double *part;    /* (GROUPS, genes, types) */
-    double *product; /* (genes, types) */
-    int64_t columns;
-    double *q; /* (columns, cells) orthonormal under the weights; the first is constant */
-} pursuit;
+    const pare_panel_moments *moments;
+    pare_panel_way way;
+    pare_sparse_rows x;
+    int64_t *row;   /* cells marked */
+    double *weight; /* (rows) */
+    double *y;      /* (targets, rows) of squares */
+    int64_t targets;
+    pare_pursuit pursuit;      /* of squares */
+    pare_panel_softmax *model; /* of softmax */
+    double *gain;              /* (genes) */
+    double whole;              /* squares of the responses */
+    bool *barred;
+    int64_t *need;
+} choosing;
 
-static void pursuit_clear(pursuit *p) {
-    pare_context *ctx = p->panel->ctx;
-    pare_free(ctx, p->cell);
-    pare_free(ctx, p->weight);
-    pare_free(ctx, p->rest);
-    pare_free(ctx, p->part);
-    pare_free(ctx, p->product);
-    pare_free(ctx, p->q);
+static void choosing_clear(choosing *c) {
+    pare_context *ctx = c->panel->ctx;
+    pare_pursuit_clear(&c->pursuit);
+    pare_panel_softmax_destroy(c->model);
+    pare_free(ctx, c->row);
+    pare_free(ctx, c->weight);
+    pare_free(ctx, c->y);
+    pare_free(ctx, c->gain);
+    pare_free(ctx, c->barred);
+    pare_free(ctx, c->need);
 }
 
-static void product_group(void *argument, int64_t group) {
-    const pursuit *p = argument;
-    const pare_expression *e = &p->panel->data;
-    double *out = p->part + group * e->genes * p->types;
-    memset(out, 0, (size_t)(e->genes * p->types) * sizeof *out);
-    for (int64_t i = group * p->cells / GROUPS; i < (group + 1) * p->cells / GROUPS; i++) {
-        const double *rest = p->rest + i * p->types;
-        for (int64_t k = e->start[p->cell[i]]; k < e->start[p->cell[i] + 1]; k++) {
-            double value = (double)e->value[k], *to = out + e->index[k] * p->types;
-            for (int64_t t = 0; t < p->types; t++) {
-                to[t] += value * rest[t];
-            }
-        }
-    }
-}
-
-static void multiply(pursuit *p) {
-    const int64_t all = p->panel->data.genes * p->types;
-    pare_pool_run(p->panel->ctx->pool, GROUPS, product_group, p);
-    memcpy(p->product, p->part, (size_t)all * sizeof *p->product);
-    for (int64_t group = 1; group < GROUPS; group++) {
-        for (int64_t i = 0; i < all; i++) {
-            p->product[i] += p->part[group * all + i];
-        }
-    }
-}
-
-/* Makes v (cells) the next column and takes its part out of the rest; false where it adds nothing.
- */
-static bool take_column(pursuit *p, double *v) {
-    double before = 0, after = 0;
-    for (int64_t i = 0; i < p->cells; i++) {
-        before += p->weight[i] * v[i] * v[i];
-    }
-    for (int turn = 0; turn < 2; turn++) {
-        for (int64_t c = 0; c < p->columns; c++) {
-            const double *q = p->q + c * p->cells;
-            double part = 0;
-            for (int64_t i = 0; i < p->cells; i++) {
-                part += p->weight[i] * q[i] * v[i];
-            }
-            for (int64_t i = 0; i < p->cells; i++) {
-                v[i] -= part * q[i];
-            }
-        }
-    }
-    for (int64_t i = 0; i < p->cells; i++) {
-        after += p->weight[i] * v[i] * v[i];
-    }
-    if (!(after > NOTHING * before) || !(after > 0)) {
-        return false;
-    }
-    double *q = p->q + p->columns++ * p->cells;
-    for (int64_t i = 0; i < p->cells; i++) {
-        q[i] = v[i] / sqrt(after);
-    }
-    for (int64_t t = 0; t < p->types; t++) {
-        double part = 0;
-        for (int64_t i = 0; i < p->cells; i++) {
-            part += q[i] * p->rest[i * p->types + t];
-        }
-        for (int64_t i = 0; i < p->cells; i++) {
-            p->rest[i * p->types + t] -= part * p->weight[i] * q[i];
-        }
-    }
-    return true;
-}
-
-static double spread_left(const pursuit *p) {
-    double sum = 0;
-    for (int64_t i = 0; i < p->cells * p->types; i++) {
-        double weight = p->weight[i / p->types];
-        sum += weight > 0 ? p->rest[i] * p->rest[i] / weight : 0;
-    }
-    return sum;
-}
-
-static void gene_column(const pursuit *p, int64_t gene, double *v) {
-    const pare_expression *e = &p->panel->data;
-    for (int64_t i = 0; i < p->cells; i++) {
-        v[i] = 0;
-        for (int64_t k = e->start[p->cell[i]]; k < e->start[p->cell[i] + 1]; k++) {
-            v[i] = e->index[k] == gene ? (double)e->value[k] : v[i];
-        }
-    }
-}
-
-static pare_status begin(pursuit *p, const bool *some, const pare_panel_moments *moments) {
-    const pare_expression *e = &p->panel->data;
-    pare_context *ctx = e->ctx;
+static pare_status mark_rows(choosing *c, const bool *some) {
+    const pare_expression *e = &c->panel->data;
     double present = 0;
-    p->types = e->types;
-    pare_status status = pare_alloc(ctx, e->cells, sizeof *p->cell, &p->cell);
-    for (int64_t i = 0; i < e->cells && status == PARE_OK; i++) {
-        p->cell[p->cells] = i;
-        p->cells += some[i];
-    }
+    pare_status status = pare_alloc(e->ctx, e->cells, sizeof *c->row, &c->row);
     if (status == PARE_OK) {
-        status = pare_alloc(ctx, p->cells, sizeof *p->weight, &p->weight);
-    }
-    if (status == PARE_OK) {
-        status = pare_alloc_zero(ctx, p->cells * p->types, sizeof *p->rest, &p->rest);
-    }
-    if (status == PARE_OK) {
-        status = pare_alloc(ctx, GROUPS * e->genes * p->types, sizeof *p->part, &p->part);
-    }
-    if (status == PARE_OK) {
-        status = pare_alloc(ctx, e->genes * p->types, sizeof *p->product, &p->product);
-    }
-    if (status == PARE_OK) {
-        status = pare_alloc(ctx, (p->panel->wanted + 1) * p->cells, sizeof *p->q, &p->q);
+        status = pare_alloc(e->ctx, e->cells, sizeof *c->weight, &c->weight);
     }
     if (status != PARE_OK) {
         return status;
     }
-    for (int64_t t = 0; t < p->types; t++) {
-        present += moments->cells[t] > 0;
+    for (int64_t i = 0; i < e->cells; i++) {
+        c->row[c->x.rows] = i;
+        c->x.rows += some[i];
     }
-    const double average = (double)p->cells / present;
-    for (int64_t i = 0; i < p->cells; i++) {
-        int32_t label = e->label[p->cell[i]];
-        p->weight[i] =
-            p->panel->options.balanced ? average / fmax(moments->cells[label], FLOOR * average) : 1;
-        p->rest[i * p->types + label] = p->weight[i];
+    for (int64_t t = 0; t < e->types; t++) {
+        present += c->moments->cells[t] > 0;
+    }
+    const double average = (double)c->x.rows / present;
+    for (int64_t i = 0; i < c->x.rows; i++) {
+        double cells = c->moments->cells[e->label[c->row[i]]];
+        c->weight[i] = c->panel->options.balanced ? average / fmax(cells, FLOOR * average) : 1;
+    }
+    c->x = (pare_sparse_rows){c->x.rows, e->genes, c->row, e->start, e->index, e->value};
+    return PARE_OK;
+}
+
+/* Weighted squares of a response around its mean. */
+static double spread(const choosing *c, const double *y) {
+    double sum = 0, total = 0, square = 0;
+    for (int64_t i = 0; i < c->x.rows; i++) {
+        sum += c->weight[i] * y[i];
+        total += c->weight[i];
+    }
+    for (int64_t i = 0; i < c->x.rows; i++) {
+        double off = y[i] - sum / total;
+        square += c->weight[i] * off * off;
+    }
+    return square;
+}
+
+static void project(const choosing *c, int64_t projection, double *out) {
+    const pare_expression *e = &c->panel->data;
+    const uint64_t seed = (uint64_t)c->panel->options.seed;
+    double *mix = c->gain; /* not in use yet */
+    for (int64_t j = 0; j < e->genes; j++) {
+        mix[j] =
+            pare_random_normal(seed, PARE_STREAM_METHOD, (uint64_t)(projection * e->genes + j));
+    }
+    for (int64_t i = 0; i < c->x.rows; i++) {
+        out[i] = 0;
+        for (int64_t k = e->start[c->row[i]]; k < e->start[c->row[i] + 1]; k++) {
+            out[i] += (double)e->value[k] * mix[e->index[k]];
+        }
+    }
+}
+
+/* Responses: a column a type, and random sums of all genes (whose explained squares are on average
+ * those of the genes), scaled so that the two together have 1 - mix and mix of the squares. */
+static pare_status make_responses(choosing *c) {
+    const pare_expression *e = &c->panel->data;
+    const double mix = c->panel->options.reconstruct;
+    const int64_t n = c->x.rows;
+    double part[2] = {0, 0};
+    c->targets = (mix < 1 ? e->types : 0) + (mix > 0 ? PROJECTIONS : 0);
+    const int64_t types = mix < 1 ? e->types : 0;
+    pare_status status = pare_alloc_zero(e->ctx, c->targets * n, sizeof *c->y, &c->y);
+    if (status != PARE_OK) {
+        return status;
+    }
+    for (int64_t t = 0; t < c->targets; t++) {
+        double *y = c->y + t * n;
+        for (int64_t i = 0; i < n && t < types; i++) {
+            y[i] = e->label[c->row[i]] == t;
+        }
+        if (t >= types) {
+            project(c, t - types, y);
+        }
+        part[t >= types] += spread(c, y);
+    }
+    for (int64_t t = 0; t < c->targets && mix > 0; t++) {
+        double share = t >= types ? mix : 1 - mix, sum = part[t >= types];
+        for (int64_t i = 0; i < n; i++) {
+            c->y[t * n + i] *= sum > 0 ? sqrt(share / sum) : 0;
+        }
     }
     return PARE_OK;
 }
 
+static pare_status begin(choosing *c, const bool *some) {
+    const pare_expression *e = &c->panel->data;
+    pare_status status = mark_rows(c, some);
+    if (status == PARE_OK) {
+        status = pare_alloc(e->ctx, e->genes, sizeof *c->gain, &c->gain);
+    }
+    if (status == PARE_OK) {
+        status = pare_alloc(e->ctx, e->genes, sizeof *c->barred, &c->barred);
+    }
+    if (status == PARE_OK) {
+        status = pare_alloc(e->ctx, e->types, sizeof *c->need, &c->need);
+    }
+    if (status != PARE_OK) {
+        return status;
+    }
+    memcpy(c->barred, c->panel->avoid, (size_t)e->genes * sizeof *c->barred);
+    if (c->way.softmax) {
+        return pare_panel_softmax_create(c->panel, &c->x, c->weight, c->panel->wanted, &c->model);
+    }
+    status = make_responses(c);
+    if (status == PARE_OK) {
+        status = pare_pursuit_create(e->ctx, &c->x, c->weight, c->targets, c->y, c->panel->wanted,
+                                     &c->pursuit);
+    }
+    c->whole = status == PARE_OK ? pare_pursuit_spread(&c->pursuit, -1) : 0;
+    return status;
+}
+
 /* Types that still need genes: need[t] > 0; returns their sum. */
-static int64_t still_needed(const struct pare_panel *panel, const pare_panel_moments *moments,
-                            int64_t chosen, const int64_t *gene, int64_t *need) {
+static int64_t still_needed(choosing *c, int64_t chosen, const int64_t *gene) {
+    const struct pare_panel *panel = c->panel;
     int64_t sum = 0;
     for (int64_t t = 0; t < panel->data.types; t++) {
-        need[t] = moments->cells[t] > 0 ? panel->options.min_per_type : 0;
+        c->need[t] = c->moments->cells[t] > 0 ? panel->options.min_per_type : 0;
     }
     for (int64_t k = 0; k < chosen; k++) {
-        need[pare_panel_type_of(panel, moments, gene[k])]--;
+        c->need[pare_panel_type_of(panel, c->moments, gene[k])]--;
     }
     for (int64_t t = 0; t < panel->data.types; t++) {
-        sum += need[t] > 0 ? need[t] : 0;
+        sum += c->need[t] > 0 ? c->need[t] : 0;
     }
     return sum;
 }
 
-static double variance_of(const pursuit *p, const pare_panel_moments *moments, int64_t gene) {
-    double sum = 0, square = 0, cells = (double)p->cells;
-    for (int64_t t = 0; t < p->types; t++) {
-        sum += moments->sum[t * p->panel->data.genes + gene];
-        square += moments->square[t * p->panel->data.genes + gene];
+static void find_gains(choosing *c) {
+    const pare_pursuit *p = &c->pursuit;
+    if (c->way.softmax) {
+        pare_panel_softmax_gains(c->model, c->way.shrink, c->gain);
+        return;
     }
-    return fmax(square / cells - sum / cells * sum / cells, 0);
+    for (int64_t j = 0; j < c->x.columns; j++) {
+        double size = 0;
+        for (int64_t t = 0; t < p->targets; t++) {
+            size += p->product[j * p->targets + t] * p->product[j * p->targets + t];
+        }
+        c->gain[j] = size / (p->left[j] / (double)c->x.rows + c->way.shrink);
+    }
 }
 
-static int64_t best_gene(const pursuit *p, const bool *barred, const pare_panel_moments *moments,
-                         const int64_t *need, bool only_needed) {
+static int64_t best_gene(const choosing *c, bool only_needed) {
     int64_t best = -1;
-    double most = -1;
-    for (int64_t j = 0; j < p->panel->data.genes; j++) {
-        if (barred[j] || (only_needed && need[pare_panel_type_of(p->panel, moments, j)] <= 0)) {
-            continue;
-        }
-        double size = 0;
-        for (int64_t t = 0; t < p->types; t++) {
-            size += p->product[j * p->types + t] * p->product[j * p->types + t];
-        }
-        size /= variance_of(p, moments, j) + SHRINK;
-        if (size > most) {
-            most = size;
+    for (int64_t j = 0; j < c->x.columns; j++) {
+        if (!c->barred[j] && (best < 0 || c->gain[j] > c->gain[best]) &&
+            (!only_needed || c->need[pare_panel_type_of(c->panel, c->moments, j)] > 0)) {
             best = j;
         }
     }
     return best;
 }
 
+/* Takes a gene; *taken: it adds something. */
+static pare_status take(choosing *c, int64_t gene, bool *taken, double *left) {
+    pare_status status = PARE_OK;
+    *taken = true;
+    if (c->way.softmax) {
+        status = pare_panel_softmax_take(c->model, gene, left);
+    } else {
+        *taken = pare_pursuit_take(&c->pursuit, gene);
+        *left = c->whole > 0 ? pare_pursuit_spread(&c->pursuit, -1) / c->whole : 0;
+    }
+    return status;
+}
+
 pare_status pare_panel_choose(const struct pare_panel *panel, const bool *some,
-                              const pare_panel_moments *moments, int64_t *chosen, int64_t *gene,
-                              double *left) {
-    pare_context *ctx = panel->ctx;
-    pursuit p = {.panel = panel};
-    double *v = NULL;
-    bool *barred = NULL;
-    int64_t *need = NULL;
+                              const pare_panel_moments *moments, pare_panel_way way,
+                              int64_t *chosen, int64_t *gene, double *left) {
+    choosing c = {.panel = panel, .moments = moments, .way = way};
     *chosen = 0;
-    pare_status status = begin(&p, some, moments);
-    if (status == PARE_OK) {
-        status = pare_alloc(ctx, p.cells, sizeof *v, &v);
-    }
-    if (status == PARE_OK) {
-        status = pare_alloc(ctx, panel->data.genes, sizeof *barred, &barred);
-    }
-    if (status == PARE_OK) {
-        status = pare_alloc(ctx, panel->data.types, sizeof *need, &need);
-    }
-    if (status != PARE_OK) {
-        goto fail;
-    }
-    memcpy(barred, panel->avoid, (size_t)panel->data.genes * sizeof *barred);
-    for (int64_t i = 0; i < p.cells; i++) {
-        v[i] = 1;
-    }
-    (void)take_column(&p, v);
-    const double whole = spread_left(&p);
-    while (*chosen < panel->wanted) {
-        int64_t j = -1;
-        if (*chosen < panel->had) {
-            j = panel->have[*chosen];
-        } else {
-            int64_t needed = still_needed(panel, moments, *chosen, gene, need);
-            multiply(&p);
-            j = best_gene(&p, barred, moments, need, needed >= panel->wanted - *chosen);
-            j = j < 0 ? best_gene(&p, barred, moments, need, false) : j;
+    pare_status status = begin(&c, some);
+    while (status == PARE_OK && *chosen < panel->wanted) {
+        const bool had = *chosen < panel->had;
+        int64_t j = had ? panel->have[*chosen] : -1;
+        if (!had) {
+            int64_t needed = still_needed(&c, *chosen, gene);
+            find_gains(&c);
+            j = best_gene(&c, needed >= panel->wanted - *chosen);
+            j = j < 0 ? best_gene(&c, false) : j;
         }
         if (j < 0) {
             break;
         }
-        barred[j] = true;
-        gene_column(&p, j, v);
-        if (take_column(&p, v) || *chosen < panel->had) {
-            left[*chosen] = spread_left(&p) / whole;
+        bool taken = false;
+        double after = 0;
+        c.barred[j] = true;
+        status = take(&c, j, &taken, &after);
+        if (status == PARE_OK && (taken || had)) {
+            left[*chosen] = after;
             gene[(*chosen)++] = j;
         }
     }
-fail:
-    pursuit_clear(&p);
-    pare_free(ctx, v);
-    pare_free(ctx, barred);
-    pare_free(ctx, need);
+    choosing_clear(&c);
     return status;
 }

@@ -1,6 +1,5 @@
 /* The panel object: file and lists, choice, cross-validation beside two baselines. */
 #include "problem/panel/panel.h"
-#include "base/random.h"
 #include "base/text.h"
 #include "data/genotype/genotype.h"
 
@@ -81,6 +80,31 @@ static pare_status read_genes(struct pare_panel *panel, const char *path, int64_
     return status;
 }
 
+/* Genes whose mean logarithm is out of bounds are not chosen: probes of loud genes crowd an image,
+ * those of silent ones show nothing. */
+static pare_status bar_by_mean(struct pare_panel *panel) {
+    const pare_expression *e = &panel->data;
+    const double low = panel->options.min_mean, high = panel->options.max_mean;
+    double *sum = NULL;
+    int64_t open = 0;
+    pare_status status = pare_alloc_zero(e->ctx, e->genes, sizeof *sum, &sum);
+    if (status != PARE_OK) {
+        return status;
+    }
+    for (int64_t k = 0; k < e->start[e->cells]; k++) {
+        sum[e->index[k]] += (double)e->value[k];
+    }
+    for (int64_t j = 0; j < e->genes; j++) {
+        double mean = sum[j] / (double)e->cells;
+        panel->avoid[j] = panel->avoid[j] || mean < low || (high > 0 && mean > high);
+        open += !panel->avoid[j];
+    }
+    pare_free(e->ctx, sum);
+    return open > 0 ? PARE_OK
+                    : pare_fail(e->ctx, PARE_ERROR_ARGUMENT,
+                                "options avoid, min-mean and max-mean leave no gene to choose");
+}
+
 static pare_status read_lists(struct pare_panel *panel) {
     const pare_options *options = &panel->options;
     int64_t *avoid = NULL, count = 0, k = 0;
@@ -96,6 +120,9 @@ static pare_status read_lists(struct pare_panel *panel) {
         panel->avoid[avoid[i]] = true;
     }
     pare_free(panel->ctx, avoid);
+    if (status == PARE_OK) {
+        status = bar_by_mean(panel);
+    }
     if (status != PARE_OK) {
         return status;
     }
@@ -178,7 +205,10 @@ static pare_status choose_all(struct pare_panel *panel, const bool *some) {
         status = pare_alloc_zero(panel->ctx, e->types, sizeof *panel->per_type, &panel->per_type);
     }
     if (status == PARE_OK) {
-        status = pare_panel_choose(panel, some, &m, &panel->chosen, gene, left);
+        status = pare_panel_find_way(panel, some, &panel->way);
+    }
+    if (status == PARE_OK) {
+        status = pare_panel_choose(panel, some, &m, panel->way, &panel->chosen, gene, left);
     }
     for (int64_t k = 0; k < panel->chosen && status == PARE_OK; k++) {
         int64_t j = gene[k], type = pare_panel_type_of(panel, &m, j);
@@ -202,125 +232,6 @@ static pare_status choose_all(struct pare_panel *panel, const bool *some) {
     return status;
 }
 
-/* Accuracy and F1 averaged over the types that occur. */
-static void score(const pare_expression *e, const int32_t *predicted, int64_t *count,
-                  pare_panel_score *out) {
-    double right = 0, all = 0, sum = 0, present = 0;
-    int64_t *true_of = count, *said = count + e->types, *both = count + 2 * e->types;
-    memset(count, 0, (size_t)(3 * e->types) * sizeof *count);
-    for (int64_t i = 0; i < e->cells; i++) {
-        if (e->label[i] >= 0) {
-            bool same = predicted[i] == e->label[i];
-            true_of[e->label[i]]++;
-            said[predicted[i]]++;
-            both[e->label[i]] += same;
-            right += same;
-            all++;
-        }
-    }
-    for (int64_t t = 0; t < e->types; t++) {
-        double total = (double)(true_of[t] + said[t]);
-        sum += total > 0 ? 2 * (double)both[t] / total : 0;
-        present += true_of[t] > 0;
-    }
-    out->accuracy = right / all;
-    out->f1 = sum / present;
-}
-
-/* Predictions of one fold by each way to choose. */
-static pare_status predict_fold(const struct pare_panel *panel, const bool *train, int64_t *gene,
-                                double *left, int32_t *predicted) {
-    pare_panel_moments m;
-    const int64_t cells = panel->data.cells;
-    int64_t chosen = 0;
-    pare_status status = pare_panel_measure(panel, train, &m);
-    if (status != PARE_OK) {
-        return status;
-    }
-    status = pare_panel_choose(panel, train, &m, &chosen, gene, left);
-    if (status == PARE_OK) {
-        status = pare_panel_predict(panel, train, chosen, gene, predicted);
-    }
-    if (status == PARE_OK) {
-        status = pare_panel_variable(panel, &m, gene);
-    }
-    if (status == PARE_OK) {
-        status = pare_panel_predict(panel, train, panel->wanted, gene, predicted + cells);
-    }
-    if (status == PARE_OK) {
-        status = pare_panel_markers(panel, &m, gene);
-    }
-    if (status == PARE_OK) {
-        status = pare_panel_predict(panel, train, panel->wanted, gene, predicted + 2 * cells);
-    }
-    pare_panel_moments_clear(panel->ctx, &m);
-    return status;
-}
-
-static pare_status cross_validate(struct pare_panel *panel, const bool *some) {
-    static const char *const names[PARE_PANEL_SCORES] = {"panel", "highly variable", "t-test"};
-    const pare_expression *e = &panel->data;
-    const int64_t folds = panel->options.score_folds;
-    int64_t *order = NULL, *gene = NULL, *count = NULL, labelled = 0;
-    bool *train = NULL;
-    double *left = NULL;
-    int32_t *predicted = NULL;
-    pare_status status = pare_alloc(e->ctx, e->cells, sizeof *order, &order);
-    if (status == PARE_OK) {
-        status = pare_alloc(e->ctx, panel->wanted, sizeof *gene, &gene);
-    }
-    if (status == PARE_OK) {
-        status = pare_alloc(e->ctx, 3 * e->types, sizeof *count, &count);
-    }
-    if (status == PARE_OK) {
-        status = pare_alloc(e->ctx, e->cells, sizeof *train, &train);
-    }
-    if (status == PARE_OK) {
-        status = pare_alloc(e->ctx, panel->wanted, sizeof *left, &left);
-    }
-    if (status == PARE_OK) {
-        status = pare_alloc_zero(e->ctx, 3 * e->cells, sizeof *predicted, &predicted);
-    }
-    if (status != PARE_OK) {
-        goto fail;
-    }
-    for (int64_t i = 0; i < e->cells; i++) {
-        order[labelled] = i;
-        labelled += some[i];
-    }
-    pare_random_shuffle((uint64_t)panel->options.seed, PARE_STREAM_SPLIT, 0, labelled, order);
-    for (int64_t held = 0; held < folds && status == PARE_OK; held++) {
-        memcpy(train, some, (size_t)e->cells * sizeof *train);
-        for (int64_t i = held; i < labelled; i += folds) {
-            train[order[i]] = false;
-        }
-        int32_t *own = NULL;
-        status = pare_alloc_zero(e->ctx, 3 * e->cells, sizeof *own, &own);
-        if (status == PARE_OK) {
-            status = predict_fold(panel, train, gene, left, own);
-        }
-        for (int64_t i = held; i < labelled && status == PARE_OK; i += folds) {
-            for (int64_t s = 0; s < 3; s++) {
-                predicted[s * e->cells + order[i]] = own[s * e->cells + order[i]];
-            }
-        }
-        pare_free(e->ctx, own);
-    }
-    for (int s = 0; s < PARE_PANEL_SCORES && status == PARE_OK; s++) {
-        panel->score[s].name = names[s];
-        score(e, predicted + s * e->cells, count, &panel->score[s]);
-        panel->scored = true;
-    }
-fail:
-    pare_free(e->ctx, order);
-    pare_free(e->ctx, gene);
-    pare_free(e->ctx, count);
-    pare_free(e->ctx, train);
-    pare_free(e->ctx, left);
-    pare_free(e->ctx, predicted);
-    return status;
-}
-
 pare_status pare_panel_analyse(struct pare_panel *panel) {
     bool *some = NULL;
     pare_status status = pare_alloc(panel->ctx, panel->data.cells, sizeof *some, &some);
@@ -331,7 +242,7 @@ pare_status pare_panel_analyse(struct pare_panel *panel) {
         status = choose_all(panel, some);
     }
     if (status == PARE_OK && panel->options.score_folds > 1) {
-        status = cross_validate(panel, some);
+        status = pare_panel_cross_validate(panel, some);
     }
     pare_free(panel->ctx, some);
     return status;

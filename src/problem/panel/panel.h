@@ -3,6 +3,7 @@
 #define PARE_PROBLEM_PANEL_PANEL_H
 
 #include "data/expression/expression.h"
+#include "problem/pursuit.h"
 
 typedef struct pare_panel_gene {
     int64_t gene;
@@ -21,6 +22,17 @@ typedef struct pare_panel_score {
 
 enum { PARE_PANEL_SCORES = 3 }; /* the panel, highly variable genes, t-test markers */
 
+/* A way to choose: least squares of the types, or what a softmax regression gets wrong; and what is
+ * added to the denominator of a gain. */
+typedef struct pare_panel_way {
+    const char *name;
+    bool softmax;
+    double shrink;
+} pare_panel_way;
+
+enum { PARE_PANEL_WAYS = 3 };
+extern const pare_panel_way pare_panel_ways[PARE_PANEL_WAYS];
+
 struct pare_panel {
     pare_context *ctx;
     pare_options options;
@@ -29,7 +41,8 @@ struct pare_panel {
     int64_t wanted;
     int64_t had; /* genes of option have, in order */
     int64_t *have;
-    bool *avoid; /* (genes) */
+    bool *avoid;        /* (genes) */
+    pare_panel_way way; /* it was chosen by */
     int64_t chosen;
     pare_panel_gene *gene;
     int64_t *per_type; /* (types) genes chosen whose mean is highest there */
@@ -54,8 +67,14 @@ pare_status pare_panel_analyse(struct pare_panel *panel) PARE_MUST_CHECK;
 
 /* choose.c: marked cells; gene (wanted) and left (wanted). */
 pare_status pare_panel_choose(const struct pare_panel *panel, const bool *some,
-                              const pare_panel_moments *moments, int64_t *chosen, int64_t *gene,
-                              double *left) PARE_MUST_CHECK;
+                              const pare_panel_moments *moments, pare_panel_way way,
+                              int64_t *chosen, int64_t *gene, double *left) PARE_MUST_CHECK;
+/* cross.c: the way that option pursuit names, or the best in five folds of the marked cells, by
+ * the sum of accuracy and macro F1. */
+pare_status pare_panel_find_way(const struct pare_panel *panel, const bool *some,
+                                pare_panel_way *out) PARE_MUST_CHECK;
+/* cross.c: scores of the panel and the baselines. */
+pare_status pare_panel_cross_validate(struct pare_panel *panel, const bool *some) PARE_MUST_CHECK;
 /* moments.c */
 pare_status pare_panel_measure(const struct pare_panel *panel, const bool *some,
                                pare_panel_moments *out) PARE_MUST_CHECK;
@@ -70,9 +89,21 @@ pare_status pare_panel_variable(const struct pare_panel *panel, const pare_panel
 pare_status pare_panel_markers(const struct pare_panel *panel, const pare_panel_moments *moments,
                                int64_t *gene) PARE_MUST_CHECK;
 /* softmax.c: regression of the types on the genes, trained on marked cells: predicted (cells) of
- * the others that have a label. */
-pare_status pare_panel_predict(const struct pare_panel *panel, const bool *some, int64_t count,
-                               const int64_t *gene, int32_t *predicted) PARE_MUST_CHECK;
+ * those wanted. */
+pare_status pare_panel_predict(const struct pare_panel *panel, const bool *some, const bool *wanted,
+                               int64_t count, const int64_t *gene,
+                               int32_t *predicted) PARE_MUST_CHECK;
+/* softmax.c: a weighted regression that genes are added to; borrows rows and weight. gain of a
+ * gene: the sum over types of squared slope over curvature plus shrink, at zero of its weights.
+ * left: log loss over that without genes. */
+typedef struct pare_panel_softmax pare_panel_softmax;
+pare_status pare_panel_softmax_create(const struct pare_panel *panel, const pare_sparse_rows *rows,
+                                      const double *weight, int64_t capacity,
+                                      pare_panel_softmax **out) PARE_MUST_CHECK;
+void pare_panel_softmax_destroy(pare_panel_softmax *s);
+pare_status pare_panel_softmax_take(pare_panel_softmax *s, int64_t gene,
+                                    double *left) PARE_MUST_CHECK;
+void pare_panel_softmax_gains(pare_panel_softmax *s, double shrink, double *gain);
 /* Values of some genes: (cells, stride) row-major, column c is gene[c]. */
 pare_status pare_panel_columns(const struct pare_panel *panel, int64_t count, const int64_t *gene,
                                int64_t stride, double *out) PARE_MUST_CHECK;
