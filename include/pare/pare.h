@@ -512,8 +512,7 @@ PARE_API PARE_MUST_CHECK pare_status pare_model_open(pare_context *ctx, const ch
                                                      const pare_config *config, pare_model **out);
 /* A model made by pare_model_prune must be closed before the one it was made of. */
 PARE_API void pare_model_close(pare_model *model);
-/* Shape, size and cost, as lines "name: value\n"; of a pruned model also what was kept. Valid until
- * the next such call on this model. */
+/* Shape, size, cost and what was kept, as lines "name: value\n"; valid until the next such call. */
 PARE_API PARE_MUST_CHECK pare_status pare_model_text(pare_model *model, const char **out);
 
 typedef struct pare_perplexity {
@@ -562,8 +561,7 @@ PARE_API PARE_MUST_CHECK pare_status pare_model_generate(pare_model *model,
                                                          pare_piece_fn piece, void *user,
                                                          pare_generation *out);
 
-/* Seconds of one decoding step of two models, measured in turns: "sequences" sequences after
- * "prompt-tokens" tokens (at most half of the context). */
+/* Seconds of a step of two models, in turns: "sequences" sequences after "prompt-tokens" tokens. */
 PARE_API PARE_MUST_CHECK pare_status pare_model_step_seconds(pare_model *model, pare_model *other,
                                                              const pare_config *config,
                                                              double out[2]);

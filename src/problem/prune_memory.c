@@ -7,12 +7,11 @@ static int64_t greater(int64_t a, int64_t b) {
 
 /* Bytes of the tensors of the whole model that a workspace converts. */
 static int64_t converted(const pare_lm *lm) {
-    const pare_lm_tensor *const whole[] = {&lm->embedding, &lm->head, &lm->positions};
+    const pare_lm_tensor *const whole[] = {lm->shape.tied ? &lm->embedding : &lm->head,
+                                           &lm->positions};
     int64_t values = 0;
     for (size_t i = 0; i < sizeof whole / sizeof whole[0]; i++) {
-        const pare_lm_tensor *t = whole[i];
-        bool direct = !t->stored || t->own || t->stored->dtype == PARE_DTYPE_F32;
-        values += direct ? 0 : t->rows * t->columns;
+        values += pare_lm_direct(whole[i]) ? 0 : whole[i]->rows * whole[i]->columns;
     }
     return values * (int64_t)sizeof(float);
 }
@@ -35,10 +34,14 @@ int64_t pare_prune_bytes(const pare_lm *dense, int64_t sequences, int64_t length
     int64_t probe = options->probe < sequences ? options->probe : sequences;
     int64_t bytes = (s->parallel ? 4 : 2) * sequences * window + (probe + batch) * window;
     bytes += 2 * (pare_lm_run_bytes(s, batch, length, false) + converted(dense));
-    bytes += taylor || attention ? pare_lm_run_bytes(s, attention ? 1 : batch, length, true) : 0;
+    /* Scores are done before the first cut: the greater of the two counts. */
+    int64_t scoring = 0, cutting = 0;
+    scoring += taylor || attention ? pare_lm_run_bytes(s, attention ? 1 : batch, length, true) : 0;
+    scoring += taylor || attention ? converted(dense) : 0;
+    cutting += inner * (options->pack == PARE_DTYPE_F32 ? NUMBER : NUMBER / 2);
+    cutting += 2 * widest_layer * NUMBER;
+    cutting += width * (3 * width + 3 * s->hidden) * REAL + width * (width + s->hidden) * NUMBER;
+    bytes += greater(scoring, cutting);
     bytes += attention ? 4 * inner * NUMBER : 0; /* own weights, gradients, what the masks mix */
-    bytes += inner * (options->pack == PARE_DTYPE_F32 ? NUMBER : NUMBER / 2);
-    bytes += 2 * widest_layer * NUMBER;
-    bytes += width * (3 * width + 3 * s->hidden) * REAL + width * (width + s->hidden) * NUMBER;
     return bytes;
 }

@@ -15,7 +15,7 @@ static int64_t converted(const pare_lm *lm) {
         int64_t values = 0;
         for (int slot = 0; slot < PARE_LM_SLOTS; slot++) {
             const pare_lm_tensor *t = &lm->layer[i][slot];
-            bool direct = !t->stored || t->own || t->stored->dtype == PARE_DTYPE_F32;
+            bool direct = pare_lm_direct(t);
             values += direct ? 0 : t->rows * (t->columns > 0 ? t->columns : 1);
         }
         most = greater(most, values);
@@ -135,7 +135,11 @@ pare_status pare_lm_run_rebind(pare_lm_run *r) {
     for (int i = 0; i < PARE_LM_OUTER; i++) {
         const pare_lm_tensor *t = tensors[i];
         int64_t values = t->rows * (t->columns > 0 ? t->columns : 1);
-        bool direct = !t->stored || t->own || t->stored->dtype == PARE_DTYPE_F32;
+        bool direct = pare_lm_direct(t);
+        if (i == 0 && !direct && !r->lm->shape.tied && t->stored->dtype != PARE_DTYPE_Q8_0) {
+            *places[i] = NULL; /* rows are converted as they are looked up */
+            continue;
+        }
         if (!direct && !r->outer[i]) {
             pare_status status = pare_alloc(r->ctx, values, sizeof(float), &r->outer[i]);
             if (status != PARE_OK) {
@@ -229,12 +233,24 @@ static float *stream_at(const pare_lm_run *r, int64_t index) {
     return r->stream + place * r->rows * r->lm->shape.hidden;
 }
 
+/* The vector of a token, in place or converted into scratch. */
+static const float *embedding_row(const pare_lm_run *r, int32_t token, float *scratch) {
+    int64_t hidden = r->lm->shape.hidden, at = (int64_t)token * hidden;
+    if (r->embedding) {
+        return r->embedding + at;
+    }
+    const pare_stored *stored = r->lm->embedding.stored;
+    pare_dtype_to_float(stored->dtype, hidden, stored->bytes + pare_dtype_bytes(stored->dtype, at),
+                        scratch);
+    return scratch;
+}
+
 void pare_lm_embed(const pare_lm_run *r, const int32_t *token, const pare_lm_gates *gates,
                    float *out) {
     const float *gate = gates ? gates->hidden : NULL;
     int64_t hidden = r->lm->shape.hidden;
     for (int64_t row = 0; row < r->rows; row++) {
-        const float *from = r->embedding + (int64_t)token[row] * hidden;
+        const float *from = embedding_row(r, token[row], out + row * hidden);
         const float *place = r->positions ? r->positions + row % r->length * hidden : NULL;
         for (int64_t j = 0; j < hidden; j++) {
             float sum = place ? from[j] + place[j] : from[j];
@@ -427,13 +443,15 @@ static void backward(pare_lm_run *r, const pare_lm_gates *gates, const pare_lm_g
                       g->weight ? g->weight + last[0] : NULL,
                       g->weight && s->layer_norm ? g->weight + last[1] : NULL, wanted);
     layers_backward(r, gates, g, wanted);
-    for (int64_t j = 0; g->gate.hidden && j < s->hidden; j++) {
-        double sum = r->column_sum[j] + d_size;
-        for (int64_t row = 0; row < r->rows; row++) {
-            sum += (double)r->d_stream[row * s->hidden + j] *
-                   (double)r->embedding[(int64_t)r->token[row] * s->hidden + j];
+    for (int64_t row = 0; g->gate.hidden && row < r->rows; row++) {
+        const float *from = embedding_row(r, r->token[row], r->d_branch); /* free by now */
+        const float *slope = r->d_stream + row * s->hidden;
+        for (int64_t j = 0; j < s->hidden; j++) {
+            r->column_sum[j] += (double)slope[j] * (double)from[j];
         }
-        g->gate.hidden[j] = (float)sum;
+    }
+    for (int64_t j = 0; g->gate.hidden && j < s->hidden; j++) {
+        g->gate.hidden[j] = (float)(r->column_sum[j] + d_size);
     }
 }
 

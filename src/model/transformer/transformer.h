@@ -63,6 +63,8 @@ pare_status pare_lm_find_blocks(pare_lm *lm) PARE_MUST_CHECK;
 void pare_lm_blocks_free(pare_context *ctx, pare_lm_blocks *blocks);
 /* Names the first tensor that holds a NaN or an infinity, if any. */
 pare_status pare_lm_check_finite(const pare_lm *lm, const char *path) PARE_MUST_CHECK;
+/* Are the values, if any, float32 that can be used in place? */
+bool pare_lm_direct(const pare_lm_tensor *tensor);
 /* The values as float32: in place where possible, else converted into scratch (rows * columns). */
 const float *pare_lm_values(const pare_lm_tensor *tensor, float *scratch);
 

@@ -54,12 +54,17 @@ pare_status pare_lm_open(const pare_checkpoint *checkpoint, pare_lm *out) {
     return status;
 }
 
+bool pare_lm_direct(const pare_lm_tensor *tensor) {
+    return tensor->own || !tensor->stored ||
+           (tensor->stored->dtype == PARE_DTYPE_F32 &&
+            (uintptr_t)tensor->stored->bytes % sizeof(float) == 0);
+}
+
 const float *pare_lm_values(const pare_lm_tensor *tensor, float *scratch) {
     if (tensor->own || !tensor->stored) {
         return tensor->own;
     }
-    if (tensor->stored->dtype == PARE_DTYPE_F32 &&
-        (uintptr_t)tensor->stored->bytes % sizeof(float) == 0) {
+    if (pare_lm_direct(tensor)) {
         return (const float *)(const void *)tensor->stored->bytes;
     }
     pare_dtype_to_float(tensor->stored->dtype, values_of(tensor), tensor->stored->bytes, scratch);
