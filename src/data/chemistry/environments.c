@@ -142,7 +142,7 @@ static pare_status number_of(pare_environments *e, const int32_t *word, int64_t 
 /* Room for one molecule. */
 static pare_status reserve(pare_environments *e, int64_t atoms, int64_t bonds) {
     struct pare_environment_names *n = e->names;
-    const int64_t layers = e->radius + 1, words = (bonds + 63) / 64;
+    const int64_t layers = e->radius + 1, words = bonds / 64 + 1;
     pare_status status =
         pare_grow(e->ctx, e->molecules + 2, sizeof *e->atom, &n->atoms_capacity, &e->atom);
     if (status == PARE_OK) {
@@ -307,7 +307,7 @@ static void count_molecules(pare_environments *e, const int32_t *own, int64_t en
 pare_status pare_environments_add(pare_environments *e, int32_t atoms, const pare_atom *atom,
                                   int32_t bonds, const pare_bond *bond) {
     struct pare_environment_names *n = e->names;
-    const int64_t step = e->radius + 1, words = (bonds + 63) / 64;
+    const int64_t step = e->radius + 1, words = bonds / 64 + 1;
     int64_t seen = 0;
     pare_status status = reserve(e, atoms, bonds);
     if (status != PARE_OK) {
