@@ -247,6 +247,14 @@ pare_status pare_tokenizer_open(const pare_checkpoint *checkpoint, const char *p
         t->vocabulary.eos = checkpoint->shape.eos;
     }
     int64_t size = t->vocabulary.count, model = checkpoint->shape.vocabulary;
+    if (status == PARE_OK && (t->vocabulary.bos >= model || t->vocabulary.eos >= model ||
+                              (t->vocabulary.add_bos && t->vocabulary.bos >= size))) {
+        status =
+            pare_fail(ctx, PARE_ERROR_INPUT,
+                      "%s: begin token %lld or end token %lld is beyond the vocabulary of %lld",
+                      t->path, (long long)t->vocabulary.bos, (long long)t->vocabulary.eos,
+                      (long long)(size < model ? size : model));
+    }
     if (status == PARE_OK && size > model) {
         status = pare_fail(ctx, PARE_ERROR_INPUT,
                            "%s: %lld tokens, but the model has a vocabulary of %lld: another "
