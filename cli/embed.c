@@ -65,7 +65,7 @@ pare_exit pare_embed_set(pare_cli *cli, int64_t count) {
 }
 
 static pare_exit run_embed(pare_cli *cli) {
-    static const char *const outputs[] = {"out", "report"};
+    static const char *const outputs[] = {"out", "report", "state"};
     pare_embedding *plan = NULL;
     pare_exit code = pare_cli_readable(cli, cli->positional[0]);
     if (code != PARE_EXIT_OK) {
@@ -75,7 +75,7 @@ static pare_exit run_embed(pare_cli *cli) {
     if (code != PARE_EXIT_OK) {
         return code;
     }
-    for (size_t i = 0; i < 2; i++) {
+    for (size_t i = 0; i < sizeof outputs / sizeof outputs[0]; i++) {
         const char *reason = NULL, *path = pare_cli_text(cli, outputs[i]);
         if (path[0] && !pare_system_writable(path, &reason)) {
             return pare_cli_fail(cli, PARE_EXIT_OUTPUT, "%s: cannot be written: %s", path, reason);
@@ -93,8 +93,10 @@ const pare_command pare_command_embed = {
     .usage = "ROWS [options]",
     .examples = "pare embed train.csv --target clicked --budget bytes=64M,lines=20\n"
                 "pare embed train.libffm --model deepfm --out plan.json --report plan.html\n"
-                "pare embed train.tsv --schema schema.json --budget budget.json\n",
-    .sections = "budget|embed|output",
+                "pare embed train.tsv --schema schema.json --budget budget.json\n"
+                "pare embed day1.tsv --budget lines=20 --state state.pare\n"
+                "pare embed day2.tsv --continue state.pare\n",
+    .sections = "budget|embed|continual|output",
     .own = pare_embed_own,
     .own_count = PARE_EMBED_OWN,
     .positionals = 1,

@@ -76,6 +76,10 @@ X(embed, cross_rows, "cross-rows", INTEGER, "16384", 2, 16777216, "", "rows of t
 X(embed, passes, "passes", INTEGER, "0", 0, 10000, "", "passes over the training rows for each model; 0: the best number on an eighth of them, at most 16") \
 X(embed, rate, "rate", REAL, "0", 0, 10, "", "step size of the embedding tables; 0: the best on an eighth of the training rows, halving from the model's default") \
 X(planned, plan, "plan", TEXT, "", 0, 0, "", "plan.json of pare embed: train what it keeps (default: every field)") \
+X(continual, state, "state", TEXT, "", 0, 0, "", "write what later files need to go on from this plan to this file") \
+X(continual, continue_from, "continue", TEXT, "", 0, 0, "", "go on from this state with the rows of a later file: score them, change the plan where that pays, learn from them; the state is replaced, or written to --state") \
+X(continual, switch_cost, "switch-cost", REAL, "0.0001", 0, 1e6, "", "nats a row that the lower confidence bound of a change's gain must exceed") \
+X(continual, audit, "audit", BOOL, "false", 0, 0, "", "with continue: also choose anew from this file alone, and take that choice if it is better by the switching cost") \
 X(embedding, embed_model, "embed-model", CHOICE, "fm", 0, 0, "lr|fm|deepfm|dnn|dcnv2", "model of pare embed: logistic regression, factorisation machine, DeepFM, a network alone, DCNv2") \
 X(embedding, embed_method, "embed-method", CHOICE, "sequential-attention", 0, 0, "sequential-attention|frequency|mutual-information|magnitude|sseds|uniform|random", "how pare embed ranks fields and chunks") \
 X(embedding, embed_format, "embed-format", CHOICE, "auto", 0, 0, "auto|csv|tsv|libffm|libfm|criteo", "format of the rows of pare embed") \

@@ -40,8 +40,7 @@ static pare_cell level_number(const pare_field *field, int64_t level, double *ou
     return pare_cell_parse_double(text, text + field->level.length[level], out);
 }
 
-/* Replaces the levels of a bucket field by those of its buckets; what is no number stays. */
-static pare_status bucket(pare_fields *fields, int64_t f) {
+pare_status pare_field_bucket(pare_fields *fields, int64_t f) {
     pare_context *ctx = fields->ctx;
     pare_field *field = &fields->field[f];
     pare_levels buckets = {0};
@@ -128,7 +127,7 @@ static void put_numbers(pare_fields *fields, int64_t f, const double *number,
     }
 }
 
-static pare_status encode_number(pare_fields *fields, int64_t f) {
+pare_status pare_field_number(pare_fields *fields, int64_t f) {
     pare_field *field = &fields->field[f];
     double *number = NULL;
     pare_status status = need_values(fields);
@@ -237,11 +236,11 @@ pare_status pare_fields_encode(pare_fields *fields, double share, uint64_t seed,
     for (int64_t f = 0; f < fields->count && status == PARE_OK; f++) {
         pare_field *field = &fields->field[f];
         if (field->kind == PARE_FIELD_BUCKET) {
-            status = bucket(fields, f);
+            status = pare_field_bucket(fields, f);
         }
         field->first = fields->joint;
         if (status == PARE_OK) {
-            status = field->kind == PARE_FIELD_NUMBER ? encode_number(fields, f)
+            status = field->kind == PARE_FIELD_NUMBER ? pare_field_number(fields, f)
                                                       : encode_category(fields, f, minimum_count);
         }
         varies = varies || field->present < fields->train_rows ||
@@ -262,12 +261,11 @@ pare_status pare_fields_encode(pare_fields *fields, double share, uint64_t seed,
     return status;
 }
 
-/* Field f of `fields` by the rule of `like`; moved to column `to` of cell and value. */
-static pare_status encode_one_like(pare_fields *fields, int64_t f, const pare_field *rule) {
+pare_status pare_field_encode_like(pare_fields *fields, int64_t f, const pare_field *rule) {
     pare_field *field = &fields->field[f];
     pare_status status = PARE_OK;
-    if (rule->bucketed) {
-        status = bucket(fields, f);
+    if (rule->bucketed && !field->bucketed) {
+        status = pare_field_bucket(fields, f);
     }
     if (status != PARE_OK) {
         return status;
@@ -377,7 +375,7 @@ pare_status pare_fields_encode_like(pare_fields *fields, const pare_fields *like
         status = from[f] < 0
                      ? pare_fail(ctx, PARE_ERROR_INPUT, "%s: there is no field '%s', which %s has",
                                  fields->source, rule->name, like->source)
-                     : encode_one_like(fields, from[f], rule);
+                     : pare_field_encode_like(fields, from[f], rule);
     }
     if (status == PARE_OK) {
         status = reorder(fields, count, from);

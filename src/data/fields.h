@@ -114,4 +114,26 @@ static inline int64_t pare_cross_row(int64_t a, int64_t b, int64_t a_rows, int64
  * one they have more is dropped. All rows are held out. */
 pare_status pare_fields_encode_like(pare_fields *fields, const pare_fields *like) PARE_MUST_CHECK;
 
+/*
+ * More rows for a vocabulary that grows (fields_continue.c): `known` (no rows, no crosses; the rows
+ * of each table are those of its levels in order, after row 0) takes the rows of `rows`, matched by
+ * field name. Ids that occur in at least minimum_count of them and have no row yet get the next ones;
+ * fields it lacks are appended to it; those that `rows` lacks are absent in every row. known->joint
+ * and the firsts change, and no row is held out. *before: (known->count), the caller's to free: rows
+ * of each table before, 0: a new field. unseen of each field: cells of ids that had no row. Refused
+ * where not one field is known.
+ */
+pare_status pare_fields_continue(pare_fields *known, pare_fields *rows, int64_t minimum_count,
+                                 int64_t **before) PARE_MUST_CHECK;
+
+/* ---- Private to fields*.c: one field ---- */
+
+/* Replaces the levels of a bucket field by those of its buckets; what is no number stays. */
+pare_status pare_field_bucket(pare_fields *fields, int64_t f) PARE_MUST_CHECK;
+/* Standardises a number by the rows that are not held out. */
+pare_status pare_field_number(pare_fields *fields, int64_t f) PARE_MUST_CHECK;
+/* Encodes field f, in place, as `rule` is. */
+pare_status pare_field_encode_like(pare_fields *fields, int64_t f,
+                                   const pare_field *rule) PARE_MUST_CHECK;
+
 #endif

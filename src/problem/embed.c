@@ -29,6 +29,7 @@ void pare_embed_free(pare_embed *embed) {
         pare_free(embed->ctx, owned[i]);
     }
     pare_field_model_destroy(embed->model);
+    pare_embed_window_free(embed->ctx, embed->window);
     pare_fields_clear(&embed->fields);
     pare_options_clear(&embed->options);
     pare_free(embed->ctx, embed);
@@ -175,7 +176,7 @@ static pare_status find_passes(pare_embed *embed) {
     return status;
 }
 
-static pare_status set_up(pare_embed *embed) {
+pare_status pare_embed_set_up(pare_embed *embed) {
     pare_context *ctx = embed->ctx;
     pare_serving *serving = &embed->serving;
     const pare_options *options = &embed->options;
@@ -226,7 +227,7 @@ static pare_status set_up(pare_embed *embed) {
 }
 
 /* What the choice has to know of each field, crosses included. */
-static void list_fields(pare_embed *embed) {
+void pare_embed_list_fields(pare_embed *embed) {
     embed->serving.fields = embed->fields.count;
     embed->candidates = pare_serving_candidates(&embed->serving);
     for (int64_t f = 0; f < embed->fields.count; f++) {
@@ -249,7 +250,7 @@ static pare_status prepare(pare_embed *embed, const char *path) {
     status = pare_fields_read(embed->ctx, path, (pare_fields_format)options->embed_format, options,
                               &embed->fields);
     if (status == PARE_OK) {
-        status = set_up(embed);
+        status = pare_embed_set_up(embed);
     }
     if (status == PARE_OK) {
         status = pare_embed_budget(embed);
@@ -278,7 +279,7 @@ static pare_status prepare(pare_embed *embed, const char *path) {
         embed->cpu_screening = pare_cpu_seconds() - start;
     }
     if (status == PARE_OK) {
-        list_fields(embed);
+        pare_embed_list_fields(embed);
     }
     return status;
 }

@@ -20,6 +20,25 @@ typedef struct pare_embed_cross {
     double score;
 } pare_embed_cross;
 
+/* What a later file changed (embed_continue.c). Gains and losses in nats a row. */
+typedef struct pare_embed_window {
+    int64_t number;            /* of the file; the first run was 1 */
+    double reference;          /* decayed log loss of the windows before; NaN: none yet */
+    double cusum;              /* of the log loss, in standard deviations, at its highest */
+    bool alarm;                /* cusum was above its limit */
+    double *psi;               /* (fields) population stability index */
+    double *unknown, *usual;   /* (fields) share of cells whose id had no row; before, NaN: none */
+    uint8_t *fresh, *absent;   /* (fields) new; without a single cell */
+    bool repaired;             /* vocabularies outgrew the budget: chosen anew within it */
+    int64_t added, dropped;    /* fields, -1: none */
+    double gain, bound;        /* of that change, and its lower confidence bound */
+    bool audited, adopted;     /* compared with a full new choice; which was taken */
+    double audit_gain, audit_bound; /* of the new choice on its held-out rows */
+    uint8_t *audit;            /* (fields) in the new choice */
+    uint8_t *before;           /* (fields) kept before */
+    double cpu_scoring, cpu_selecting, cpu_training, cpu_audit;
+} pare_embed_window;
+
 typedef struct pare_embed {
     pare_context *ctx;
     pare_options options; /* a copy */
@@ -44,6 +63,7 @@ typedef struct pare_embed {
     pare_embed_score chosen, full;
     double cpu_selecting, cpu_screening;
     pare_field_model *model; /* pare_embed_fit: trained */
+    pare_embed_window *window; /* NULL: not a continuation */
 } pare_embed;
 
 /* Reads, splits, trains, selects, retrains on the choice and on all, scores on held-out rows. */
@@ -58,10 +78,25 @@ pare_status pare_embed_fit(pare_context *ctx, const char *path, const pare_optio
 pare_status pare_embed_apply(pare_context *ctx, const char *folder, const char *path,
                              const pare_options *options, int64_t *rows, float **probability,
                              pare_embed_score *score) PARE_MUST_CHECK;
+/*
+ * Goes on from the state of option continue with the rows of `path`: scores them, judges changes of
+ * the plan on them, then learns from them, and writes the state (to option state, or over the old
+ * one) last. chosen: the scores before learning; gain: decayed losses of leaving out, of adding.
+ */
+pare_status pare_embed_continue(pare_context *ctx, const char *path, const pare_options *options,
+                                pare_embed **out) PARE_MUST_CHECK;
+/* Refuses what a state cannot hold; writes the first state of a plan (embed_begin.c). */
+pare_status pare_embed_state_check(pare_context *ctx, const pare_options *options) PARE_MUST_CHECK;
+pare_status pare_embed_state_begin(pare_embed *embed, const char *path) PARE_MUST_CHECK;
 void pare_embed_free(pare_embed *embed);
 
 /* ---- Private to the parts ---- */
 
+/* Arrays and serving of the choice for the fields read; then what of each field it has to know. */
+pare_status pare_embed_set_up(pare_embed *embed) PARE_MUST_CHECK;
+void pare_embed_list_fields(pare_embed *embed);
+/* Frees a window; NULL is fine. */
+void pare_embed_window_free(pare_context *ctx, pare_embed_window *window);
 /* Fields and groups of the schema (embed_schema.c); names no field lacks. Before encoding: kinds;
  * after: the rest. */
 pare_status pare_embed_schema(pare_embed *embed) PARE_MUST_CHECK;

@@ -134,6 +134,10 @@ void pare_embed_report_text(const pare_embed *e, pare_text *out) {
                          (long long)e->cost[r], limit_text(e, r, limit, sizeof limit),
                          (long long)e->full_cost[r]);
     }
+    if (e->window) {
+        pare_embed_window_text(e, out);
+        return;
+    }
     pare_text_append(out, "\n%-10s log loss   AUC        CPU seconds\n", "held out");
     text_score(out, "plan", &e->chosen);
     text_score(out, "all", &e->full);
@@ -257,6 +261,9 @@ void pare_embed_report_json(const pare_embed *e, pare_text *out) {
     if (e->options.crosses > 0) {
         json_crosses(e, out);
     }
+    if (e->window) {
+        pare_embed_window_json(e, out);
+    }
     pare_text_append(out, "  \"held_out\": {\n");
     json_score(out, "plan", &e->chosen, ",");
     json_score(out, "all", &e->full, "");
@@ -301,6 +308,19 @@ static void html_fields(const pare_embed *e, pare_text *out) {
     pare_text_append(out, "</tbody></table></section>\n");
 }
 
+static void html_window(const pare_embed *e, pare_text *out) {
+    pare_text text = {.ctx = out->ctx};
+    pare_embed_window_text(e, &text);
+    pare_text_append(out, "<section><h2>Changes</h2>\n<p>");
+    if (text.status == PARE_OK) {
+        pare_page_name(out, text.bytes, text.length);
+    } else {
+        out->status = text.status;
+    }
+    pare_text_append(out, "</p></section>\n");
+    pare_text_clear(&text);
+}
+
 void pare_embed_report_html(const pare_embed *e, pare_text *out) {
     char model[64], method[64], limit[32];
     pare_text_append(out,
@@ -334,6 +354,9 @@ void pare_embed_report_html(const pare_embed *e, pare_text *out) {
     }
     pare_text_append(out, "</tbody></table></section>\n");
     html_fields(e, out);
+    if (e->window) {
+        html_window(e, out);
+    }
     pare_text_append(out, "<footer>Made by pare %d.%d.%d.</footer>\n</main>\n</body>\n</html>\n",
                      PARE_VERSION_MAJOR, PARE_VERSION_MINOR, PARE_VERSION_PATCH);
 }

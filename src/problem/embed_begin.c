@@ -1,0 +1,114 @@
+/* The first state of a plan, and what it cannot hold. */
+#include "problem/embed_state.h"
+
+#include "base/text.h"
+
+void pare_embed_window_free(pare_context *ctx, pare_embed_window *window) {
+    if (window) {
+        void *owned[] = {window->psi,    window->unknown, window->usual, window->fresh,
+                         window->absent, window->audit,   window->before};
+        for (size_t i = 0; i < sizeof owned / sizeof owned[0]; i++) {
+            pare_free(ctx, owned[i]);
+        }
+        pare_free(ctx, window);
+    }
+}
+
+pare_status pare_embed_state_check(pare_context *ctx, const pare_options *options) {
+    if (options->embed_model > PARE_FIELD_MODEL_FM) {
+        return pare_fail(ctx, PARE_ERROR_INPUT,
+                         "state: only the models lr and fm go on from a state; expected one of them");
+    }
+    return options->crosses > 0
+               ? pare_fail(ctx, PARE_ERROR_INPUT,
+                           "state: crosses do not go on from a state; expected --crosses 0")
+               : PARE_OK;
+}
+
+/* The vocabulary in the order of rows: level l has row l + 1. */
+static pare_status copy_field(pare_context *ctx, const pare_field *field, pare_field *out) {
+    int64_t *level = NULL;
+    *out = (pare_field){.kind = field->kind,
+                        .bucketed = field->bucketed,
+                        .first = field->first,
+                        .size = field->size,
+                        .mean = field->mean,
+                        .scale = field->scale};
+    pare_status status = pare_text_copy(ctx, field->name, (int64_t)strlen(field->name), &out->name);
+    if (status != PARE_OK || field->kind == PARE_FIELD_NUMBER) {
+        return status;
+    }
+    status = pare_alloc_zero(ctx, field->size, sizeof *level, &level);
+    if (status == PARE_OK) {
+        status = pare_alloc(ctx, field->size, sizeof *out->row, &out->row);
+    }
+    for (int64_t l = 0; l < field->level.count && status == PARE_OK; l++) {
+        level[field->row[l]] = l;
+    }
+    for (int64_t r = 1; r < field->size && status == PARE_OK; r++) {
+        int64_t added = 0, from = level[r];
+        status = pare_levels_add(ctx, &out->level, (const unsigned char *)field->level.text[from],
+                                 field->level.length[from], &added);
+        if (status == PARE_OK) {
+            out->row[added] = (int32_t)r;
+        }
+    }
+    pare_free(ctx, level);
+    return status;
+}
+
+static pare_status fill(pare_embed *embed, pare_embed_state *state) {
+    pare_context *ctx = embed->ctx;
+    pare_fields *fields = &state->fields;
+    int64_t count = embed->fields.count;
+    state->model = embed->options.embed_model;
+    state->dimension = embed->options.dimension;
+    state->chunk = embed->options.chunk;
+    state->minimum_count = embed->options.minimum_count;
+    state->windows = 1;
+    state->rate = (double)embed->spec.rate;
+    memcpy(state->limit, embed->serving.limit, sizeof state->limit);
+    *fields = (pare_fields){.ctx = ctx, .joint = embed->fields.joint};
+    pare_status status = pare_alloc_zero(ctx, count, sizeof *fields->field, &fields->field);
+    for (; fields->count < count && status == PARE_OK; fields->count++) {
+        status = copy_field(ctx, &embed->fields.field[fields->count],
+                            &fields->field[fields->count]);
+    }
+    const char *target = embed->fields.target;
+    if (status == PARE_OK && target) {
+        status = pare_text_copy(ctx, target, (int64_t)strlen(target), &fields->target);
+    }
+    if (status != PARE_OK) {
+        return status;
+    }
+    const struct {
+        int64_t count;
+        size_t size;
+        void *array;
+    } parts[] = {{embed->candidates, 1, &state->keep},
+                 {embed->candidates, sizeof *state->gain, &state->gain},
+                 {fields->joint * PARE_EMBED_SKETCH, sizeof *state->sketch, &state->sketch},
+                 {count * PARE_EMBED_BINS, sizeof *state->bins, &state->bins},
+                 {count * 2, sizeof *state->unknown, &state->unknown}};
+    for (size_t i = 0; i < sizeof parts / sizeof parts[0] && status == PARE_OK; i++) {
+        status = pare_alloc_zero(ctx, parts[i].count, parts[i].size, parts[i].array);
+    }
+    if (status != PARE_OK) {
+        return status;
+    }
+    memcpy(state->keep, embed->keep, (size_t)embed->candidates);
+    for (int64_t f = 0; f < count; f++) {
+        pare_embed_count_bins(&embed->fields, f, state->bins + f * PARE_EMBED_BINS);
+    }
+    return pare_embed_train(embed, embed->keep, &state->machine);
+}
+
+pare_status pare_embed_state_begin(pare_embed *embed, const char *path) {
+    pare_embed_state state = {.ctx = embed->ctx};
+    pare_status status = fill(embed, &state);
+    if (status == PARE_OK) {
+        status = pare_embed_state_save(&state, path);
+    }
+    pare_embed_state_clear(&state);
+    return status;
+}

@@ -1,0 +1,297 @@
+/*
+ * A plan goes on with a later file: state and rows are brought to the same fields and ids, the rows
+ * are scored, one change is made where its lower confidence bound exceeds the switching cost, and
+ * the model learns from the rows.
+ */
+#include "problem/embed_course.h"
+
+#include "platform/system.h"
+
+#include <math.h>
+
+/* ---- Growth ---------------------------------------------------------------------------------- */
+
+static pare_status grow_model(pare_embed_course *c) {
+    pare_embed_state *state = &c->state;
+    pare_field_model *old = state->machine, *model = NULL;
+    const pare_fields *fields = &c->embed->fields;
+    pare_status status = pare_field_model_create(c->ctx, &old->spec, fields,
+                                                 (uint64_t)c->embed->options.seed +
+                                                     (uint64_t)state->windows,
+                                                 &model);
+    if (status != PARE_OK) {
+        return status;
+    }
+    model->bias = old->bias;
+    model->bias_sum = old->bias_sum;
+    size_t row_bytes = (size_t)model->stride * sizeof *model->table;
+    int64_t from = 0;
+    for (int64_t f = 0; f < fields->count; f++) {
+        float *to = model->table + fields->field[f].first * model->stride;
+        const float *first = old->table + from * model->stride;
+        if (c->before[f] > 0 && c->embed->keep[f * c->width]) {
+            memcpy(to, first, (size_t)c->before[f] * row_bytes);
+            /* A new id begins as all unknown ones were, if ever one was. */
+            for (int64_t r = c->before[f];
+                 r < fields->field[f].size && first[1] > old->spec.sum && r > 1; r++) {
+                memcpy(to + r * model->stride, first, row_bytes);
+                to[r * model->stride + 1] = to[r * model->stride + 2] = old->spec.sum;
+            }
+        }
+        from += c->before[f];
+    }
+    pare_field_model_destroy(old);
+    state->machine = model;
+    return PARE_OK;
+}
+
+/* Arrays of the state for the fields and ids there are now. */
+static pare_status grow(pare_embed_course *c, int64_t old_fields) {
+    pare_embed_state *state = &c->state;
+    pare_embed *e = c->embed;
+    float *sketch = NULL;
+    double *gain = NULL, *bins = NULL, *unknown = NULL;
+    int64_t fields = e->fields.count, from = 0;
+    const struct {
+        int64_t count;
+        size_t size;
+        void *array;
+    } parts[] = {{e->fields.joint * PARE_EMBED_SKETCH, sizeof *sketch, &sketch},
+                 {e->candidates, sizeof *gain, &gain},
+                 {fields * PARE_EMBED_BINS, sizeof *bins, &bins},
+                 {fields * 2, sizeof *unknown, &unknown}};
+    pare_status status = PARE_OK;
+    for (size_t i = 0; i < sizeof parts / sizeof parts[0] && status == PARE_OK; i++) {
+        status = pare_alloc_zero(c->ctx, parts[i].count, parts[i].size, parts[i].array);
+    }
+    if (status == PARE_OK) {
+        memset(e->keep, 1, (size_t)e->candidates);
+        pare_serving_cost(&e->serving, e->keep, e->full_cost);
+        memset(e->keep, 0, (size_t)e->candidates);
+        memcpy(e->keep, state->keep, (size_t)(old_fields * c->width));
+        status = grow_model(c);
+    }
+    if (status == PARE_OK) {
+        for (int64_t f = 0; f < old_fields; f++) {
+            memcpy(sketch + e->fields.field[f].first * PARE_EMBED_SKETCH,
+                   state->sketch + from * PARE_EMBED_SKETCH,
+                   (size_t)(c->before[f] * PARE_EMBED_SKETCH) * sizeof *sketch);
+            from += c->before[f];
+        }
+        memcpy(gain, state->gain, (size_t)(old_fields * c->width) * sizeof *gain);
+        memcpy(bins, state->bins, (size_t)(old_fields * PARE_EMBED_BINS) * sizeof *bins);
+        memcpy(unknown, state->unknown, (size_t)(old_fields * 2) * sizeof *unknown);
+        pare_free(c->ctx, state->sketch);
+        pare_free(c->ctx, state->gain);
+        pare_free(c->ctx, state->bins);
+        pare_free(c->ctx, state->unknown);
+        state->sketch = sketch;
+        state->gain = gain;
+        state->bins = bins;
+        state->unknown = unknown;
+        sketch = NULL;
+        gain = bins = unknown = NULL;
+    }
+    pare_free(c->ctx, sketch);
+    pare_free(c->ctx, gain);
+    pare_free(c->ctx, bins);
+    pare_free(c->ctx, unknown);
+    return status;
+}
+
+void pare_embed_set_masks(const pare_embed_course *c) {
+    const pare_embed *e = c->embed;
+    for (int64_t i = 0; i < e->candidates; i++) {
+        c->removal[i] = e->keep[i];
+    }
+    pare_embed_mask(e, c->removal, c->state.machine);
+}
+
+/* ---- Learning -------------------------------------------------------------------------------- */
+
+/* One pass, or as many as option passes says; sums of AdaGrad fade, so that steps stay large enough
+ * to follow. Cells of fields left out become absent: they cost nothing then. */
+static void learn(pare_embed_course *c) {
+    pare_embed *e = c->embed;
+    pare_field_model *model = c->state.machine;
+    double start = pare_thread_cpu_seconds();
+    float sum = model->spec.sum;
+    for (int64_t r = 0; r < model->joint; r++) {
+        for (int k = 1; k <= 2; k++) {
+            float *at = model->table + r * model->stride + k;
+            *at = sum + (float)PARE_EMBED_DECAY * (*at - sum);
+        }
+    }
+    model->bias_sum = sum + (float)PARE_EMBED_DECAY * (model->bias_sum - sum);
+    for (int64_t f = 0; f < e->fields.count; f++) {
+        for (int64_t i = 0; i < e->fields.rows && !e->keep[f * c->width]; i++) {
+            e->fields.cell[i * e->fields.count + f] = -1;
+        }
+    }
+    pare_embed_set_masks(c);
+    (void)pare_field_model_fit(model, &e->fields, e->fields.rows, c->row, e->passes);
+    c->window->cpu_training = pare_thread_cpu_seconds() - start;
+}
+
+/* ---- All ------------------------------------------------------------------------------------- */
+
+static pare_status reserve(pare_embed_course *c) {
+    pare_embed *e = c->embed;
+    pare_embed_window *w = c->window;
+    int64_t fields = e->fields.count, rows = e->fields.rows;
+    const struct {
+        int64_t count;
+        size_t size;
+        void *array;
+    } parts[] = {{fields, sizeof *w->psi, &w->psi},
+                 {fields, sizeof *w->unknown, &w->unknown},
+                 {fields, sizeof *w->usual, &w->usual},
+                 {fields, 1, &w->fresh},
+                 {fields, 1, &w->absent},
+                 {fields, 1, &w->audit},
+                 {fields, 1, &w->before},
+                 {fields, sizeof *c->out, &c->out},
+                 {fields * PARE_EMBED_BLOCKS, sizeof *c->gain, &c->gain},
+                 {rows, sizeof *c->loss, &c->loss},
+                 {rows, sizeof *c->probability, &c->probability},
+                 {fields * PARE_EMBED_SAMPLED, sizeof *c->sample_cell, &c->sample_cell},
+                 {fields * PARE_EMBED_SAMPLED, sizeof *c->sample_value, &c->sample_value},
+                 {rows, sizeof *c->scored, &c->scored},
+                 {rows > fields ? rows : fields, sizeof *c->row, &c->row},
+                 {e->candidates, sizeof *c->removal, &c->removal}};
+    pare_status status = PARE_OK;
+    for (size_t i = 0; i < sizeof parts / sizeof parts[0] && status == PARE_OK; i++) {
+        status = pare_alloc_zero(c->ctx, parts[i].count, parts[i].size, parts[i].array);
+    }
+    return status;
+}
+
+/* Reads state and rows; brings both to the same fields. */
+static pare_status open_rows(pare_embed_course *c, const char *path) {
+    pare_embed *e = c->embed;
+    pare_fields rows = {0};
+    pare_status status = pare_embed_state_load(c->ctx, e->options.continue_from, &c->state);
+    if (status != PARE_OK) {
+        return status;
+    }
+    int64_t old_fields = c->state.fields.count;
+    e->fields = c->state.fields;
+    c->state.fields = (pare_fields){0};
+    status = pare_embed_state_options(&c->state, e->fields.target, &e->options);
+    c->width = pare_embed_state_chunks(&c->state) + 1;
+    if (status == PARE_OK) {
+        status = pare_fields_read(c->ctx, path, (pare_fields_format)e->options.embed_format, &e->options, &rows);
+    }
+    if (status == PARE_OK) {
+        status = pare_fields_continue(&e->fields, &rows, e->options.minimum_count, &c->before);
+    }
+    pare_fields_clear(&rows);
+    if (status == PARE_OK) {
+        status = pare_embed_set_up(e);
+    }
+    if (status == PARE_OK) {
+        pare_embed_list_fields(e);
+        status = grow(c, old_fields);
+    }
+    return status;
+}
+
+/* Budget and schema of this run, or the budget of the state. */
+static pare_status set_limits(pare_embed_course *c) {
+    pare_embed *e = c->embed;
+    pare_status status = PARE_OK;
+    if (e->options.budget[0]) {
+        status = pare_embed_budget(e);
+        memcpy(c->state.limit, e->serving.limit, sizeof c->state.limit);
+    } else {
+        memcpy(e->serving.limit, c->state.limit, sizeof c->state.limit);
+    }
+    for (int64_t f = 0; f < e->fields.count; f++) { /* a schema's kinds are those of first sight */
+        c->row[f] = (int64_t)e->fields.field[f].kind;
+    }
+    if (status == PARE_OK && e->options.schema[0]) {
+        status = pare_embed_schema(e);
+    }
+    for (int64_t f = 0; f < e->fields.count; f++) {
+        e->fields.field[f].kind = (pare_field_kind)c->row[f];
+    }
+    return status;
+}
+
+static pare_status go_on(pare_embed_course *c, const char *path) {
+    pare_embed *e = c->embed;
+    pare_embed_window *w = c->window;
+    pare_status status = open_rows(c, path);
+    if (status == PARE_OK) {
+        status = reserve(c);
+    }
+    if (status == PARE_OK) {
+        status = set_limits(c);
+    }
+    if (status != PARE_OK) {
+        return status;
+    }
+    w->number = ++c->state.windows;
+    w->added = w->dropped = -1;
+    e->train = e->fields.rows;
+    e->passes = e->options.passes > 0 ? e->options.passes : 1;
+    e->spec = c->state.machine->spec;
+    for (int64_t f = 0; f < e->fields.count; f++) {
+        w->before[f] = e->keep[f * c->width];
+        if (!w->before[f]) {
+            c->out[c->outs++] = f;
+        }
+        pare_embed_watch_field(c, f);
+    }
+    status = pare_embed_watch(c);
+    if (status == PARE_OK) {
+        status = pare_embed_change(c);
+    }
+    if (status == PARE_OK && e->options.audit) {
+        status = pare_embed_audit(c, path);
+    }
+    if (status == PARE_OK) {
+        learn(c);
+        memcpy(e->gain, c->state.gain, (size_t)e->candidates * sizeof *e->gain);
+        pare_serving_cost(&e->serving, e->keep, e->cost);
+        e->cpu_selecting = w->cpu_selecting + w->cpu_audit;
+        e->chosen.cpu = w->cpu_training;
+        e->full = (pare_embed_score){(double)NAN, (double)NAN, (double)NAN};
+        pare_embed_state view = c->state;
+        view.keep = e->keep;
+        view.fields = e->fields;
+        status = pare_embed_state_save(&view, e->options.state[0] ? e->options.state
+                                                                  : e->options.continue_from);
+    }
+    return status;
+}
+
+pare_status pare_embed_continue(pare_context *ctx, const char *path, const pare_options *options,
+                                pare_embed **out) {
+    pare_embed_course c = {.ctx = ctx};
+    *out = NULL;
+    pare_status status = pare_alloc_zero(ctx, 1, sizeof *c.embed, &c.embed);
+    if (status == PARE_OK) {
+        c.embed->ctx = ctx;
+        status = pare_options_copy(options, &c.embed->options);
+    }
+    if (status == PARE_OK) {
+        status = pare_alloc_zero(ctx, 1, sizeof *c.window, &c.window);
+    }
+    if (status == PARE_OK) {
+        c.embed->window = c.window;
+        status = go_on(&c, path);
+    }
+    void *owned[] = {c.before, c.out, c.gain, c.loss, c.probability, c.sample_cell,
+                     c.sample_value, c.scored, c.row, c.removal};
+    for (size_t i = 0; i < sizeof owned / sizeof owned[0]; i++) {
+        pare_free(ctx, owned[i]);
+    }
+    pare_embed_state_clear(&c.state);
+    if (status != PARE_OK) {
+        pare_embed_free(c.embed);
+        return status;
+    }
+    *out = c.embed;
+    return PARE_OK;
+}

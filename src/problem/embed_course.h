@@ -1,0 +1,45 @@
+/* Private to the files that go on with a plan: what one later file is worked on with. */
+#ifndef PARE_PROBLEM_EMBED_COURSE_H
+#define PARE_PROBLEM_EMBED_COURSE_H
+
+#include "problem/embed_state.h"
+
+enum {
+    PARE_EMBED_BLOCKS = 16,
+    PARE_EMBED_SAMPLED = 32 /* rows of a sample worked on at once */
+};
+
+#define PARE_EMBED_DECAY 0.8  /* of statistics, a window */
+#define PARE_EMBED_PRIOR 1.0f /* precision of a weight before any row */
+
+typedef struct pare_embed_course {
+    pare_context *ctx;
+    pare_embed *embed;
+    pare_embed_window *window;
+    pare_embed_state state; /* its fields are the embed's while it runs */
+    int64_t *before;        /* (fields) rows of each table at the start; 0: new */
+    int64_t *out;           /* (outs) fields left out */
+    int64_t outs, width;
+    double *gain;    /* (fields, PARE_EMBED_BLOCKS) a row: of adding a field left out; minus that of a kept one */
+    float *loss, *probability; /* (rows) before learning */
+    int32_t *sample_cell;      /* (PARE_EMBED_SAMPLED, fields) */
+    float *sample_value;
+    pare_scored *scored;
+    int64_t *row;    /* (rows) */
+    double *removal; /* (candidates) */
+    double intercept[2]; /* derivatives by a shift of the logit: what all fields could do */
+} pare_embed_course;
+
+/* Masks of the model: keep. Uses removal. */
+void pare_embed_set_masks(const pare_embed_course *c);
+/* Drift of field f; then the scores before learning, their drift, and gains of changes
+ * (embed_watch.c). Cost: one prediction a row, a division for each field left out, and removals on
+ * one row in 32. */
+void pare_embed_watch_field(pare_embed_course *c, int64_t f);
+pare_status pare_embed_watch(pare_embed_course *c) PARE_MUST_CHECK;
+/* Brings the plan back within the budget, or changes what pays; compares it with a new choice
+ * (embed_change.c). */
+pare_status pare_embed_change(pare_embed_course *c) PARE_MUST_CHECK;
+pare_status pare_embed_audit(pare_embed_course *c, const char *path) PARE_MUST_CHECK;
+
+#endif
