@@ -117,11 +117,11 @@ pare_status pare_fields_encode_like(pare_fields *fields, const pare_fields *like
 /*
  * More rows for a vocabulary that grows (fields_continue.c): `known` (no rows, no crosses; the rows
  * of each table are those of its levels in order, after row 0) takes the rows of `rows`, matched by
- * field name. Ids that occur in at least minimum_count of them and have no row yet get the next ones;
- * fields it lacks are appended to it; those that `rows` lacks are absent in every row. known->joint
- * and the firsts change, and no row is held out. *before: (known->count), the caller's to free: rows
- * of each table before, 0: a new field. unseen of each field: cells of ids that had no row. Refused
- * where not one field is known.
+ * field name. Ids that occur in at least minimum_count of them and have no row yet get the next
+ * ones; fields it lacks are appended to it; those that `rows` lacks are absent in every row.
+ * known->joint and the firsts change, and no row is held out. *before: (known->count), the caller's
+ * to free: rows of each table before, 0: a new field. unseen of each field: cells of ids that had
+ * no row. Refused where not one field is known.
  */
 pare_status pare_fields_continue(pare_fields *known, pare_fields *rows, int64_t minimum_count,
                                  int64_t **before) PARE_MUST_CHECK;

@@ -133,8 +133,9 @@ static pare_status match(pare_fields *known, pare_fields *rows, int64_t minimum_
             status = pare_field_number(rows, c);
         }
         if (status == PARE_OK && known->count == PARE_FIELDS_MAX) {
-            status = pare_fail(known->ctx, PARE_ERROR_INPUT, "%s: more than %d fields with the state's",
-                               rows->source, PARE_FIELDS_MAX);
+            status =
+                pare_fail(known->ctx, PARE_ERROR_INPUT, "%s: more than %d fields with the state's",
+                          rows->source, PARE_FIELDS_MAX);
         }
         if (status == PARE_OK) {
             status = append_field(known, field);
@@ -176,9 +177,9 @@ pare_status pare_fields_continue(pare_fields *known, pare_fields *rows, int64_t 
         rule->first = known->joint;
         known->joint += rule->size;
         if (known->joint > INT32_MAX) {
-            status = pare_fail(ctx, PARE_ERROR_INPUT,
-                               "%s: more than %d different ids with the state's", rows->source,
-                               INT32_MAX);
+            status =
+                pare_fail(ctx, PARE_ERROR_INPUT, "%s: more than %d different ids with the state's",
+                          rows->source, INT32_MAX);
         }
     }
     for (int64_t f = 0; f < known->count && status == PARE_OK; f++) {

@@ -22,20 +22,20 @@ typedef struct pare_embed_cross {
 
 /* What a later file changed (embed_continue.c). Gains and losses in nats a row. */
 typedef struct pare_embed_window {
-    int64_t number;            /* of the file; the first run was 1 */
-    double reference;          /* decayed log loss of the windows before; NaN: none yet */
-    double cusum;              /* of the log loss, in standard deviations, at its highest */
-    bool alarm;                /* cusum was above its limit */
-    double *psi;               /* (fields) population stability index */
-    double *unknown, *usual;   /* (fields) share of cells whose id had no row; before, NaN: none */
-    uint8_t *fresh, *absent;   /* (fields) new; without a single cell */
-    bool repaired;             /* vocabularies outgrew the budget: chosen anew within it */
-    int64_t added, dropped;    /* fields, -1: none */
-    double gain, bound;        /* of that change, and its lower confidence bound */
-    bool audited, adopted;     /* compared with a full new choice; which was taken */
+    int64_t number;          /* of the file; the first run was 1 */
+    double reference;        /* decayed log loss of the windows before; NaN: none yet */
+    double cusum;            /* of the log loss, in standard deviations, at its highest */
+    bool alarm;              /* cusum was above its limit */
+    double *psi;             /* (fields) population stability index */
+    double *unknown, *usual; /* (fields) share of cells whose id had no row; before, NaN: none */
+    uint8_t *fresh, *absent; /* (fields) new; without a single cell */
+    bool repaired;           /* vocabularies outgrew the budget: chosen anew within it */
+    int64_t added, dropped;  /* fields, -1: none */
+    double gain, bound;      /* of that change, and its lower confidence bound */
+    bool audited, adopted;   /* compared with a full new choice; which was taken */
     double audit_gain, audit_bound; /* of the new choice on its held-out rows */
-    uint8_t *audit;            /* (fields) in the new choice */
-    uint8_t *before;           /* (fields) kept before */
+    uint8_t *audit;                 /* (fields) in the new choice */
+    uint8_t *before;                /* (fields) kept before */
     double cpu_scoring, cpu_selecting, cpu_training, cpu_audit;
 } pare_embed_window;
 
@@ -62,7 +62,7 @@ typedef struct pare_embed {
     int64_t cost[PARE_RESOURCES], full_cost[PARE_RESOURCES];
     pare_embed_score chosen, full;
     double cpu_selecting, cpu_screening;
-    pare_field_model *model; /* pare_embed_fit: trained */
+    pare_field_model *model;   /* pare_embed_fit: trained */
     pare_embed_window *window; /* NULL: not a continuation */
 } pare_embed;
 

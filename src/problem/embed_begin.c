@@ -16,8 +16,9 @@ void pare_embed_window_free(pare_context *ctx, pare_embed_window *window) {
 
 pare_status pare_embed_state_check(pare_context *ctx, const pare_options *options) {
     if (options->embed_model > PARE_FIELD_MODEL_FM) {
-        return pare_fail(ctx, PARE_ERROR_INPUT,
-                         "state: only the models lr and fm go on from a state; expected one of them");
+        return pare_fail(
+            ctx, PARE_ERROR_INPUT,
+            "state: only the models lr and fm go on from a state; expected one of them");
     }
     return options->crosses > 0
                ? pare_fail(ctx, PARE_ERROR_INPUT,
@@ -71,8 +72,8 @@ static pare_status fill(pare_embed *embed, pare_embed_state *state) {
     *fields = (pare_fields){.ctx = ctx, .joint = embed->fields.joint};
     pare_status status = pare_alloc_zero(ctx, count, sizeof *fields->field, &fields->field);
     for (; fields->count < count && status == PARE_OK; fields->count++) {
-        status = copy_field(ctx, &embed->fields.field[fields->count],
-                            &fields->field[fields->count]);
+        status =
+            copy_field(ctx, &embed->fields.field[fields->count], &fields->field[fields->count]);
     }
     const char *target = embed->fields.target;
     if (status == PARE_OK && target) {

@@ -181,8 +181,8 @@ static pare_status compare(pare_embed_course *c, pare_embed *fresh) {
         pare_field_model_predict(model, &fresh->fields, count, fresh->held_row + at, logit);
         for (int64_t i = 0; i < count; i++) {
             int64_t row = fresh->held_row[at + i];
-            float z = logit[i], loss = fmaxf(z, 0) + log1pf(expf(-fabsf(z))) -
-                                       fresh->fields.label[row] * z;
+            float z = logit[i],
+                  loss = fmaxf(z, 0) + log1pf(expf(-fabsf(z))) - fresh->fields.label[row] * z;
             double gain = (double)(c->loss[row] - loss);
             sum += gain;
             square += gain * gain;
@@ -227,4 +227,3 @@ pare_status pare_embed_audit(pare_embed_course *c, const char *path) {
     pare_embed_free(fresh);
     return status;
 }
-

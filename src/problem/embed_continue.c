@@ -15,10 +15,9 @@ static pare_status grow_model(pare_embed_course *c) {
     pare_embed_state *state = &c->state;
     pare_field_model *old = state->machine, *model = NULL;
     const pare_fields *fields = &c->embed->fields;
-    pare_status status = pare_field_model_create(c->ctx, &old->spec, fields,
-                                                 (uint64_t)c->embed->options.seed +
-                                                     (uint64_t)state->windows,
-                                                 &model);
+    pare_status status = pare_field_model_create(
+        c->ctx, &old->spec, fields, (uint64_t)c->embed->options.seed + (uint64_t)state->windows,
+        &model);
     if (status != PARE_OK) {
         return status;
     }
@@ -180,7 +179,8 @@ static pare_status open_rows(pare_embed_course *c, const char *path) {
     status = pare_embed_state_options(&c->state, e->fields.target, &e->options);
     c->width = pare_embed_state_chunks(&c->state) + 1;
     if (status == PARE_OK) {
-        status = pare_fields_read(c->ctx, path, (pare_fields_format)e->options.embed_format, &e->options, &rows);
+        status = pare_fields_read(c->ctx, path, (pare_fields_format)e->options.embed_format,
+                                  &e->options, &rows);
     }
     if (status == PARE_OK) {
         status = pare_fields_continue(&e->fields, &rows, e->options.minimum_count, &c->before);
@@ -282,8 +282,8 @@ pare_status pare_embed_continue(pare_context *ctx, const char *path, const pare_
         c.embed->window = c.window;
         status = go_on(&c, path);
     }
-    void *owned[] = {c.before, c.out, c.gain, c.loss, c.probability, c.sample_cell,
-                     c.sample_value, c.scored, c.row, c.removal};
+    void *owned[] = {c.before,      c.out,          c.gain,   c.loss, c.probability,
+                     c.sample_cell, c.sample_value, c.scored, c.row,  c.removal};
     for (size_t i = 0; i < sizeof owned / sizeof owned[0]; i++) {
         pare_free(ctx, owned[i]);
     }

@@ -20,13 +20,14 @@ typedef struct pare_embed_course {
     int64_t *before;        /* (fields) rows of each table at the start; 0: new */
     int64_t *out;           /* (outs) fields left out */
     int64_t outs, width;
-    double *gain;    /* (fields, PARE_EMBED_BLOCKS) a row: of adding a field left out; minus that of a kept one */
+    double *gain; /* (fields, PARE_EMBED_BLOCKS) a row: of adding a field left out; minus that of a
+                     kept one */
     float *loss, *probability; /* (rows) before learning */
     int32_t *sample_cell;      /* (PARE_EMBED_SAMPLED, fields) */
     float *sample_value;
     pare_scored *scored;
-    int64_t *row;    /* (rows) */
-    double *removal; /* (candidates) */
+    int64_t *row;        /* (rows) */
+    double *removal;     /* (candidates) */
     double intercept[2]; /* derivatives by a shift of the logit: what all fields could do */
 } pare_embed_course;
 

@@ -33,8 +33,8 @@ typedef struct stream {
 
 static void damaged(stream *s) {
     if (s->status == PARE_OK) {
-        s->status = pare_fail(s->ctx, PARE_ERROR_INPUT, "%s: the state does not fit together",
-                              s->path);
+        s->status =
+            pare_fail(s->ctx, PARE_ERROR_INPUT, "%s: the state does not fit together", s->path);
     }
 }
 
@@ -96,8 +96,8 @@ static void visit_ids(stream *s, pare_field *field) {
         if (s->to || s->status != PARE_OK) {
             continue;
         }
-        s->status = pare_levels_add(s->ctx, &field->level, (const unsigned char *)text, length,
-                                    &level);
+        s->status =
+            pare_levels_add(s->ctx, &field->level, (const unsigned char *)text, length, &level);
         if (s->status == PARE_OK && level != r - 1) {
             damaged(s);
         }
@@ -305,7 +305,8 @@ pare_status pare_embed_state_options(const pare_embed_state *state, const char *
     options->minimum_count = state->minimum_count;
     options->rate = state->rate;
     options->crosses = 0;
-    return target && target[0] && !options->target[0] ? pare_options_set(options, "target", target) : PARE_OK;
+    return target && target[0] && !options->target[0] ? pare_options_set(options, "target", target)
+                                                      : PARE_OK;
 }
 
 void pare_embed_state_clear(pare_embed_state *state) {

@@ -27,10 +27,11 @@ typedef struct pare_embed_state {
     double *gain;                               /* (fields, chunks + 1) decayed, nats a row */
     float *sketch;                              /* (joint, PARE_EMBED_SKETCH) of fields left out */
     double *bins;                               /* (fields, PARE_EMBED_BINS) */
-    double *unknown; /* (fields, 2): cells of ids without a row; cells */
+    double *unknown;                            /* (fields, 2): cells of ids without a row; cells */
 } pare_embed_state;
 
-/* Options that the state decides, set in `options`; target (NULL: none) only where there is none. */
+/* Options that the state decides, set in `options`; target (NULL: none) only where there is none.
+ */
 pare_status pare_embed_state_options(const pare_embed_state *state, const char *target,
                                      pare_options *options) PARE_MUST_CHECK;
 /* A file with version and checksum, written whole or not at all. */

@@ -1,8 +1,8 @@
 /*
  * A later file before it is learned from (progressive validation: Blum, Kalai, Langford 1999), in
- * blocks. The same pass judges what the plan could do otherwise: for kept fields the loss of leaving
- * them out, on one row in SAMPLE; for the others the gain of a Newton step of one weight an id, from
- * the sums of derivatives over earlier rows only, so that it is honest too.
+ * blocks. The same pass judges what the plan could do otherwise: for kept fields the loss of
+ * leaving them out, on one row in SAMPLE; for the others the gain of a Newton step of one weight an
+ * id, from the sums of derivatives over earlier rows only, so that it is honest too.
  */
 #include "problem/embed_course.h"
 
@@ -11,7 +11,7 @@
 #include <math.h>
 
 enum {
-    SAMPLE = 64, /* one row in so many for the removals, */
+    SAMPLE = 64,  /* one row in so many for the removals, */
     SKETCHED = 8, /* and for the sketches */
     SAMPLED = PARE_EMBED_SAMPLED,
     CHUNK = 256
@@ -20,8 +20,8 @@ enum {
 #define CUSUM_SLACK 0.5 /* Page (1954); standard deviations of a block */
 #define CUSUM_LIMIT 8.0
 
-/* The sketches of one row; gain: of field 0 in its block. A shift of the logit that all rows want is
- * taken off to first order: it is no field's merit. */
+/* The sketches of one row; gain: of field 0 in its block. A shift of the logit that all rows want
+ * is taken off to first order: it is no field's merit. */
 static void sketch_row(pare_embed_course *c, int64_t row, double *gain) {
     const pare_fields *fields = &c->embed->fields;
     const int32_t *cell = fields->cell + row * fields->count;
@@ -192,10 +192,8 @@ void pare_embed_watch_field(pare_embed_course *c, int64_t f) {
     c->window->psi[f] = psi;
     c->window->fresh[f] = c->before[f] == 0;
     c->window->absent[f] = field->present == 0;
-    c->window->unknown[f] =
-        field->present > 0 ? (double)field->unseen / (double)field->present : 0;
+    c->window->unknown[f] = field->present > 0 ? (double)field->unseen / (double)field->present : 0;
     c->window->usual[f] = unknown[1] > 0 ? unknown[0] / unknown[1] : (double)NAN;
     unknown[0] = PARE_EMBED_DECAY * unknown[0] + (double)field->unseen;
     unknown[1] = PARE_EMBED_DECAY * unknown[1] + (double)field->present;
 }
-

@@ -8,8 +8,8 @@
 void pare_embed_report_text(const pare_embed *embed, pare_text *out);
 void pare_embed_report_json(const pare_embed *embed, pare_text *out);
 void pare_embed_report_html(const pare_embed *embed, pare_text *out);
-/* The part of text and JSON about a continuation; needs embed->window. Fields of the JSON are in the
- * order of the plan's. */
+/* The part of text and JSON about a continuation; needs embed->window. Fields of the JSON are in
+ * the order of the plan's. */
 void pare_embed_window_text(const pare_embed *embed, pare_text *out);
 void pare_embed_window_json(const pare_embed *embed, pare_text *out);
 

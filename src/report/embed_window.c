@@ -81,8 +81,9 @@ static void text_change(const pare_embed *e, pare_text *out) {
         pare_text_append(out, "\n");
     } else {
         pare_text_append(out, "%s",
-                         w->repaired ? "chosen anew within the budget: tables have grown beyond it\n"
-                                     : "no change pays for its switching cost\n");
+                         w->repaired
+                             ? "chosen anew within the budget: tables have grown beyond it\n"
+                             : "no change pays for its switching cost\n");
     }
 }
 

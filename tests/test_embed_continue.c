@@ -1,0 +1,344 @@
+/* Plans that go on: what a day brings is scored first, fields come and go, changes pay, states are
+ * whole or refused. */
+#include "support.h"
+
+#include "base/random.h"
+#include "problem/embed_state.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <unistd.h>
+
+static char rows_path[64], state_path[64];
+
+static int setup(void **state) {
+    (void)state;
+    strcpy(rows_path, "/tmp/pare-continue-XXXXXX");
+    strcpy(state_path, "/tmp/pare-continue-XXXXXX");
+    int rows = mkstemp(rows_path), other = mkstemp(state_path);
+    return rows < 0 || other < 0 || close(rows) || close(other);
+}
+
+static int teardown(void **state) {
+    (void)state;
+    unlink(rows_path);
+    return unlink(state_path);
+}
+
+/* What drives the label: field a, or b. c to e are noise. */
+typedef struct day {
+    int rows;
+    bool by_b, without_a, with_new;
+    int shift; /* of the ids of c */
+} day;
+
+static void write_day(uint64_t seed, day d) {
+    FILE *file = fopen(rows_path, "w");
+    assert_non_null(file);
+    fprintf(file, "%sb,c,d,e%s,y\n", d.without_a ? "" : "a,", d.with_new ? ",new" : "");
+    for (int i = 0; i < d.rows; i++) {
+        int64_t id[6];
+        for (int f = 0; f < 6; f++) {
+            id[f] = pare_random_below(seed, PARE_STREAM_TEST, (uint64_t)(7 * i + f), 10);
+        }
+        int64_t cause = d.with_new ? id[5] : id[d.by_b];
+        double z = cause % 2 ? 1.5 : -1.5;
+        double u = pare_random_uniform(seed, PARE_STREAM_TEST, (uint64_t)(7 * i + 6));
+        if (!d.without_a) {
+            fprintf(file, "%lld,", (long long)id[0]);
+        }
+        fprintf(file, "%lld,%lld,%lld,%lld", (long long)id[1], (long long)id[2] + d.shift,
+                (long long)id[3], (long long)id[4]);
+        if (d.with_new) {
+            fprintf(file, ",%lld", (long long)id[5]);
+        }
+        fprintf(file, ",%d\n", u < 1 / (1 + exp(-z)));
+    }
+    assert_int_equal(fclose(file), 0);
+}
+
+typedef struct run {
+    pare_context *ctx;
+    pare_options options;
+    pare_embed *embed;
+} run;
+
+static void open_run(run *r, const pare_allocator *allocator) {
+    *r = (run){0};
+    assert_int_equal(pare_context_create(allocator, &r->ctx), PARE_OK);
+    assert_ok(r->ctx, pare_options_init(r->ctx, &r->options));
+    assert_ok(r->ctx, pare_options_set(&r->options, "embed-format", "csv"));
+    assert_ok(r->ctx, pare_options_set(&r->options, "passes", "2"));
+}
+
+static void close_run(run *r) {
+    pare_embed_free(r->embed);
+    pare_options_clear(&r->options);
+    pare_context_destroy(r->ctx);
+}
+
+/* The first file: field a causes, room for one look-up. */
+static void begin(const char *model) {
+    run r;
+    open_run(&r, NULL);
+    write_day(1, (day){.rows = 2000});
+    assert_ok(r.ctx, pare_options_set(&r.options, "embed-model", model));
+    assert_ok(r.ctx, pare_options_set(&r.options, "budget", "lines=1"));
+    assert_ok(r.ctx, pare_options_set(&r.options, "target", "y"));
+    assert_ok(r.ctx, pare_embed_state_check(r.ctx, &r.options));
+    assert_ok(r.ctx, pare_embed_run(r.ctx, rows_path, &r.options, &r.embed));
+    assert_true(r.embed->keep[0]);
+    assert_ok(r.ctx, pare_embed_state_begin(r.embed, state_path));
+    close_run(&r);
+}
+
+/* Goes on with a day; the caller closes. */
+static void next(run *r, uint64_t seed, day d) {
+    open_run(r, NULL);
+    write_day(seed, d);
+    assert_ok(r->ctx, pare_options_set(&r->options, "continue", state_path));
+    assert_ok(r->ctx, pare_embed_continue(r->ctx, rows_path, &r->options, &r->embed));
+    int64_t cost[PARE_RESOURCES];
+    pare_serving_cost(&r->embed->serving, r->embed->keep, cost);
+    assert_int_equal(cost[PARE_RESOURCE_LINES], 1);
+}
+
+static bool kept(const run *r, const char *name) {
+    const pare_embed *e = r->embed;
+    int64_t f = pare_fields_find(&e->fields, name, (int64_t)strlen(name));
+    assert_true(f >= 0);
+    return e->keep[f * (e->serving.chunks + 1)];
+}
+
+/* The same world: no change, no alarm, no shift; the loss is that of the first run. */
+static void test_stationary(void **state) {
+    (void)state;
+    static const char *const models[] = {"lr", "fm"};
+    for (int m = 0; m < 2; m++) {
+        begin(models[m]);
+        for (uint64_t window = 2; window <= 6; window++) {
+            run r;
+            next(&r, window, (day){.rows = 2000});
+            const pare_embed_window *w = r.embed->window;
+            assert_int_equal(w->number, window);
+            assert_true(w->added < 0 && w->dropped < 0 && !w->alarm && !w->repaired);
+            assert_true(kept(&r, "a"));
+            assert_true(r.embed->chosen.log_loss < 0.53 && r.embed->chosen.auc > 0.75);
+            for (int64_t f = 0; f < r.embed->fields.count; f++) {
+                assert_true(w->psi[f] < 0.1 && w->unknown[f] == 0);
+            }
+            close_run(&r);
+        }
+    }
+}
+
+/* Another field takes over: an alarm, and it is put in the place of the one that died. */
+static void test_takes_over(void **state) {
+    (void)state;
+    begin("fm");
+    run r;
+    next(&r, 2, (day){.rows = 4000, .by_b = true});
+    assert_true(r.embed->window->alarm == false); /* nothing to compare with yet */
+    bool there = kept(&r, "b");
+    close_run(&r);
+    for (uint64_t window = 3; window <= 4; window++) {
+        next(&r, window, (day){.rows = 4000, .by_b = true});
+        there = there || kept(&r, "b");
+        if (window == 4) {
+            assert_true(kept(&r, "b") && !kept(&r, "a"));
+            assert_true(r.embed->chosen.log_loss < 0.55);
+        }
+        close_run(&r);
+    }
+    next(&r, 5, (day){.rows = 4000}); /* and back */
+    assert_true(r.embed->window->alarm);
+    close_run(&r);
+    assert_true(there);
+}
+
+/* Fields disappear and appear, ids are new. */
+static void test_fields_change(void **state) {
+    (void)state;
+    begin("fm");
+    run r;
+    next(&r, 2, (day){.rows = 4000, .without_a = true, .with_new = true});
+    int64_t at = pare_fields_find(&r.embed->fields, "new", 3);
+    assert_int_equal(at, 5);
+    assert_true(r.embed->window->fresh[at] && r.embed->window->absent[0]);
+    close_run(&r);
+    next(&r, 3, (day){.rows = 4000, .with_new = true, .shift = 5});
+    assert_true(kept(&r, "new") && !kept(&r, "a"));
+    assert_true(r.embed->window->unknown[2] > 0.4 && r.embed->window->unknown[2] < 0.6);
+    assert_true(r.embed->window->psi[2] > 0.25);
+    close_run(&r);
+    next(&r, 4, (day){.rows = 4000, .with_new = true, .shift = 5});
+    assert_true(r.embed->window->unknown[2] == 0); /* vocabularies only grow */
+    assert_true(r.embed->chosen.log_loss < 0.55);
+    close_run(&r);
+}
+
+/* A full new choice is made beside, and taken only where it is better. */
+static void test_audit(void **state) {
+    (void)state;
+    begin("fm");
+    for (int moved = 0; moved < 2; moved++) {
+        run r;
+        open_run(&r, NULL);
+        write_day(9, (day){.rows = 3000, .by_b = moved});
+        assert_ok(r.ctx, pare_options_set(&r.options, "continue", state_path));
+        assert_ok(r.ctx, pare_options_set(&r.options, "audit", "true"));
+        assert_ok(r.ctx, pare_options_set(&r.options, "budget", "lines=1"));
+        assert_ok(r.ctx, pare_embed_continue(r.ctx, rows_path, &r.options, &r.embed));
+        assert_true(r.embed->window->audited);
+        assert_int_equal(r.embed->window->adopted, moved);
+        assert_int_equal(kept(&r, "b"), moved);
+        close_run(&r);
+    }
+}
+
+static int64_t file_size(const char *path, unsigned char *bytes, int64_t most) {
+    FILE *file = fopen(path, "rb");
+    assert_non_null(file);
+    int64_t length = (int64_t)fread(bytes, 1, (size_t)most, file);
+    fclose(file);
+    return length;
+}
+
+/* Refused by a sentence, and the state is as it was. */
+static void test_refusals(void **state) {
+    (void)state;
+    static unsigned char before[1 << 20], after[1 << 20];
+    begin("lr");
+    int64_t length = file_size(state_path, before, sizeof before);
+    static const struct {
+        const char *rows, *budget, *wanted;
+    } bad[] = {
+        {"", "", "no rows"},
+        {"a,b,y\n", "", "no rows"},
+        {"p,q,y\n1,2,0\n2,3,1\n", "", "none of the fields of the state, such as 'a'"},
+        {"a,b,z\n1,2,0\n2,3,1\n", "", "no column 'y'"},
+        {"a,b,y\n1,2,0\n2,3,7\n", "", "label 0 or 1"},
+        {"a,b,y\n1,2,0\n2,3,1\n", "bytes=1", "the cheapest plan"},
+        {"a,b,y\n1,2,0\n2,3,1\n", "colour=1", "no resource 'colour'"},
+    };
+    for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
+        FILE *file = fopen(rows_path, "w");
+        assert_non_null(file);
+        fputs(bad[i].rows, file);
+        assert_int_equal(fclose(file), 0);
+        run r;
+        open_run(&r, NULL);
+        assert_ok(r.ctx, pare_options_set(&r.options, "continue", state_path));
+        assert_ok(r.ctx, pare_options_set(&r.options, "budget", bad[i].budget));
+        assert_int_equal(pare_embed_continue(r.ctx, rows_path, &r.options, &r.embed),
+                         PARE_ERROR_INPUT);
+        if (!strstr(pare_context_error(r.ctx), bad[i].wanted)) {
+            fail_msg("'%s' lacks '%s'", pare_context_error(r.ctx), bad[i].wanted);
+        }
+        close_run(&r);
+        assert_int_equal(file_size(state_path, after, sizeof after), length);
+        assert_memory_equal(before, after, (size_t)length);
+    }
+    static const char *const models[] = {"deepfm", "dnn"};
+    for (int m = 0; m < 2; m++) {
+        run r;
+        open_run(&r, NULL);
+        assert_ok(r.ctx, pare_options_set(&r.options, "embed-model", models[m]));
+        assert_int_equal(pare_embed_state_check(r.ctx, &r.options), PARE_ERROR_INPUT);
+        close_run(&r);
+    }
+}
+
+/* Any changed or missing byte is noticed. */
+static void test_damage(void **state) {
+    (void)state;
+    static unsigned char bytes[1 << 20];
+    begin("lr");
+    int64_t length = file_size(state_path, bytes, sizeof bytes);
+    for (int64_t at = -8; at < length; at += at < 48 ? 1 : 97) {
+        FILE *file = fopen(state_path, "wb");
+        assert_non_null(file);
+        int64_t shown = at < 0 ? length + at : length;
+        unsigned char old = at < 0 ? 0 : bytes[at];
+        bytes[at < 0 ? 0 : at] ^= at < 0 ? 0 : 0x10;
+        assert_int_equal(fwrite(bytes, 1, (size_t)shown, file), shown);
+        assert_int_equal(fclose(file), 0);
+        bytes[at < 0 ? 0 : at] = at < 0 ? bytes[0] : old;
+        pare_context *ctx = NULL;
+        pare_embed_state loaded;
+        assert_int_equal(pare_context_create(NULL, &ctx), PARE_OK);
+        assert_int_equal(pare_embed_state_load(ctx, state_path, &loaded), PARE_ERROR_INPUT);
+        assert_null(loaded.ctx);
+        pare_context_destroy(ctx);
+    }
+}
+
+/* Two runs from one state are the same, whatever the number of threads. */
+static void test_same(void **state) {
+    (void)state;
+    static unsigned char first[1 << 20], second[1 << 20];
+    char other[] = "/tmp/pare-continue-XXXXXX";
+    close(mkstemp(other));
+    begin("fm");
+    write_day(3, (day){.rows = 1000, .with_new = true});
+    for (int k = 0; k < 2; k++) {
+        run r;
+        open_run(&r, NULL);
+        assert_ok(r.ctx, pare_context_set_threads(r.ctx, k ? 8 : 1));
+        assert_ok(r.ctx, pare_options_set(&r.options, "continue", state_path));
+        assert_ok(r.ctx, pare_options_set(&r.options, "state", other));
+        assert_ok(r.ctx, pare_embed_continue(r.ctx, rows_path, &r.options, &r.embed));
+        close_run(&r);
+        int64_t length = file_size(other, k ? second : first, sizeof first);
+        assert_true(length > 0);
+    }
+    assert_memory_equal(first, second, sizeof first);
+    unlink(other);
+}
+
+static void test_failing_allocation(void **state) {
+    (void)state;
+    char other[] = "/tmp/pare-continue-XXXXXX";
+    close(mkstemp(other));
+    begin("fm");
+    write_day(3, (day){.rows = 40, .with_new = true, .shift = 3});
+    pare_status status = PARE_ERROR_MEMORY;
+    for (int64_t at = 0; status != PARE_OK; at++) {
+        test_allocator memory = {.fail_at = -1};
+        pare_allocator allocator = test_allocator_of(&memory);
+        run r;
+        open_run(&r, &allocator);
+        assert_ok(r.ctx, pare_options_set(&r.options, "continue", state_path));
+        assert_ok(r.ctx, pare_options_set(&r.options, "state", other));
+        memory.fail_at = memory.count + at;
+        status = pare_embed_continue(r.ctx, rows_path, &r.options, &r.embed);
+        assert_true(status == PARE_OK || status == PARE_ERROR_MEMORY);
+        assert_true((status == PARE_OK) == (r.embed != NULL));
+        close_run(&r);
+        assert_int_equal(memory.live, 0);
+    }
+    test_allocator memory = {.fail_at = -1};
+    pare_allocator allocator = test_allocator_of(&memory);
+    run r;
+    open_run(&r, &allocator);
+    assert_ok(r.ctx, pare_embed_run(r.ctx, rows_path, &r.options, &r.embed));
+    status = PARE_ERROR_MEMORY;
+    for (int64_t at = 0, live = memory.live; status != PARE_OK; at++) {
+        memory.fail_at = memory.count + at;
+        status = pare_embed_state_begin(r.embed, other);
+        assert_true(status == PARE_OK || status == PARE_ERROR_MEMORY);
+        assert_int_equal(memory.live, live);
+    }
+    close_run(&r);
+    unlink(other);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_stationary),    cmocka_unit_test(test_takes_over),
+        cmocka_unit_test(test_fields_change), cmocka_unit_test(test_audit),
+        cmocka_unit_test(test_refusals),      cmocka_unit_test(test_damage),
+        cmocka_unit_test(test_same),          cmocka_unit_test(test_failing_allocation),
+    };
+    return cmocka_run_group_tests(tests, setup, teardown);
+}
