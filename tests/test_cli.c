@@ -147,9 +147,10 @@ static void help_fits_and_names_every_option(void **state) {
     for (int64_t i = 0; i < pare_option_count(); i++) {
         pare_option option = {.size = sizeof option};
         assert_int_equal(pare_option_at(i, &option), PARE_OK);
-        static const char others[] = "genotypes|genome|polygenic|panel|chem|embedding|budget|text|"
-                                     "scoring|tokens|pruning|export|"
-                                     "generation|blocks|sparsify|costs|latency|planned|replace";
+        static const char others[] =
+            "genotypes|genome|polygenic|panel|chem|embedding|budget|text|"
+            "scoring|tokens|pruning|export|"
+            "generation|blocks|sparsify|costs|latency|planned|replace|continual";
         assert_true(strstr(others, option.section) || strstr(cli_out, option.name));
     }
     static char help[CLI_TEXT_MAX];

@@ -28,7 +28,7 @@ static void add(pare_embed_course *c, int64_t f) {
 }
 
 /* Whether the plan without `dropped` (-1: all of it) has room for `added` with its longest vector
- * that fits; the plan: keep. */
+ * that fits; the plan: keep. It may not be empty. */
 static bool has_room(const pare_embed_course *c, int64_t added, int64_t dropped, uint8_t *keep) {
     const pare_embed *e = c->embed;
     int64_t cost[PARE_RESOURCES];
@@ -42,7 +42,7 @@ static bool has_room(const pare_embed_course *c, int64_t added, int64_t dropped,
         }
         pare_serving_cost(&e->serving, keep, cost);
         if (pare_serving_fits(&e->serving, cost)) {
-            return true;
+            return cost[PARE_RESOURCE_BYTES] > 0;
         }
     }
     return false;

@@ -153,8 +153,7 @@ static pare_status reserve(pare_embed_course *c) {
                  {fields * PARE_EMBED_BLOCKS, sizeof *c->gain, &c->gain},
                  {rows, sizeof *c->loss, &c->loss},
                  {rows, sizeof *c->probability, &c->probability},
-                 {fields * PARE_EMBED_SAMPLED, sizeof *c->sample_cell, &c->sample_cell},
-                 {fields * PARE_EMBED_SAMPLED, sizeof *c->sample_value, &c->sample_value},
+                 {fields, sizeof *c->sample_cell, &c->sample_cell},
                  {rows, sizeof *c->scored, &c->scored},
                  {rows > fields ? rows : fields, sizeof *c->row, &c->row},
                  {e->candidates, sizeof *c->removal, &c->removal}};
@@ -282,8 +281,8 @@ pare_status pare_embed_continue(pare_context *ctx, const char *path, const pare_
         c.embed->window = c.window;
         status = go_on(&c, path);
     }
-    void *owned[] = {c.before,      c.out,          c.gain,   c.loss, c.probability,
-                     c.sample_cell, c.sample_value, c.scored, c.row,  c.removal};
+    void *owned[] = {c.before,      c.out,    c.gain, c.loss,   c.probability,
+                     c.sample_cell, c.scored, c.row,  c.removal};
     for (size_t i = 0; i < sizeof owned / sizeof owned[0]; i++) {
         pare_free(ctx, owned[i]);
     }

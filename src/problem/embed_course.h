@@ -4,10 +4,7 @@
 
 #include "problem/embed_state.h"
 
-enum {
-    PARE_EMBED_BLOCKS = 16,
-    PARE_EMBED_SAMPLED = 32 /* rows of a sample worked on at once */
-};
+enum { PARE_EMBED_BLOCKS = 16 };
 
 #define PARE_EMBED_DECAY 0.8  /* of statistics, a window */
 #define PARE_EMBED_PRIOR 1.0f /* precision of a weight before any row */
@@ -23,8 +20,7 @@ typedef struct pare_embed_course {
     double *gain; /* (fields, PARE_EMBED_BLOCKS) a row: of adding a field left out; minus that of a
                      kept one */
     float *loss, *probability; /* (rows) before learning */
-    int32_t *sample_cell;      /* (PARE_EMBED_SAMPLED, fields) */
-    float *sample_value;
+    int32_t *sample_cell;      /* (fields) of one row, fields left out being absent */
     pare_scored *scored;
     int64_t *row;        /* (rows) */
     double *removal;     /* (candidates) */
@@ -35,7 +31,7 @@ typedef struct pare_embed_course {
 void pare_embed_set_masks(const pare_embed_course *c);
 /* Drift of field f; then the scores before learning, their drift, and gains of changes
  * (embed_watch.c). Cost: one prediction a row, a division for each field left out, and removals on
- * one row in 32. */
+ * one row in 16. */
 void pare_embed_watch_field(pare_embed_course *c, int64_t f);
 pare_status pare_embed_watch(pare_embed_course *c) PARE_MUST_CHECK;
 /* Brings the plan back within the budget, or changes what pays; compares it with a new choice

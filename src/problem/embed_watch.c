@@ -11,9 +11,8 @@
 #include <math.h>
 
 enum {
-    SAMPLE = 64,  /* one row in so many for the removals, */
-    SKETCHED = 8, /* and for the sketches */
-    SAMPLED = PARE_EMBED_SAMPLED,
+    SAMPLE = 16,   /* one row in so many for the removals, */
+    SKETCHED = 16, /* and for the sketches */
     CHUNK = 256
 };
 
@@ -43,48 +42,67 @@ static void sketch_row(pare_embed_course *c, int64_t row, double *gain) {
     }
 }
 
-/* Adds up in removal what leaving out each kept candidate costs a sample of the rows, a few at a
- * time: a copy of their cells in which the fields left out are absent. Returns how many rows. */
-static int64_t remove_fields(pare_embed_course *c, int64_t first, int64_t end) {
+/* What leaving out a kept field costs one row, to second order in what it adds to the logit; its
+ * parts are added to removal. g, h: derivatives of the loss by the logit. */
+static double remove_field(pare_embed_course *c, int64_t f, float x, const float *v,
+                           const float *sum, double g, double h) {
+    const pare_embed *e = c->embed;
+    const float *mask = c->state.machine->mask + f * c->state.machine->stride;
+    double all = 0;
+    int64_t place = PARE_FM_HEAD;
+    for (int64_t j = 0; j < c->width; j++) {
+        double part = 0;
+        if (j == 0) {
+            part = (double)(x * mask[0] * v[0]);
+        } else {
+            for (int64_t l = 0; l < e->width[j - 1]; l++, place++) {
+                float own = x * mask[place] * v[place];
+                part += (double)(own * (sum[place] - own));
+            }
+        }
+        all += part;
+        c->removal[f * c->width + j] += part * (0.5 * part * h - g);
+    }
+    return all * (0.5 * all * h - g);
+}
+
+/* One row in SAMPLE of a block; gain: of field 0. Returns how many. */
+static int64_t remove_fields(pare_embed_course *c, int64_t first, int64_t end, double *gain) {
     pare_embed *e = c->embed;
     const pare_fields *all = &e->fields;
-    pare_fields part = *all;
-    int64_t sampled = 0, place[SAMPLED];
-    float label[SAMPLED];
-    part.cell = c->sample_cell;
-    part.value = all->value ? c->sample_value : NULL;
-    part.label = label;
+    pare_field_model *model = c->state.machine;
+    const pare_fm fm = {model->fields, model->stride, model->mask, model->table,
+                        model->spec.dimension};
+    int64_t sampled = 0;
     memset(c->removal, 0, (size_t)e->candidates * sizeof *c->removal);
-    for (int64_t i = first; i < end;) {
-        int64_t count = 0;
-        for (; count < SAMPLED && i < end; i += SAMPLE, count++) {
-            for (int64_t f = 0; f < all->count; f++) {
-                int64_t to = count * all->count + f, from = i * all->count + f;
-                part.cell[to] = e->keep[f * c->width] ? all->cell[from] : -1;
-                if (part.value) {
-                    part.value[to] = all->value[from];
-                }
-            }
-            label[count] = all->label[i];
-            place[count] = count;
+    for (int64_t i = first; i < end; i += SAMPLE, sampled++) {
+        const float *value = all->value ? all->value + i * all->count : NULL;
+        const pare_fm_row row = {c->sample_cell, value};
+        memcpy(c->sample_cell, all->cell + i * all->count,
+               (size_t)all->count * sizeof *c->sample_cell);
+        for (int64_t k = 0; k < c->outs; k++) {
+            c->sample_cell[c->out[k]] = -1;
         }
-        part.rows = count;
-        pare_field_model_removals(c->state.machine, &part, count, place, e->serving.chunks,
-                                  e->width, c->removal);
-        sampled += count;
+        (void)c->ctx->kernels->fm_forward(&fm, &row, model->sums);
+        double p = (double)c->probability[i];
+        for (int64_t f = 0; f < all->count; f++) {
+            if (c->sample_cell[f] >= 0) {
+                gain[f * PARE_EMBED_BLOCKS] -= remove_field(
+                    c, f, value ? value[f] : 1, model->table + c->sample_cell[f] * model->stride,
+                    model->sums, p - (double)all->label[i], p * (1 - p));
+            }
+        }
     }
     return sampled;
 }
 
-/* Rows first .. end - 1, block b. */
-static void judge_block(pare_embed_course *c, int64_t first, int64_t end, int64_t b) {
+static void score_rows(pare_embed_course *c) {
     pare_embed *e = c->embed;
     pare_field_model *model = c->state.machine;
     float logit[CHUNK];
-    double start = pare_thread_cpu_seconds();
-    int64_t rows = end - first, sampled = 0;
-    for (int64_t at = first; at < end; at += CHUNK) {
-        int64_t count = end - at < CHUNK ? end - at : CHUNK;
+    int64_t rows = e->fields.rows;
+    for (int64_t at = 0; at < rows; at += CHUNK) {
+        int64_t count = rows - at < CHUNK ? rows - at : CHUNK;
         pare_field_model_predict(model, &e->fields, count, c->row + at, logit);
         for (int64_t i = 0; i < count; i++) {
             float z = logit[i], label = e->fields.label[at + i];
@@ -94,11 +112,16 @@ static void judge_block(pare_embed_course *c, int64_t first, int64_t end, int64_
             c->probability[at + i] = (z < 0 ? small : 1) / (1 + small);
         }
     }
-    double scored = pare_thread_cpu_seconds();
+}
+
+/* Rows first .. end - 1, block b. */
+static void judge_block(pare_embed_course *c, int64_t first, int64_t end, int64_t b) {
+    pare_embed *e = c->embed;
+    int64_t rows = end - first;
     for (int64_t i = first; i < end; i += SKETCHED) {
         sketch_row(c, i, c->gain + b);
     }
-    sampled = remove_fields(c, first, end);
+    int64_t sampled = remove_fields(c, first, end, c->gain + b);
     for (int64_t f = 0; f < e->fields.count; f++) {
         double *gain = &c->gain[f * PARE_EMBED_BLOCKS + b];
         if (!e->keep[f * c->width]) {
@@ -106,14 +129,12 @@ static void judge_block(pare_embed_course *c, int64_t first, int64_t end, int64_
             c->state.gain[f * c->width] += (1 - PARE_EMBED_DECAY) * *gain / PARE_EMBED_BLOCKS;
             continue;
         }
+        *gain /= (double)sampled;
         for (int64_t j = f * c->width; j < (f + 1) * c->width; j++) {
             double lost = e->keep[j] ? c->removal[j] / (double)sampled : 0;
-            *gain -= lost;
             c->state.gain[j] += (1 - PARE_EMBED_DECAY) * lost / PARE_EMBED_BLOCKS;
         }
     }
-    c->window->cpu_scoring += scored - start;
-    c->window->cpu_selecting += pare_thread_cpu_seconds() - scored;
 }
 
 /* Cumulative sum of how far the loss of a block is above the reference; sd of a row's loss. */
@@ -140,20 +161,30 @@ pare_status pare_embed_watch(pare_embed_course *c) {
     pare_embed_state *s = &c->state;
     double total = 0, square = 0;
     int64_t rows = e->fields.rows;
+    double start = pare_thread_cpu_seconds();
     for (int64_t i = 0; i < rows; i++) {
         c->row[i] = i;
     }
+    pare_embed_set_masks(c);
+    score_rows(c);
+    double scored = pare_thread_cpu_seconds();
     for (int64_t i = 0; i < e->candidates; i++) {
         s->gain[i] *= PARE_EMBED_DECAY;
     }
     for (int64_t i = 0; i < e->fields.joint * PARE_EMBED_SKETCH; i++) {
         s->sketch[i] *= (float)PARE_EMBED_DECAY;
     }
-    pare_embed_set_masks(c);
     for (int64_t b = 0; b < PARE_EMBED_BLOCKS; b++) {
         int64_t first = rows * b / PARE_EMBED_BLOCKS, end = rows * (b + 1) / PARE_EMBED_BLOCKS;
         if (end > first) {
             judge_block(c, first, end, b);
+        }
+    }
+    c->window->cpu_scoring = scored - start;
+    c->window->cpu_selecting = pare_thread_cpu_seconds() - scored;
+    for (int64_t b = 0; b < PARE_EMBED_BLOCKS; b++) {
+        int64_t first = rows * b / PARE_EMBED_BLOCKS, end = rows * (b + 1) / PARE_EMBED_BLOCKS;
+        if (end > first) {
             watch_loss(c, first, end);
         }
     }

@@ -311,13 +311,20 @@ static void html_fields(const pare_embed *e, pare_text *out) {
 static void html_window(const pare_embed *e, pare_text *out) {
     pare_text text = {.ctx = out->ctx};
     pare_embed_window_text(e, &text);
-    pare_text_append(out, "<section><h2>Changes</h2>\n<p>");
-    if (text.status == PARE_OK) {
-        pare_page_name(out, text.bytes, text.length);
-    } else {
-        out->status = text.status;
+    out->status = text.status != PARE_OK ? text.status : out->status;
+    pare_text_append(out, "<section><h2>Changes</h2>\n<ul>\n");
+    for (char *line = text.bytes; line && text.status == PARE_OK && *line;) {
+        size_t length = strcspn(line, "\n");
+        bool last = line[length] == '\0';
+        line[length] = '\0';
+        if (length > 0) {
+            pare_text_append(out, "<li>");
+            pare_page_name(out, line, (int64_t)length);
+            pare_text_append(out, "</li>\n");
+        }
+        line += length + !last;
     }
-    pare_text_append(out, "</p></section>\n");
+    pare_text_append(out, "</ul></section>\n");
     pare_text_clear(&text);
 }
 
