@@ -99,7 +99,7 @@ def prune(model, out, *, text, budget, threads=0, verbose=0, **options):
     KeyboardInterrupt
         After Ctrl-C; nothing is written.
     """
-    config = _config("prune", ["pruning", "text", "tokens", "latency", "export"], options)
+    config = _config("prune", ["pruning", "text", "tokens", "latency", "export", "replace"], options)
     if os.path.exists(out) and not options.get("overwrite"):
         raise FileExistsError(f"{os.fspath(out)}: exists already; overwrite=True replaces it")
     config.update(to_config({"text": os.fspath(text), "budget": _budget(budget)}))
