@@ -16,7 +16,8 @@ const pare_option pare_embed_own[PARE_EMBED_OWN] = {
                   "threads; 0: one per core. The answer does not depend on it"),
     PARE_OWN_CHOICE(
         "model", "method", "sequential-attention",
-        "sequential-attention|frequency|mutual-information|magnitude|sseds|uniform|random",
+        "sequential-attention|frequency|mutual-information|magnitude|sseds|uniform|random|"
+        "permutation|shark",
         "how fields and chunks are ranked"),
 };
 

@@ -114,7 +114,9 @@ static void test_methods(void **state) {
                                         "magnitude",
                                         "sseds",
                                         "uniform",
-                                        "random"};
+                                        "random",
+                                        "permutation",
+                                        "shark"};
     assert_int_equal(sizeof names / sizeof names[0], PARE_EMBED_METHODS);
     for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
         for (int model = 0; model < 2; model++) {
@@ -263,8 +265,9 @@ static void test_failing_allocation(void **state) {
         fprintf(file, "%d 0:%d:1 1:%d:1\n", i % 2, i % 3, i % 4);
     }
     assert_int_equal(fclose(file), 0);
+    static const char *const methods[] = {"sequential-attention", "permutation", "shark"};
     pare_status status = PARE_ERROR_MEMORY;
-    for (int64_t at = 0; status != PARE_OK; at++) {
+    for (int64_t at = 0, m = 0; m < 3; at = status == PARE_OK ? 0 : at + 1) {
         test_allocator memory = {.fail_at = -1};
         pare_allocator allocator = test_allocator_of(&memory);
         run r = {0};
@@ -273,10 +276,12 @@ static void test_failing_allocation(void **state) {
         set(&r, "passes", "1");
         write_json("{\"groups\": {\"a\": {\"fetch_us\": 1}}}");
         set(&r, "schema", json_path);
+        set(&r, "embed-method", methods[m]);
         memory.fail_at = memory.count + at;
         status = pare_embed_run(r.ctx, path, &r.options, &r.embed);
         assert_true(status == PARE_OK || status == PARE_ERROR_MEMORY);
         assert_true((status == PARE_OK) == (r.embed != NULL));
+        m += status == PARE_OK;
         close_run(&r);
         assert_int_equal(memory.live, 0);
     }

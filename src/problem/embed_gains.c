@@ -6,6 +6,8 @@
 
 #include <math.h>
 
+enum { PERMUTED = 20000 }; /* rows that judge permutations, at most */
+
 static int64_t at_field(const pare_embed *e, int64_t field) {
     return field * (e->serving.chunks + 1);
 }
@@ -138,6 +140,120 @@ static pare_status sseds(pare_embed *e) {
     return status;
 }
 
+/* Loss on training rows with the cells of one field exchanged among them (Breiman 2001), less that
+ * without, in a model trained on all. */
+static pare_status permutation(pare_embed *e) {
+    pare_fields *fields = &e->fields;
+    int64_t rows = e->train < PERMUTED ? e->train : PERMUTED, *order = NULL;
+    pare_field_model *model = NULL;
+    int32_t *cell = NULL;
+    float *value = NULL;
+    double before = 0, loss = 0, auc = 0;
+    pare_status status = pare_embed_train(e, NULL, &model);
+    const struct {
+        size_t size;
+        void *array;
+    } parts[] = {{sizeof *order, &order}, {sizeof *cell, &cell}, {sizeof *value, &value}};
+    for (size_t i = 0; i < sizeof parts / sizeof parts[0] && status == PARE_OK; i++) {
+        status = pare_alloc(e->ctx, rows, parts[i].size, parts[i].array);
+    }
+    if (status == PARE_OK) {
+        pare_embed_order(e);
+        status = pare_field_model_score(model, fields, rows, e->train_row, &before, &auc);
+    }
+    for (int64_t f = 0; f < e->serving.fields && status == PARE_OK; f++) {
+        for (int64_t i = 0; i < rows; i++) {
+            int64_t at = e->train_row[i] * fields->count + f;
+            order[i] = i;
+            cell[i] = fields->cell[at];
+            value[i] = fields->value ? fields->value[at] : 1;
+        }
+        pare_random_shuffle((uint64_t)e->options.seed, PARE_STREAM_METHOD, (uint64_t)(f * rows),
+                            rows, order);
+        for (int restored = 0; restored < 2; restored++) {
+            for (int64_t i = 0; i < rows; i++) {
+                int64_t at = e->train_row[i] * fields->count + f, from = restored ? i : order[i];
+                fields->cell[at] = cell[from];
+                if (fields->value) {
+                    fields->value[at] = value[from];
+                }
+            }
+            if (!restored) {
+                status = pare_field_model_score(model, fields, rows, e->train_row, &loss, &auc);
+            }
+        }
+        spread(e, f, fmax(loss - before, 0));
+    }
+    pare_free(e->ctx, order);
+    pare_free(e->ctx, cell);
+    pare_free(e->ctx, value);
+    pare_field_model_destroy(model);
+    return status;
+}
+
+/* Sum over the places of (mean of the field's rows) times (sum of their gradients) minus d_mask,
+ * which is the sum of gradient times row; by candidate. mean: (stride) scratch. */
+static void shark_field(pare_embed *e, const pare_field_model *model, int64_t f,
+                        const float *gradient, const float *d_mask, double *mean) {
+    const pare_fields *fields = &e->fields;
+    const pare_field *field = &fields->field[f];
+    int64_t stride = model->stride, place = PARE_FM_HEAD;
+    memset(mean, 0, (size_t)(2 * stride) * sizeof *mean);
+    double *sum = mean + stride;
+    for (int64_t i = 0; i < e->train; i++) {
+        int64_t at = e->train_row[i] * fields->count + f;
+        double x = fields->value ? (double)fields->value[at] : 1;
+        for (int64_t l = 0; l < stride && fields->cell[at] >= 0; l++) {
+            mean[l] += x * (double)model->table[fields->cell[at] * stride + l] / (double)e->train;
+        }
+    }
+    for (int64_t r = field->first; r < field->first + field->size; r++) {
+        for (int64_t l = 0; l < stride; l++) {
+            sum[l] += (double)gradient[r * stride + l];
+        }
+    }
+    for (int64_t c = 0; c <= e->serving.chunks; c++) {
+        double score = 0;
+        for (int64_t j = 0, l = 0; j < (c > 0 ? e->width[c - 1] : 1); j++) {
+            l = c > 0 ? place++ : 0;
+            score += mean[l] * sum[l] - (double)d_mask[f * stride + l];
+        }
+        e->gain[at_field(e, f) + c] = fmax(score, 0);
+    }
+}
+
+/* SHARK (Zhang et al. 2023): permutation to first order, gradient times (mean vector - vector) over
+ * the training rows, in one pass of a model trained on all. */
+static pare_status shark(pare_embed *e) {
+    pare_field_model *model = NULL;
+    float *gradient = NULL, *d_mask = NULL;
+    double *mean = NULL;
+    pare_status status = pare_embed_train(e, NULL, &model);
+    if (status == PARE_OK) {
+        status =
+            pare_alloc_zero(e->ctx, e->fields.joint * model->stride, sizeof *gradient, &gradient);
+    }
+    if (status == PARE_OK) {
+        status =
+            pare_alloc_zero(e->ctx, e->serving.fields * model->stride, sizeof *d_mask, &d_mask);
+    }
+    if (status == PARE_OK) {
+        status = pare_alloc(e->ctx, 2 * model->stride, sizeof *mean, &mean);
+    }
+    for (int64_t at = 0; at < e->train && status == PARE_OK; at += e->spec.batch) {
+        int64_t rows = e->train - at < e->spec.batch ? e->train - at : e->spec.batch;
+        (void)pare_field_model_slopes(model, &e->fields, rows, e->train_row + at, gradient, d_mask);
+    }
+    for (int64_t f = 0; f < e->serving.fields && status == PARE_OK; f++) {
+        shark_field(e, model, f, gradient, d_mask, mean);
+    }
+    pare_free(e->ctx, mean);
+    pare_free(e->ctx, d_mask);
+    pare_free(e->ctx, gradient);
+    pare_field_model_destroy(model);
+    return status;
+}
+
 /* All fields with the same number of chunks, the largest that fits; where not even the linear
  * weights do, the smallest tables first. */
 static void uniform(pare_embed *e) {
@@ -172,6 +288,12 @@ pare_status pare_embed_gains(pare_embed *embed) {
         break;
     case PARE_EMBED_SSEDS:
         status = sseds(embed);
+        break;
+    case PARE_EMBED_PERMUTATION:
+        status = permutation(embed);
+        break;
+    case PARE_EMBED_SHARK:
+        status = shark(embed);
         break;
     case PARE_EMBED_UNIFORM:
         uniform(embed);
