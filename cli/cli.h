@@ -172,6 +172,10 @@ bool pare_system_exists(const char *path);
 /* Whether `path` could be written now, found by trying in its folder; "-" always can. On false,
  * *reason is the system's text. */
 bool pare_system_writable(const char *path, const char **reason);
+/* Makes a folder unless there is one. On false, *reason is the system's text. */
+bool pare_system_folder(const char *path, const char **reason);
+/* Removes a folder with nothing in it; any other stays. */
+void pare_system_remove_empty(const char *path);
 
 /* ---- commands ---- */
 

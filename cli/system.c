@@ -104,3 +104,18 @@ bool pare_system_writable(const char *path, const char **reason) {
     free(name);
     return file >= 0;
 }
+
+bool pare_system_folder(const char *path, const char **reason) {
+    struct stat about;
+    *reason = "";
+    if (mkdir(path, 0777) == 0 ||
+        (errno == EEXIST && stat(path, &about) == 0 && S_ISDIR(about.st_mode))) {
+        return true;
+    }
+    *reason = strerror(errno);
+    return false;
+}
+
+void pare_system_remove_empty(const char *path) {
+    (void)rmdir(path);
+}

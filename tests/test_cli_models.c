@@ -22,10 +22,27 @@ static int setup(void **state) {
         assert_ok(ctx, pare_lm_write_hf(&other, PARE_DTYPE_F32, i == 0 ? "gpt2" : "neox", NULL));
         pare_lm_clear(&other);
     }
+    static const char index[] =
+        "{\"weight_map\": {\"model.embed_tokens.weight\": \"model-00001-of-00002.safetensors\"}}";
+    if (mkdir("sharded", 0777) != 0) {
+        return -1;
+    }
+    assert_ok(ctx, pare_lm_write_hf(&lm, PARE_DTYPE_F32, "sharded", NULL));
+    assert_int_equal(unlink("sharded/model.safetensors"), 0);
+    cli_write("sharded/model.safetensors.index.json", index, sizeof index - 1);
     lm.layer[1][PARE_LM_UP].own[5] = NAN;
     assert_ok(ctx, pare_lm_write_gguf(&lm, PARE_DTYPE_F32, NULL, "nan.gguf"));
     pare_lm_clear(&lm);
     tiny_write_tokenizer("tokenizer.bin");
+    static const char larger[] = "{\"model\": {\"type\": \"BPE\", \"vocab\": {";
+    FILE *file = fopen("larger.json", "wb");
+    assert_non_null(file);
+    fputs(larger, file);
+    for (int i = 0; i < TINY_VOCABULARY + 7; i++) {
+        fprintf(file, "%s\"t%d\": %d", i > 0 ? ", " : "", i, i);
+    }
+    fputs("}, \"merges\": []}}", file);
+    assert_int_equal(fclose(file), 0);
     tiny_write_text("text", 3000);
     tiny_write_text("short", 10);
     cli_write("none", "", 0);
@@ -35,7 +52,7 @@ static int setup(void **state) {
 /* The folders first; the files are cli_teardown's. */
 static int teardown(void **state) {
     pare_context_destroy(ctx);
-    return system("rm -rf hf out gpt2 neox") == 0 ? cli_teardown(state) : -1;
+    return system("rm -rf hf out many gpt2 neox sharded") == 0 ? cli_teardown(state) : -1;
 }
 
 static double number_after(const char *text, const char *name) {
@@ -94,6 +111,42 @@ static void test_prune(void **state) {
     assert_int_equal(cli_count("out"), 1); /* nothing partial */
 }
 
+static void test_report(void **state) {
+    (void)state;
+    static char page[CLI_TEXT_MAX];
+    if (cli_run("prune hf " TEXT "--calibration 8 --windows 4 --generate 4 --out many "
+                "--budgets params=0.8,0.6 --report report.html") != 0) {
+        fail_msg("%s", cli_err);
+    }
+    assert_true(cli_exists("many/0.8/config.json"));
+    assert_true(cli_exists("many/0.6/config.json"));
+    assert_non_null(strstr(cli_out, "budget: params=0.6"));
+    cli_read("report.html", page);
+    static const char *const says[] = {
+        "What is left at params=0.8",
+        "What is left at params=0.6",
+        "id=\"perplexity-title\"",
+        "id=\"step-title\"",
+        "protocol windows: 4 windows",
+        "calibrated on; option test",
+        "after the begin token",
+        "layer 2</text>",
+        "key/value heads",
+        "</html>",
+    };
+    for (size_t i = 0; i < sizeof says / sizeof says[0]; i++) {
+        if (!strstr(page, says[i])) {
+            fail_msg("'%s' is not in the report", says[i]);
+        }
+    }
+    assert_int_equal(cli_run("prune hf " TEXT "--structure blocks --block 16 --sparsity 0.5 "
+                             "--generate 4 --out out --overwrite --report report.html"),
+                     0);
+    cli_read("report.html", page);
+    assert_non_null(strstr(page, "No structure went"));
+    assert_null(strstr(page, "What is left"));
+}
+
 static void test_generate(void **state) {
     (void)state;
     assert_int_equal(cli_run("generate hf --tokenizer tokenizer.bin --prompt abc --generate 9"), 0);
@@ -129,6 +182,9 @@ static void test_bad(void **state) {
         {"model info text", 2, {"text"}},
         {"model show hf", 2, {"'show'"}},
         {"model info nan.gguf", 2, {"up_proj", "not finite"}},
+        {"model info nan.gguf", 2, {"model.layers.1.mlp.up_proj.weight", "nan.gguf"}},
+        {"model info sharded", 2, {"model-00001-of-00002.safetensors", "No such file"}},
+        {"perplexity hf --tokenizer larger.json --text text", 2, {"293 tokens", "286"}},
         {"perplexity hf --text text", 2, {"no tokenizer", "hf"}},
         {"perplexity hf --tokenizer tokenizer.bin", 2, {"option text"}},
         {"perplexity hf --tokenizer tokenizer.bin --text none", 2, {"none", "empty"}},
@@ -147,6 +203,14 @@ static void test_bad(void **state) {
         {"prune hf " TEXT "--out o --budget params=0.5 --round 25", 2, {"only 24 channels"}},
         {"prune hf " TEXT "--out o --budget params=0.5 --structure layers,ffn", 2, {"alone"}},
         {"prune hf " TEXT "--out hf --budget params=0.5", 2, {"exists already", "--overwrite"}},
+        {"prune hf " TEXT "--out o --budgets params=0.5,1.5", 2, {"params=0.5,1.5"}},
+        {"prune hf " TEXT "--out o --budgets params=0.5,0.5", 2, {"different shares"}},
+        {"prune hf " TEXT "--out o --budgets 0.5", 2, {"option budgets: '0.5'"}},
+        {"prune hf " TEXT "--out o --budgets size=0.5", 2, {"size=0.5"}},
+        {"prune hf " TEXT "--out o --budgets params=0.5 --budget params=0.5", 2, {"in place of"}},
+        {"prune hf " TEXT "--out hf --budgets params=0.5", 2, {"exists already", "--overwrite"}},
+        {"prune hf " TEXT "--out o --budget params=0.5 --report no/r", 3, {"cannot be written"}},
+        {"prune hf " TEXT "--out o --budget params=0.5 --report r --test gone", 2, {"gone"}},
         {"prune hf " TEXT "--out no/o --budget params=0.9", 3, {"cannot be written"}},
         {"prune gpt2 " TEXT "--out o --budget params=0.9 --gguf", 2, {"gpt2 becomes", "only"}},
         {"generate hf --tokenizer tokenizer.bin --prompt a --generate 100", 2, {"made for 48"}},
@@ -168,8 +232,8 @@ static void test_bad(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_info),     cmocka_unit_test(test_prune),
-        cmocka_unit_test(test_generate), cmocka_unit_test(test_protocol),
-        cmocka_unit_test(test_bad),
+        cmocka_unit_test(test_report),   cmocka_unit_test(test_generate),
+        cmocka_unit_test(test_protocol), cmocka_unit_test(test_bad),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
 }

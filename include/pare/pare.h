@@ -570,6 +570,28 @@ PARE_API PARE_MUST_CHECK pare_status pare_model_latency(pare_model *model,
                                                         const pare_config *config,
                                                         const char **out);
 
+/*
+ * A report on one or several prunings of a model: what is left where, perplexity, cost and samples
+ * before and after. Create scores the dense model (options "stride", "windows", "protocol") on the
+ * file `text` (NULL: option "text"; no text: no perplexity) and lets it write from option "prompt".
+ * Add does the same to a model made by pare_model_prune with this config; seconds: what
+ * pare_model_step_seconds said of the two, or NULL; at most 16. Borrows the dense model.
+ */
+typedef struct pare_pruning pare_pruning;
+PARE_API PARE_MUST_CHECK pare_status pare_pruning_create(pare_model *model,
+                                                         const pare_config *config,
+                                                         const char *text,
+                                                         pare_progress_fn progress, void *user,
+                                                         pare_pruning **out);
+PARE_API PARE_MUST_CHECK pare_status pare_pruning_add(pare_pruning *pruning, pare_model *pruned,
+                                                      const pare_config *config,
+                                                      const double *seconds,
+                                                      pare_progress_fn progress, void *user);
+/* Writes it as a self-contained HTML file. */
+PARE_API PARE_MUST_CHECK pare_status pare_pruning_report(const pare_pruning *pruning,
+                                                         const char *path);
+PARE_API void pare_pruning_destroy(pare_pruning *pruning);
+
 /* ---- Panels of genes ----------------------------------------------------------------------- */
 
 /* Genes that tell cell types apart: options of section "panel", and "k". */
