@@ -73,6 +73,46 @@ static bool near_variant(const struct pare_genome *genome, int64_t kept, int64_t
     return j / 2 == wanted / 2; /* pairs are linked */
 }
 
+static double r2_of(int64_t n, const float *a, const float *b) {
+    double sa = 0, sb = 0, aa = 0, bb = 0, ab = 0, m = (double)n;
+    for (int64_t i = 0; i < n; i++) {
+        double x = (double)a[i], y = (double)b[i];
+        sa += x;
+        sb += y;
+        aa += x * x;
+        bb += y * y;
+        ab += x * y;
+    }
+    ab -= sa * sb / m;
+    return ab * ab / ((aa - sa * sa / m) * (bb - sb * sb / m));
+}
+
+/* The proxies of a pick, and their r2, are those of the columns themselves, missing calls at the
+ * mean. */
+static void check_proxies(const struct pare_genome *genome, const pare_pick *pick) {
+    const pare_genotypes *g = &genome->genotypes;
+    float *own = malloc((size_t)(2 * g->samples) * sizeof *own);
+    assert_non_null(own);
+    float *other = own + g->samples;
+    int64_t found = 0;
+    assert_int_equal(g->used, g->samples);
+    pare_genotypes_fetch(g, 1, &pick->kept, NULL, own);
+    for (int64_t j = 0; j < g->kept; j++) {
+        pare_genotypes_fetch(g, 1, &j, NULL, other);
+        double r2 = r2_of(g->samples, own, other);
+        int64_t before = found;
+        for (int64_t i = 0; i < pick->proxies; i++) {
+            if (pick->proxy[i] == j) {
+                assert_true(fabs(pick->proxy_r2[i] - r2) < 1e-5);
+                found++;
+            }
+        }
+        assert_true(j == pick->kept || r2 < 0.8 - 1e-5 || found > before);
+    }
+    assert_int_equal(found, pick->proxies);
+    free(own);
+}
+
 static void test_planted(void **state) {
     (void)state;
     static const char *const sets[] = {"covar=c", "covar=c stop=permutation permutations=39",
@@ -97,6 +137,7 @@ static void test_planted(void **state) {
             assert_true(fabs(fabs(a.pick[k].effect) - 1.5) < 0.4 && a.pick[k].error < 0.2);
             assert_true(a.pick[k].p < 1e-6 && a.pick[k].pip > 0.05);
             assert_in_range(a.pick[k].proxies, 0, 1);
+            check_proxies(genome, &a.pick[k]);
         }
         assert_in_range(a.credible.sets, 2, 3);
         assert_true(fabs(a.fixed_effect[1] - 2) < 0.3);

@@ -7,7 +7,7 @@
 #include <string.h>
 
 /* Variants about each pick that credible sets are looked for among, and in all. */
-enum { NEAR = 200, NEAR_LEAST = 20, CONSIDERED = 2400 };
+enum { NEAR = 200, NEAR_LEAST = 20, CONSIDERED = 2400, PROXY_VECTORS = 16 };
 #define PROXY 0.8
 /* Median of chi-square with one degree of freedom. */
 #define CHI_SQUARE_MEDIAN 0.45493642311957
@@ -120,54 +120,120 @@ static pare_status keep_proxies(pare_context *ctx, int64_t p, const double *prod
     return status;
 }
 
+/* Picks whose products with every variant are found in one pass. */
+typedef struct proxy_pass {
+    const pare_whiten *plain;           /* the samples of the fit, not whitened */
+    const double *norm, *one;           /* (kept): squared norm about the mean, and x_j'1 */
+    int64_t vectors;                    /* of `v` in use */
+    int64_t at[PROXY_VECTORS];          /* of each pick: its dosages less 1 */
+    int64_t called_at[PROXY_VECTORS];   /* its calls, 1 or 0; -1: no call of it is missing */
+    double mean[PROXY_VECTORS];         /* of x over the samples of the fit */
+    double own[PROXY_VECTORS];          /* squared norm about that mean */
+    double *column, *v, *dot, *product; /* (n), (PROXY_VECTORS, n), (PROXY_VECTORS, kept), (kept) */
+} proxy_pass;
+
+/*
+ * Splits x of a pick into vectors of -1, 0 and 1, exact in one limb: x_i is (d_i - 1) + (1 - m)
+ * where d_i is called and m is the mean that x is measured from, else 0. An x of 0 that is called
+ * has d_i = m, and may pass for missing.
+ */
+static pare_status add_proxy_vectors(proxy_pass *pass, int64_t kept, int64_t turn) {
+    const int64_t n = pass->plain->n;
+    const double from = pass->plain->g->mean[kept];
+    double *less_one = pass->v + pass->vectors * n, *called = less_one + n, mean = 0, own = 0;
+    int64_t missing = 0;
+    pare_status status = pare_whiten_column(pass->plain, kept, pass->column);
+    for (int64_t i = 0; i < n && status == PARE_OK; i++) {
+        double x = pass->column[i];
+        called[i] = x != 0;
+        less_one[i] = x != 0 ? nearbyint(x + from) - 1 : 0;
+        missing += x == 0;
+        mean += x / (double)n;
+    }
+    for (int64_t i = 0; i < n && status == PARE_OK; i++) {
+        own += (pass->column[i] - mean) * (pass->column[i] - mean);
+    }
+    pass->mean[turn] = mean;
+    pass->own[turn] = own;
+    pass->at[turn] = pass->vectors;
+    pass->called_at[turn] = missing > 0 ? pass->vectors + 1 : -1;
+    pass->vectors += missing > 0 ? 2 : 1;
+    return status;
+}
+
+/* Proxies of `some` picks, by the products with their vectors. */
+static pare_status keep_pass(pare_context *ctx, proxy_pass *pass, int64_t some, pare_pick *pick) {
+    const pare_genotypes *g = pass->plain->g;
+    const int64_t p = g->kept;
+    pare_status status = pare_whiten_correlate(pass->plain, 1, pass->vectors, pass->v, pass->dot);
+    for (int64_t t = 0; t < some && status == PARE_OK; t++) {
+        const double *less_one = pass->dot + pass->at[t] * p, *called = pass->one;
+        const double rest = 1 - g->mean[pick[t].kept];
+        called = pass->called_at[t] < 0 ? called : pass->dot + pass->called_at[t] * p;
+        for (int64_t j = 0; j < p; j++) {
+            pass->product[j] = less_one[j] + rest * called[j] - pass->mean[t] * pass->one[j];
+        }
+        status = keep_proxies(ctx, p, pass->product, pass->norm, pass->own[t], &pick[t]);
+    }
+    return status;
+}
+
+static pare_status find_in_passes(pare_context *ctx, proxy_pass *pass, int64_t picks,
+                                  pare_pick *pick) {
+    pare_status status = PARE_OK;
+    for (int64_t k = 0, some = 0; k < picks && status == PARE_OK; k += some) {
+        pass->vectors = 0;
+        for (some = 0; k + some < picks && pass->vectors + 2 <= PROXY_VECTORS && status == PARE_OK;
+             some++) {
+            status = add_proxy_vectors(pass, pick[k + some].kept, some);
+        }
+        status = status == PARE_OK ? keep_pass(ctx, pass, some, pick + k) : status;
+    }
+    return status;
+}
+
 /* r2 of the dosages over the samples of the fit, of each pick with every variant. */
 static pare_status find_proxies(const pare_choice_made *made, pare_analysis *a) {
     pare_context *ctx = made->w.ctx;
-    const pare_genotypes *g = made->w.g;
-    const int64_t p = g->kept, n = made->w.n;
+    const int64_t p = made->w.g->kept, n = made->w.n;
     pare_whiten plain = made->w; /* the same samples, not whitened */
     plain.h = 0;
-    double *norm = NULL, *product = NULL, *v = NULL;
-    pare_status status = pare_alloc(ctx, p, sizeof *norm, &norm);
-    if (status == PARE_OK) {
-        status = pare_alloc(ctx, p, sizeof *product, &product);
-    }
-    if (status == PARE_OK) {
-        status = pare_alloc(ctx, n, sizeof *v, &v);
+    proxy_pass pass = {.plain = &plain};
+    double *norm = NULL, *one = NULL;
+    const struct {
+        int64_t count;
+        double **at;
+    } arrays[] = {{p, &norm},
+                  {p, &one},
+                  {p, &pass.product},
+                  {n, &pass.column},
+                  {PROXY_VECTORS * n, &pass.v},
+                  {PROXY_VECTORS * p, &pass.dot}};
+    pare_status status = PARE_OK;
+    for (size_t i = 0; i < sizeof arrays / sizeof arrays[0] && status == PARE_OK; i++) {
+        status = pare_alloc(ctx, arrays[i].count, sizeof(double), arrays[i].at);
     }
     if (status == PARE_OK) {
         status = pare_whiten_squares(&plain, norm);
     }
     for (int64_t i = 0; i < n && status == PARE_OK; i++) {
-        v[i] = 1;
+        pass.column[i] = 1;
     }
     if (status == PARE_OK) {
-        status = pare_whiten_correlate(&plain, 3, 1, v, product);
+        status = pare_whiten_correlate(&plain, 1, 1, pass.column, one);
     }
     for (int64_t j = 0; j < p && status == PARE_OK; j++) {
-        norm[j] -= product[j] * product[j] / (double)n;
+        norm[j] -= one[j] * one[j] / (double)n;
         norm[j] = norm[j] > 1e-9 * (double)n ? norm[j] : 0;
     }
-    for (int64_t k = 0; k < a->picks && status == PARE_OK; k++) {
-        double mean = 0, own = 0;
-        status = pare_whiten_column(&plain, a->pick[k].kept, v);
-        for (int64_t i = 0; i < n && status == PARE_OK; i++) {
-            mean += v[i] / (double)n;
-        }
-        for (int64_t i = 0; i < n && status == PARE_OK; i++) {
-            v[i] -= mean;
-            own += v[i] * v[i];
-        }
-        if (status == PARE_OK) {
-            status = pare_whiten_correlate(&plain, 3, 1, v, product);
-        }
-        if (status == PARE_OK) {
-            status = keep_proxies(ctx, p, product, norm, own, &a->pick[k]);
-        }
+    pass.norm = norm;
+    pass.one = one;
+    if (status == PARE_OK) {
+        status = find_in_passes(ctx, &pass, a->picks, a->pick);
     }
-    pare_free(ctx, norm);
-    pare_free(ctx, product);
-    pare_free(ctx, v);
+    for (size_t i = 0; i < sizeof arrays / sizeof arrays[0]; i++) {
+        pare_free(ctx, *arrays[i].at);
+    }
     return status;
 }
 

@@ -5,9 +5,12 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { SWEEPS = 100, EFFECTS_MAX = 64, SPARE_EFFECTS = 2 };
+enum { SWEEPS = 100, EFFECTS_MAX = 64, SPARE_EFFECTS = 2, PANEL = 256 };
 #define COVERAGE 0.95
 #define PURITY   0.5
+/* Share of |y| below which the mean of an effect is left out of sums over variants: a strong
+ * effect has a few variants that count, among all those considered. */
+#define NEGLIGIBLE 1e-13
 
 void pare_credible_clear(pare_context *ctx, pare_credible *s) {
     pare_free(ctx, s->start);
@@ -31,32 +34,44 @@ static int closest_first(const void *a, const void *b) {
     return x->r2 != y->r2 ? (x->r2 < y->r2 ? 1 : -1) : (x->kept > y->kept) - (x->kept < y->kept);
 }
 
+/* Puts `one` in its place among the best `*count` of at most `near`, closest first. */
+static void insert_near(nearness one, int64_t near, nearness *best, int64_t *count) {
+    if (*count == near && closest_first(&one, &best[near - 1]) > 0) {
+        return;
+    }
+    int64_t at = *count < near ? (*count)++ : near - 1;
+    for (; at > 0 && closest_first(&one, &best[at - 1]) < 0; at--) {
+        best[at] = best[at - 1];
+    }
+    best[at] = one;
+}
+
 /* The `near` variants with the largest squared correlation with the direction of each pick. */
 static pare_status gather_near(const pare_chooser *c, int64_t picks, int64_t near, int64_t *out,
                                int64_t *count) {
     const int64_t p = c->w->g->kept;
-    nearness *list = NULL;
+    nearness *best = NULL;
     bool *seen = NULL;
-    pare_status status = pare_alloc(c->ctx, p, sizeof *list, &list);
+    pare_status status = pare_alloc(c->ctx, near, sizeof *best, &best);
     if (status == PARE_OK) {
         status = pare_alloc_zero(c->ctx, p, sizeof *seen, &seen);
     }
     *count = 0;
     for (int64_t k = 0; k < picks && status == PARE_OK; k++) {
         const double *along = c->along + k * p;
+        int64_t found = 0;
         for (int64_t j = 0; j < p; j++) {
-            list[j] = (nearness){c->gain0[j] > 0 ? along[j] * along[j] / c->gain0[j] : 0, j};
-        }
-        qsort(list, (size_t)p, sizeof *list, closest_first);
-        for (int64_t i = 0, j = 0; i < near && j < p; j++) {
-            if (!seen[list[j].kept] && c->gain0[list[j].kept] > 0) {
-                seen[list[j].kept] = true;
-                out[(*count)++] = list[j].kept;
-                i++;
+            if (!seen[j] && c->gain0[j] > 0) {
+                nearness one = {along[j] * along[j] / c->gain0[j], j};
+                insert_near(one, near, best, &found);
             }
         }
+        for (int64_t i = 0; i < found; i++) {
+            seen[best[i].kept] = true;
+            out[(*count)++] = best[i].kept;
+        }
     }
-    pare_free(c->ctx, list);
+    pare_free(c->ctx, best);
     pare_free(c->ctx, seen);
     return status;
 }
@@ -68,6 +83,7 @@ typedef struct single_effects {
     const double *gram;    /* (p, p) unit diagonal */
     const double *product; /* (p) z'y for unit z */
     double yy, n;
+    double least;         /* |b| below which an effect adds nothing to the fit */
     double residual;      /* variance */
     double *alpha, *mean; /* (effects, p) */
     double *square;       /* (effects, p) second moment */
@@ -79,7 +95,7 @@ typedef struct single_effects {
 static void add_effect(single_effects *s, int64_t l, double sign) {
     for (int64_t j = 0; j < s->p; j++) {
         double b = sign * s->alpha[l * s->p + j] * s->mean[l * s->p + j];
-        if (fabs(b) > 1e-300) {
+        if (fabs(b) > s->least) {
             for (int64_t i = 0; i < s->p; i++) {
                 s->fit[i] += b * s->gram[j * s->p + i];
             }
@@ -128,7 +144,7 @@ static double residual_variance(const single_effects *s) {
         for (int64_t j = 0; j < s->p; j++) {
             double b = s->alpha[l * s->p + j] * s->mean[l * s->p + j];
             second += s->alpha[l * s->p + j] * s->square[l * s->p + j];
-            if (fabs(b) > 1e-12) {
+            if (fabs(b) > s->least) {
                 for (int64_t i = 0; i < s->p; i++) {
                     own +=
                         b * s->gram[j * s->p + i] * s->alpha[l * s->p + i] * s->mean[l * s->p + i];
@@ -260,6 +276,19 @@ static void target_of(const pare_chooser *c, double *y) {
     }
 }
 
+/* Z Z' in panels of rows up to the diagonal, the rest by symmetry. */
+static void gram_of(int64_t p, int64_t n, const double *z, double *gram) {
+    for (int64_t i = 0; i < p; i += PANEL) {
+        int64_t rows = p - i < PANEL ? p - i : PANEL;
+        pare_gemm_double(false, true, rows, i + rows, n, 1, z + i * n, n, z, n, 0, gram + i * p, p);
+    }
+    for (int64_t i = 0; i < p; i++) {
+        for (int64_t j = 0; j < i; j++) {
+            gram[j * p + i] = gram[i * p + j];
+        }
+    }
+}
+
 pare_status pare_credible_create(const pare_chooser *c, int64_t picks, int64_t near,
                                  pare_credible *out) {
     *out = (pare_credible){0};
@@ -302,7 +331,7 @@ pare_status pare_credible_create(const pare_chooser *c, int64_t picks, int64_t n
         goto fail;
     }
     target_of(c, y);
-    pare_gemm_double(false, true, p, p, n, 1, z, n, z, n, 0, gram, p);
+    gram_of(p, n, z, gram);
     pare_gemm_double(false, true, p, 1, n, 1, z, n, y, n, 0, product, 1);
     for (int64_t i = 0; i < n; i++) {
         s.yy += y[i] * y[i];
@@ -310,6 +339,7 @@ pare_status pare_credible_create(const pare_chooser *c, int64_t picks, int64_t n
     s.gram = gram;
     s.product = product;
     s.residual = s.yy / s.n;
+    s.least = NEGLIGIBLE * sqrt(s.yy);
     for (int64_t l = 0; l < s.effects; l++) {
         s.prior[l] = 0.1 * s.yy;
     }
