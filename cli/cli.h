@@ -188,6 +188,7 @@ extern const pare_command pare_command_genome;
 extern const pare_command pare_command_score;
 extern const pare_command pare_command_embed;
 extern const pare_command pare_command_train;
+extern const pare_command pare_command_serve_cost;
 extern const pare_command pare_command_prune;
 extern const pare_command pare_command_prune_network;
 extern const pare_command pare_command_model;

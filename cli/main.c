@@ -16,7 +16,7 @@ static const pare_command *const commands[] = {
     &pare_command_score,
     &pare_command_panel, &pare_command_chem,
     &pare_command_embed,
-    &pare_command_train,
+    &pare_command_train, &pare_command_serve_cost,
     &pare_command_prune,
     &pare_command_prune_network,
     &pare_command_model,

@@ -1,0 +1,134 @@
+#include "cli.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { OWN_HOST, OWN_BATCH, OWN_JSON, OWN_COUNT };
+
+static const pare_option own[OWN_COUNT] = {
+    [OWN_HOST] = {.size = sizeof(pare_option),
+                  .name = "host",
+                  .section = "serving",
+                  .type = PARE_OPTION_BOOL,
+                  .initial = "false",
+                  .choices = "",
+                  .help = "calibrate on this machine, predict the latency and measure it"},
+    [OWN_BATCH] = {.size = sizeof(pare_option),
+                   .name = "batch",
+                   .section = "serving",
+                   .type = PARE_OPTION_INTEGER,
+                   .initial = "1",
+                   .low = 1,
+                   .high = 65536,
+                   .choices = "",
+                   .help = "rows scored by one call"},
+    [OWN_JSON] = {.size = sizeof(pare_option),
+                  .name = "json",
+                  .section = "output",
+                  .type = PARE_OPTION_BOOL,
+                  .initial = "false",
+                  .choices = "",
+                  .help = "print JSON instead of tables"},
+};
+
+static double relative(double predicted, double measured) {
+    return measured > 0 ? predicted / measured - 1 : (double)NAN;
+}
+
+static void print_rates(const pare_serving_latency *cost) {
+    printf("\nlook-ups, beyond those in the nearest cache\n%16s %12s %12s\n", "bytes in use",
+           "once, us", "a field, us");
+    for (int64_t i = 0; i < cost->levels; i++) {
+        printf("%16.0f %12.3f %12.4f\n", cost->level_bytes[i], 1e6 * cost->level_wait[i],
+               1e6 * cost->level_look_up[i]);
+    }
+    printf("\nthe rest\n%16s %12s\n", "flops of a row", "us");
+    for (int64_t i = 0; i < cost->points; i++) {
+        printf("%16.0f %12.3f\n", cost->point_flops[i], 1e6 * cost->point_seconds[i]);
+    }
+}
+
+static void print_text(const pare_serving_latency *cost) {
+    printf("model: %s, %lld fields, vectors of %lld\n", cost->model, (long long)cost->fields,
+           (long long)cost->dimension);
+    printf("tables in memory: %lld bytes\nlines of a row: %lld\nflops of a row: %.0f\n",
+           (long long)cost->bytes, (long long)cost->lines, cost->flops);
+    if (cost->points == 0) {
+        return;
+    }
+    printf("\n%-24s %12s %12s %8s\n", "a call, us", "predicted", "measured", "error");
+    const double rows[2][2] = {{cost->predicted_p50, cost->measured_p50},
+                               {cost->predicted_p99, cost->measured_p99}};
+    for (int i = 0; i < 2; i++) {
+        printf("%-24s %12.3f %12.3f %+7.1f%%\n", i == 0 ? "p50" : "p99", 1e6 * rows[i][0],
+               1e6 * rows[i][1], 100 * relative(rows[i][0], rows[i][1]));
+    }
+    print_rates(cost);
+}
+
+static void print_json(const pare_serving_latency *cost) {
+    printf("{\n  \"model\": \"%s\",\n  \"fields\": %lld,\n  \"dimension\": %lld,\n", cost->model,
+           (long long)cost->fields, (long long)cost->dimension);
+    printf("  \"batch\": %lld,\n  \"bytes\": %lld,\n  \"lines\": %lld,\n  \"flops\": %.0f",
+           (long long)cost->batch, (long long)cost->bytes, (long long)cost->lines, cost->flops);
+    if (cost->points > 0) {
+        printf(",\n  \"predicted_us\": {\"p50\": %.4f, \"p99\": %.4f},\n", 1e6 * cost->predicted_p50,
+               1e6 * cost->predicted_p99);
+        printf("  \"measured_us\": {\"p50\": %.4f, \"p99\": %.4f},\n  \"look_ups\": [",
+               1e6 * cost->measured_p50, 1e6 * cost->measured_p99);
+        for (int64_t i = 0; i < cost->levels; i++) {
+            printf("%s\n    {\"bytes\": %.0f, \"once_us\": %.4f, \"field_us\": %.5f}",
+                   i > 0 ? "," : "", cost->level_bytes[i], 1e6 * cost->level_wait[i],
+                   1e6 * cost->level_look_up[i]);
+        }
+        printf("],\n  \"rest\": [");
+        for (int64_t i = 0; i < cost->points; i++) {
+            printf("%s\n    {\"flops\": %.0f, \"us\": %.4f}", i > 0 ? "," : "",
+                   cost->point_flops[i], 1e6 * cost->point_seconds[i]);
+        }
+        printf("]");
+    }
+    printf("\n}\n");
+}
+
+static pare_exit run_serve_cost(pare_cli *cli) {
+    pare_serving_latency cost = {.size = sizeof cost};
+    char *end = NULL;
+    long long batch = strtoll(cli->own[OWN_BATCH], &end, 10);
+    if (end == cli->own[OWN_BATCH] || *end || batch < 1 || batch > 65536) {
+        return pare_cli_fail(cli, PARE_EXIT_INPUT,
+                             "option batch: '%s' is not a whole number from 1 to 65536",
+                             cli->own[OWN_BATCH]);
+    }
+    bool host = strcmp(cli->own[OWN_HOST], "true") == 0;
+    if (host) {
+        pare_view_status(&cli->view, "measuring %s", cli->positional[0]);
+    }
+    pare_status status =
+        pare_embedding_latency(cli->ctx, cli->positional[0], batch, host, &cost);
+    if (status != PARE_OK) {
+        return pare_cli_failed(cli, status);
+    }
+    pare_view_clear(&cli->view);
+    if (strcmp(cli->own[OWN_JSON], "true") == 0) {
+        print_json(&cost);
+    } else {
+        print_text(&cost);
+    }
+    return pare_cli_flush(cli);
+}
+
+const pare_command pare_command_serve_cost = {
+    .name = "serve-cost",
+    .summary = "predict and measure how long a plan of `pare embed` takes to score",
+    .usage = "PLAN|MODEL [options]",
+    .examples = "pare serve-cost plan.json --host\n"
+                "pare serve-cost clicks/ --host --batch 400\n",
+    .sections = "run",
+    .own = own,
+    .own_count = OWN_COUNT,
+    .positionals = 1,
+    .run = run_serve_cost,
+};

@@ -1,0 +1,52 @@
+/*
+ * How long a field model takes to score on this machine: measured, and predicted from a short
+ * calibration of its parts. Seconds of one call of predict on `batch` rows whose ids are in hand;
+ * reading text and looking ids up in the vocabulary are not part of it.
+ */
+#ifndef PARE_MODEL_FIELD_LATENCY_H
+#define PARE_MODEL_FIELD_LATENCY_H
+
+#include "model/field_model.h"
+
+typedef struct pare_field_time {
+    double half, most; /* quantiles 0.5 and 0.99 over calls, seconds */
+} pare_field_time;
+
+enum { PARE_LATENCY_LEVELS = 7, PARE_LATENCY_WIDTHS = 5 };
+
+/* Both for one vector length, kind of model and batch. Seconds of a call. */
+typedef struct pare_field_rates {
+    /* Look-ups in tables that keep `reach` bytes in use between two visits of a row, beyond look-ups
+     * in the first-level cache: once a call, and for each field. */
+    int64_t levels;
+    double reach[PARE_LATENCY_LEVELS];
+    pare_field_time once[PARE_LATENCY_LEVELS], each[PARE_LATENCY_LEVELS];
+    /* The rest, by flops of a row. */
+    double flops[PARE_LATENCY_WIDTHS];
+    pare_field_time rest[PARE_LATENCY_WIDTHS];
+} pare_field_rates;
+
+/* Fields without rows of data: `count` categories with tables of size[f] >= 1 rows. */
+pare_status pare_field_latency_fields(pare_context *ctx, int64_t count, const int64_t *size,
+                                      pare_fields *out) PARE_MUST_CHECK;
+/* Flops of one row and bytes of the network that it reads, masks not counted. */
+double pare_field_latency_flops(const pare_field_spec *spec, int64_t fields);
+
+/* Calls of predict on rows of spec.batch uniformly drawn ids; the tables are overwritten with random
+ * numbers first where `fill`. `calls` at most, fewer where they take longer than some tenths of a
+ * second. fields: sizes only, as above or of a loaded model. */
+pare_status pare_field_latency_measure(pare_field_model *model, const pare_fields *fields,
+                                       bool fill, int64_t calls,
+                                       pare_field_time *out) PARE_MUST_CHECK;
+/* Measures small stand-ins with the spec's kind, vector length, layers and batch, of table sizes up
+ * to what `fields` need. About a second. */
+pare_status pare_field_latency_calibrate(pare_context *ctx, const pare_field_spec *spec,
+                                         const pare_fields *fields,
+                                         pare_field_rates *out) PARE_MUST_CHECK;
+/* From flops, and from the reach of every field: a row of its table is visited again after about as
+ * many rows of data as the table has rows; what these touch in all tables and in the network stands
+ * between the visits, and decides which cache holds it. */
+pare_field_time pare_field_latency_predict(const pare_field_rates *rates,
+                                           const pare_field_spec *spec, const pare_fields *fields);
+
+#endif

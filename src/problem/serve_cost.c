@@ -1,0 +1,167 @@
+#include "problem/serve_cost.h"
+
+#include "model/field_file.h"
+#include "platform/system.h"
+#include "problem/embed.h"
+
+#include <jansson.h>
+#include <math.h>
+
+enum { BATCH_MOST = 1 << 16, CALLS = 20000 };
+
+/* ---- A plan ---------------------------------------------------------------------------------- */
+
+static pare_status refuse(pare_context *ctx, const char *path, const char *what) {
+    return pare_fail(ctx, PARE_ERROR_INPUT, "%s: %s", path, what);
+}
+
+/* Kind and vector length. */
+static pare_status read_spec(pare_context *ctx, const char *path, const json_t *root,
+                             pare_field_spec *out) {
+    const char *model = json_string_value(json_object_get(root, "model"));
+    const json_t *width = NULL;
+    int64_t dimension = 0, kind = 0;
+    size_t at = 0;
+    if (json_integer_value(json_object_get(root, "pare_embed")) != 1 || !model) {
+        return refuse(ctx, path, "not a plan of `pare embed`, version 1");
+    }
+    while (kind < PARE_FIELD_MODEL_KINDS && strcmp(pare_field_model_names[kind], model) != 0) {
+        kind++;
+    }
+    json_array_foreach(json_object_get(root, "chunk"), at, width) {
+        json_int_t floats = json_integer_value(width);
+        if (floats < 1 || floats > PARE_FM_STRIDE_MAX - PARE_FM_HEAD - dimension) {
+            return refuse(ctx, path, "chunks of 1 float or more, 252 together, were expected");
+        }
+        dimension += floats;
+    }
+    if (kind == PARE_FIELD_MODEL_KINDS || (kind != PARE_FIELD_MODEL_LR && dimension == 0)) {
+        return refuse(ctx, path, "model or chunk is wrong");
+    }
+    *out = pare_field_spec_default((pare_field_model_kind)kind, dimension);
+    out->dropout = 0;
+    return PARE_OK;
+}
+
+/* The kept fields: table sizes, and which chunks (count, chunks). */
+static pare_status read_kept(pare_context *ctx, const char *path, const json_t *root, int64_t chunks,
+                             int64_t *count, int64_t *size, uint8_t *keep) {
+    const json_t *field = NULL;
+    size_t at = 0;
+    *count = 0;
+    json_array_foreach(json_object_get(root, "fields"), at, field) {
+        const json_t *rows = json_object_get(field, "rows");
+        if (!json_is_true(json_object_get(field, "kept"))) {
+            continue;
+        }
+        if (json_integer_value(rows) < 1) {
+            return refuse(ctx, path, "a kept field has 1 row or more");
+        }
+        size[*count] = json_integer_value(rows);
+        for (int64_t c = 0; c < chunks; c++) {
+            const json_t *one = json_array_get(json_object_get(field, "chunks"), (size_t)c);
+            keep[*count * chunks + c] = json_is_true(one);
+        }
+        ++*count;
+    }
+    return *count > 0 ? PARE_OK : refuse(ctx, path, "the plan keeps no field");
+}
+
+static void mask_chunks(pare_field_model *model, const json_t *widths, const uint8_t *keep) {
+    int64_t chunks = (int64_t)json_array_size(widths);
+    for (int64_t f = 0; f < model->fields && model->spec.dimension > 0; f++) {
+        float *mask = model->mask + f * model->stride + PARE_FM_HEAD;
+        for (int64_t c = 0; c < chunks; c++) {
+            int64_t width = json_integer_value(json_array_get(widths, (size_t)c));
+            for (int64_t j = 0; j < width; j++) {
+                *mask++ = keep[f * chunks + c];
+            }
+        }
+    }
+}
+
+/* The planned model, its tables unfilled. */
+static pare_status from_plan(pare_context *ctx, const char *path, int64_t batch,
+                             pare_field_loaded *out) {
+    void *object = NULL;
+    int64_t *size = NULL, count = 0;
+    uint8_t *keep = NULL;
+    pare_field_spec spec;
+    pare_status status = pare_embed_json(ctx, path, &object);
+    json_t *root = object;
+    if (status == PARE_OK) {
+        status = read_spec(ctx, path, root, &spec);
+    }
+    const json_t *widths = json_object_get(root, "chunk");
+    int64_t chunks = (int64_t)json_array_size(widths);
+    int64_t fields = (int64_t)json_array_size(json_object_get(root, "fields"));
+    if (status == PARE_OK && (fields < 1 || fields > PARE_FIELDS_MAX)) {
+        status = refuse(ctx, path, "expected a list of fields");
+    }
+    if (status == PARE_OK) {
+        status = pare_alloc_zero(ctx, fields, sizeof *size, &size);
+    }
+    if (status == PARE_OK) {
+        status = pare_alloc_zero(ctx, fields * (chunks + 1), 1, &keep);
+    }
+    if (status == PARE_OK) {
+        status = read_kept(ctx, path, root, chunks, &count, size, keep);
+    }
+    if (status == PARE_OK) {
+        status = pare_field_latency_fields(ctx, count, size, &out->fields);
+    }
+    if (status == PARE_OK) {
+        spec.batch = batch;
+        status = pare_field_model_create(ctx, &spec, &out->fields, 1, &out->model);
+    }
+    if (status == PARE_OK) {
+        mask_chunks(out->model, widths, keep);
+    }
+    pare_free(ctx, size);
+    pare_free(ctx, keep);
+    json_decref(root);
+    return status;
+}
+
+/* ---- Costs ----------------------------------------------------------------------------------- */
+
+static void count(const pare_field_loaded *loaded, pare_serve_cost *out) {
+    const pare_field_model *model = loaded->model;
+    out->model = pare_field_model_names[model->spec.kind];
+    out->fields = model->fields;
+    out->dimension = model->spec.dimension;
+    out->batch = model->spec.batch;
+    out->bytes = model->joint * model->stride * (int64_t)sizeof *model->table;
+    out->lines = model->fields * (model->stride / PARE_FM_LINE);
+    out->flops = pare_field_latency_flops(&model->spec, model->fields);
+}
+
+pare_status pare_serve_cost_run(pare_context *ctx, const char *path, int64_t batch, bool host,
+                                pare_serve_cost *out) {
+    pare_field_loaded loaded = {0};
+    int64_t length = 0, changed = 0;
+    const pare_field_time unknown = {(double)NAN, (double)NAN};
+    *out = (pare_serve_cost){.predicted = unknown, .measured = unknown};
+    if (batch < 1 || batch > BATCH_MOST) {
+        return pare_fail(ctx, PARE_ERROR_ARGUMENT, "batch: %lld is not from 1 to %d",
+                         (long long)batch, BATCH_MOST);
+    }
+    bool plan = pare_file_facts(path, &length, &changed);
+    pare_status status = plan ? from_plan(ctx, path, batch, &loaded)
+                              : pare_field_model_load(ctx, path, batch, &loaded);
+    if (status == PARE_OK) {
+        count(&loaded, out);
+    }
+    if (status == PARE_OK && host) {
+        status =
+            pare_field_latency_calibrate(ctx, &loaded.model->spec, &loaded.fields, &out->rates);
+    }
+    if (status == PARE_OK && host) {
+        out->predicted =
+            pare_field_latency_predict(&out->rates, &loaded.model->spec, &loaded.fields);
+        status =
+            pare_field_latency_measure(loaded.model, &loaded.fields, plan, CALLS, &out->measured);
+    }
+    pare_field_loaded_clear(&loaded);
+    return status;
+}
