@@ -74,8 +74,8 @@ static void print_json(const pare_serving_latency *cost) {
     printf("  \"batch\": %lld,\n  \"bytes\": %lld,\n  \"lines\": %lld,\n  \"flops\": %.0f",
            (long long)cost->batch, (long long)cost->bytes, (long long)cost->lines, cost->flops);
     if (cost->points > 0) {
-        printf(",\n  \"predicted_us\": {\"p50\": %.4f, \"p99\": %.4f},\n", 1e6 * cost->predicted_p50,
-               1e6 * cost->predicted_p99);
+        printf(",\n  \"predicted_us\": {\"p50\": %.4f, \"p99\": %.4f},\n",
+               1e6 * cost->predicted_p50, 1e6 * cost->predicted_p99);
         printf("  \"measured_us\": {\"p50\": %.4f, \"p99\": %.4f},\n  \"look_ups\": [",
                1e6 * cost->measured_p50, 1e6 * cost->measured_p99);
         for (int64_t i = 0; i < cost->levels; i++) {
@@ -106,8 +106,7 @@ static pare_exit run_serve_cost(pare_cli *cli) {
     if (host) {
         pare_view_status(&cli->view, "measuring %s", cli->positional[0]);
     }
-    pare_status status =
-        pare_embedding_latency(cli->ctx, cli->positional[0], batch, host, &cost);
+    pare_status status = pare_embedding_latency(cli->ctx, cli->positional[0], batch, host, &cost);
     if (status != PARE_OK) {
         return pare_cli_failed(cli, status);
     }

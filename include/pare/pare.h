@@ -430,25 +430,25 @@ PARE_API PARE_MUST_CHECK pare_status pare_embedding_score(pare_context *ctx, con
 /* What scoring by a plan or a trained model costs. Times are seconds of one call on `batch` rows
  * whose ids are in hand; NaN where nothing was measured. */
 typedef struct pare_serving_latency {
-    size_t size;                       /* sizeof(pare_serving_latency) */
-    const char *model;                 /* "lr", "fm", "deepfm", "dnn", "dcnv2"; static */
-    int64_t fields, dimension, batch;  /* looked up for a row; length of vectors; rows of a call */
-    int64_t bytes, lines;              /* of the tables as they lie in memory; 64-byte lines of a row */
-    double flops;                      /* of a row */
+    size_t size;                      /* sizeof(pare_serving_latency) */
+    const char *model;                /* "lr", "fm", "deepfm", "dnn", "dcnv2"; static */
+    int64_t fields, dimension, batch; /* looked up for a row; length of vectors; rows of a call */
+    int64_t bytes, lines; /* of the tables as they lie in memory; 64-byte lines of a row */
+    double flops;         /* of a row */
     double predicted_p50, predicted_p99, measured_p50, measured_p99;
-    int64_t levels, points;            /* the calibration, medians: */
-    double level_bytes[8];             /* bytes in use between two visits of a table row */
-    double level_wait[8];              /* what a call waits once, beyond the nearest cache */
-    double level_look_up[8];           /* and for each field */
-    double point_flops[8];             /* of a row of the stand-ins */
-    double point_seconds[8];           /* of a call, look-ups not counted */
+    int64_t levels, points;  /* the calibration, medians: */
+    double level_bytes[8];   /* bytes in use between two visits of a table row */
+    double level_wait[8];    /* what a call waits once, beyond the nearest cache */
+    double level_look_up[8]; /* and for each field */
+    double point_flops[8];   /* of a row of the stand-ins */
+    double point_seconds[8]; /* of a call, look-ups not counted */
 } pare_serving_latency;
 
 /*
  * path: a plan of `pare embed` (its tables are then filled with random numbers) or a folder of
  * pare_embedding_train. batch: 1 .. 65536. measure: calibrates the parts on this machine, predicts
- * from them, and measures the whole, some seconds in all; 0: counts only. One thread at a time: what
- * else runs on the machine shows in the times.
+ * from them, and measures the whole, some seconds in all; 0: counts only. One thread at a time:
+ * what else runs on the machine shows in the times.
  */
 PARE_API PARE_MUST_CHECK pare_status pare_embedding_latency(pare_context *ctx, const char *path,
                                                             int64_t batch, int measure,

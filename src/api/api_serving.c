@@ -6,7 +6,8 @@
 pare_status pare_embedding_latency(pare_context *ctx, const char *path, int64_t batch, int measure,
                                    pare_serving_latency *out) {
     if (!path || !out) {
-        return pare_fail(ctx, PARE_ERROR_ARGUMENT, "latency needs a plan or a folder, and a result");
+        return pare_fail(ctx, PARE_ERROR_ARGUMENT,
+                         "latency needs a plan or a folder, and a result");
     }
     pare_serve_cost cost;
     pare_status status = pare_serve_cost_run(ctx, path, batch, measure != 0, &cost);

@@ -14,16 +14,19 @@ typedef struct pare_field_time {
 
 enum { PARE_LATENCY_LEVELS = 7, PARE_LATENCY_WIDTHS = 5 };
 
-/* Both for one vector length, kind of model and batch. Seconds of a call. */
+/* For one vector length, kind of model and batch. Seconds of a call. */
 typedef struct pare_field_rates {
-    /* Look-ups in tables that keep `reach` bytes in use between two visits of a row, beyond look-ups
-     * in the first-level cache: once a call, and for each field. */
+    int64_t rounds;
+    /* Look-ups in tables that keep `reach` bytes in use between two visits of a row, beyond
+     * look-ups in the first-level cache: once a call, and for each field. few, many: of the
+     * stand-ins. */
     int64_t levels;
     double reach[PARE_LATENCY_LEVELS];
     pare_field_time once[PARE_LATENCY_LEVELS], each[PARE_LATENCY_LEVELS];
-    /* The rest, by flops of a row. */
+    pare_field_time few[PARE_LATENCY_LEVELS], many[PARE_LATENCY_LEVELS];
+    /* The rest by flops of a row; whole: of the stand-ins, look-ups included. */
     double flops[PARE_LATENCY_WIDTHS];
-    pare_field_time rest[PARE_LATENCY_WIDTHS];
+    pare_field_time rest[PARE_LATENCY_WIDTHS], whole[PARE_LATENCY_WIDTHS];
 } pare_field_rates;
 
 /* Fields without rows of data: `count` categories with tables of size[f] >= 1 rows. */
@@ -32,14 +35,16 @@ pare_status pare_field_latency_fields(pare_context *ctx, int64_t count, const in
 /* Flops of one row and bytes of the network that it reads, masks not counted. */
 double pare_field_latency_flops(const pare_field_spec *spec, int64_t fields);
 
-/* Calls of predict on rows of spec.batch uniformly drawn ids; the tables are overwritten with random
- * numbers first where `fill`. `calls` at most, fewer where they take longer than some tenths of a
- * second. fields: sizes only, as above or of a loaded model. */
+/* Calls of predict on rows of spec.batch uniformly drawn ids; the tables are overwritten with
+ * random numbers first where `fill`. `calls` at most, fewer where they take longer than some tenths
+ * of a second; the least quantiles of some blocks of them, since other work only adds. fields:
+ * sizes only, as above or of a loaded model. */
 pare_status pare_field_latency_measure(pare_field_model *model, const pare_fields *fields,
                                        bool fill, int64_t calls,
                                        pare_field_time *out) PARE_MUST_CHECK;
 /* Measures small stand-ins with the spec's kind, vector length, layers and batch, of table sizes up
- * to what `fields` need. About a second. */
+ * to what `fields` need. out: zeroed before the first round; each further one can only lower its
+ * times, as other work on the machine raises them now and then. Some tenths of a second to one. */
 pare_status pare_field_latency_calibrate(pare_context *ctx, const pare_field_spec *spec,
                                          const pare_fields *fields,
                                          pare_field_rates *out) PARE_MUST_CHECK;

@@ -1,15 +1,16 @@
-/* What scoring by a plan or a trained model costs: counted, predicted for this machine, measured. */
+/* What scoring by a plan or a trained model costs: counted, predicted for this machine, measured.
+ */
 #ifndef PARE_PROBLEM_SERVE_COST_H
 #define PARE_PROBLEM_SERVE_COST_H
 
 #include "model/field_latency.h"
 
 typedef struct pare_serve_cost {
-    const char *model;                  /* its word, static */
-    int64_t fields, dimension, batch;   /* looked up for a row; of the vectors; rows of a call */
-    int64_t bytes, lines;               /* of the tables as scoring lays them out; of a row */
-    double flops;                       /* of a row */
-    pare_field_rates rates;             /* host: the calibration */
+    const char *model;                   /* its word, static */
+    int64_t fields, dimension, batch;    /* looked up for a row; of the vectors; rows of a call */
+    int64_t bytes, lines;                /* of the tables as scoring lays them out; of a row */
+    double flops;                        /* of a row */
+    pare_field_rates rates;              /* host: the calibration */
     pare_field_time predicted, measured; /* host: of a call, else NaN */
 } pare_serve_cost;
 
