@@ -79,9 +79,9 @@ static void put_tiles(const pare_prune_record *r, pare_text *out) {
         tile(out, "", "Blocks kept", 100 * p->blocks, 1, "\xE2\x80\xAF%");
         pare_text_append(out, "of every matrix</dd></div>\n");
     }
-    tile(out, "", "Size", (double)p->bytes / 1e6, p->bytes < 1e8 ? 2 : 0, "\xE2\x80\xAFMB");
+    tile(out, "", "Size", (double)p->bytes / 1e6, p->bytes < 100000000 ? 2 : 0, "\xE2\x80\xAFMB");
     pare_text_append(out, "dense ");
-    put_fixed(out, (double)dense->bytes / 1e6, dense->bytes < 1e8 ? 2 : 0);
+    put_fixed(out, (double)dense->bytes / 1e6, dense->bytes < 100000000 ? 2 : 0);
     pare_text_append(out, "\xE2\x80\xAFMB</dd></div>\n");
     if (has_speed(r)) {
         tile(out, "", "Step, measured", 100 * speed_of(p), 1, "\xE2\x80\xAF%");

@@ -65,6 +65,16 @@ static void put_slot(pare_tokenizer *t, int32_t number) {
     t->slot[at & (uint64_t)(t->slots - 1)] = number + 1;
 }
 
+/* The byte that a piece <0x00> to <0xFF> stands for; -1: it reads otherwise. */
+static int byte_of(const char *piece, int64_t length) {
+    if (length != 6 || strncmp(piece, "<0x", 3) != 0 || piece[5] != '>') {
+        return -1;
+    }
+    char *end = NULL;
+    long byte = strtol(piece + 3, &end, 16);
+    return end == piece + 5 && byte >= 0 ? (int)byte : -1;
+}
+
 /* Hash of the pieces, and which token stands for each byte. */
 pare_status pare_pieces_index(pare_tokenizer *t) {
     const pare_stored_vocabulary *v = &t->vocabulary;
@@ -85,9 +95,13 @@ pare_status pare_pieces_index(pare_tokenizer *t) {
         int64_t length = v->piece_length[i];
         int32_t type = v->type ? v->type[i] : PIECE_NORMAL;
         t->longest = length > t->longest ? length : t->longest;
-        char *end = NULL;
-        long byte = length == 6 && strncmp(piece, "<0x", 3) == 0 ? strtol(piece + 3, &end, 16) : -1;
-        if (type == PIECE_BYTE && end == piece + 5 && byte >= 0 && byte < 256) {
+        if (type == PIECE_BYTE) {
+            int byte = byte_of(piece, length);
+            if (byte < 0) {
+                return pare_fail(t->ctx, PARE_ERROR_INPUT,
+                                 "%s: piece %d stands for a byte and must read <0x00> to <0xFF>",
+                                 t->path, (int)i);
+            }
             t->byte_token[byte] = i;
         }
         if (type == PIECE_UNKNOWN && t->unknown < 0) {
@@ -404,7 +418,7 @@ void pare_tokenizer_append(const pare_tokenizer *t, int32_t token, bool first, p
         return;
     }
     if (type == PIECE_BYTE) {
-        char byte = (char)strtol(piece + 3, NULL, 16);
+        char byte = (char)byte_of(piece, length);
         pare_text_append_bytes(out, &byte, 1);
         return;
     }
