@@ -44,16 +44,10 @@ pare_status pare_chem_save(const pare_chem *chem, const char *stem) {
 
 pare_status pare_chem_html(const pare_chem *chem, const char *path) {
     pare_text text = {.ctx = chem->ctx};
-    pare_output output = {0};
     pare_status status = pare_chem_page(chem, &text);
     if (status == PARE_OK) {
-        status = pare_output_open(chem->ctx, path, &output);
+        status = pare_output_text(&text, path);
     }
-    if (status == PARE_OK) {
-        (void)fwrite(text.bytes, 1, (size_t)text.length, output.file); /* commit reports */
-        status = pare_output_commit(&output);
-    }
-    pare_output_abandon(&output);
     pare_text_clear(&text);
     return status;
 }

@@ -63,16 +63,8 @@ pare_status pare_embedding_text(pare_embedding *plan, const char **out) {
 static pare_status write_file(const pare_embedding *plan, const char *path,
                               void (*put)(const pare_embed *, pare_text *)) {
     pare_text text = {.ctx = plan->ctx};
-    pare_output output = {0};
     put(plan->embed, &text);
-    pare_status status = text.status;
-    if (status == PARE_OK) {
-        status = pare_output_open(plan->ctx, path, &output);
-    }
-    if (status == PARE_OK) {
-        (void)fwrite(text.bytes, 1, (size_t)text.length, output.file);
-        status = pare_output_commit(&output);
-    }
+    pare_status status = pare_output_text(&text, path);
     pare_text_clear(&text);
     return status;
 }
@@ -128,21 +120,13 @@ pare_status pare_embedding_train(pare_context *ctx, const char *path, const pare
 
 static pare_status write_probabilities(pare_context *ctx, const char *path, int64_t rows,
                                        const float *probability) {
-    pare_output output = {0};
     pare_text text = {.ctx = ctx};
     pare_text_append(&text, "probability\n");
     for (int64_t i = 0; i < rows; i++) {
         char number[PARE_REAL_SIZE];
         pare_text_append(&text, "%s\n", pare_real_text((double)probability[i], number));
     }
-    pare_status status = text.status;
-    if (status == PARE_OK) {
-        status = pare_output_open(ctx, path, &output);
-    }
-    if (status == PARE_OK) {
-        (void)fwrite(text.bytes, 1, (size_t)text.length, output.file);
-        status = pare_output_commit(&output);
-    }
+    pare_status status = pare_output_text(&text, path);
     pare_text_clear(&text);
     return status;
 }

@@ -70,16 +70,8 @@ pare_status pare_network_text(pare_network_pruned *network, const char **out) {
 static pare_status write_file(const pare_network_pruned *network, const char *path,
                               void (*put)(const pare_sparse *, pare_text *)) {
     pare_text text = {.ctx = network->ctx};
-    pare_output output = {0};
     put(network->sparse, &text);
-    pare_status status = text.status;
-    if (status == PARE_OK) {
-        status = pare_output_open(network->ctx, path, &output);
-    }
-    if (status == PARE_OK) {
-        (void)fwrite(text.bytes, 1, (size_t)text.length, output.file);
-        status = pare_output_commit(&output);
-    }
+    pare_status status = pare_output_text(&text, path);
     pare_text_clear(&text);
     return status;
 }

@@ -39,19 +39,11 @@ pare_status pare_pruning_add(pare_pruning *pruning, pare_model *pruned, const pa
 pare_status pare_pruning_report(const pare_pruning *pruning, const char *path) {
     pare_context *ctx = pruning->record->ctx;
     pare_text text = {.ctx = ctx};
-    pare_output output = {0};
     if (pruning->record->points < 2) {
         return pare_fail(ctx, PARE_ERROR_ARGUMENT, "there is no pruned model to report on");
     }
     pare_prune_report_html(pruning->record, &text);
-    pare_status status = text.status;
-    if (status == PARE_OK) {
-        status = pare_output_open(ctx, path, &output);
-    }
-    if (status == PARE_OK) {
-        (void)fwrite(text.bytes, 1, (size_t)text.length, output.file);
-        status = pare_output_commit(&output);
-    }
+    pare_status status = pare_output_text(&text, path);
     pare_text_clear(&text);
     return status;
 }

@@ -86,19 +86,10 @@ static pare_status write_document(const pare_selection *selection, const char *p
         return pare_fail(ctx, PARE_ERROR_ARGUMENT, "the output needs a file name");
     }
     pare_text text = {.ctx = ctx};
-    pare_output output = {0};
     pare_status status = render(selection, &text);
-    if (status != PARE_OK) {
-        goto fail;
+    if (status == PARE_OK) {
+        status = pare_output_text(&text, path);
     }
-    status = pare_output_open(ctx, path, &output);
-    if (status != PARE_OK) {
-        goto fail;
-    }
-    (void)fwrite(text.bytes, 1, (size_t)text.length, output.file); /* commit reports a failure */
-    status = pare_output_commit(&output);
-fail:
-    pare_output_abandon(&output);
     pare_text_clear(&text);
     return status;
 }

@@ -241,6 +241,19 @@ void pare_output_abandon(pare_output *out) {
     *out = (pare_output){0};
 }
 
+pare_status pare_output_text(const pare_text *text, const char *path) {
+    pare_output output = {0};
+    pare_status status = text->status;
+    if (status == PARE_OK) {
+        status = pare_output_open(text->ctx, path, &output);
+    }
+    if (status == PARE_OK) {
+        (void)fwrite(text->bytes, 1, (size_t)text->length, output.file); /* commit reports */
+        status = pare_output_commit(&output);
+    }
+    return status;
+}
+
 pare_status pare_output_reopen(pare_context *ctx, const char *path, pare_output *out,
                                int64_t *length) {
     *out = (pare_output){.ctx = ctx};

@@ -2,7 +2,7 @@
 #ifndef PARE_PLATFORM_SYSTEM_H
 #define PARE_PLATFORM_SYSTEM_H
 
-#include "base/context.h"
+#include "base/text.h"
 
 #include <stdio.h>
 
@@ -67,6 +67,8 @@ pare_status pare_output_open(pare_context *ctx, const char *path, pare_output *o
 pare_status pare_output_commit(pare_output *out) PARE_MUST_CHECK;
 /* Does nothing after a commit. */
 void pare_output_abandon(pare_output *out);
+/* A whole text as such a file; a failure of the text itself is returned, and nothing is written. */
+pare_status pare_output_text(const pare_text *text, const char *path) PARE_MUST_CHECK;
 
 /*
  * The same for an output that outlives a crash: its temporary name is path.partial, and what an

@@ -1,7 +1,7 @@
 #include "report/chem.h"
-#include "platform/system.h"
 #include "report/format.h"
 #include "report/names.h"
+#include "report/values.h"
 
 #include <jansson.h>
 #include <math.h>
@@ -222,7 +222,6 @@ static json_t *real(double value) {
 
 static pare_status render_card(const struct pare_chem *chem, pare_text *out) {
     json_t *names = json_array(), *scores = json_object();
-    pare_status status = PARE_OK;
     for (int64_t c = 0; c < chem->chosen; c++) {
         json_array_append_new(names, json_string(chem->choice[c].name));
     }
@@ -247,37 +246,7 @@ static pare_status render_card(const struct pare_chem *chem, pare_text *out) {
                                                                               : "random",
         "held_out", (json_int_t)chem->held_count, "chosen_again_in_score",
         (json_int_t)chem->scored_same, "chosen", names, "scores", scores);
-    char *text = card ? json_dumps(card, JSON_INDENT(2) | JSON_REAL_PRECISION(10)) : NULL;
-    if (text) {
-        pare_text_append(out, "%s\n", text);
-        void *(*allocate)(size_t);
-        void (*release)(void *);
-        json_get_alloc_funcs(&allocate, &release);
-        release(text);
-    } else {
-        status = pare_fail(chem->ctx, PARE_ERROR_INPUT,
-                           "the card cannot be written as JSON: a name is not UTF-8");
-    }
-    json_decref(card);
-    return status;
-}
-
-static pare_status write_text(pare_text *text, const char *stem, const char *ending) {
-    pare_context *ctx = text->ctx;
-    pare_text path = {.ctx = ctx};
-    pare_output output = {0};
-    pare_text_append(&path, "%s.%s", stem, ending);
-    pare_status status = text->status != PARE_OK ? text->status : path.status;
-    if (status == PARE_OK) {
-        status = pare_output_open(ctx, path.bytes, &output);
-    }
-    if (status == PARE_OK) {
-        (void)fwrite(text->bytes, 1, (size_t)text->length, output.file); /* commit reports */
-        status = pare_output_commit(&output);
-    }
-    pare_output_abandon(&output);
-    pare_text_clear(&path);
-    return status;
+    return pare_put_card(out, card);
 }
 
 pare_status pare_chem_write(const struct pare_chem *chem, const char *stem) {
@@ -297,7 +266,7 @@ pare_status pare_chem_write(const struct pare_chem *chem, const char *stem) {
     }
     for (int f = 0; f < FILES; f++) {
         if (status == PARE_OK && text[f].bytes) {
-            status = write_text(&text[f], stem, endings[f]);
+            status = pare_save_part(&text[f], stem, endings[f]);
         }
     }
     for (int f = 0; f < FILES; f++) {

@@ -2,6 +2,7 @@
 
 #include "report/names.h"
 #include "report/page.h"
+#include "report/values.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -52,23 +53,15 @@ static const char *reason_of(const pare_embed *e, int64_t f) {
     return e->banned[f] ? "banned" : "others bring more for their cost";
 }
 
-static void put_fixed(pare_text *out, double value, int decimals) {
-    if (isfinite(value)) {
-        pare_text_append_fixed(out, value, decimals);
-    } else {
-        pare_text_append(out, "-");
-    }
-}
-
 /* ---- Text ------------------------------------------------------------------------------------ */
 
 static void text_score(pare_text *out, const char *name, const pare_embed_score *score) {
     pare_text_append(out, "%-10s ", name);
-    put_fixed(out, score->log_loss, 5);
+    pare_put_fixed(out, score->log_loss, 5);
     pare_text_append(out, "    ");
-    put_fixed(out, score->auc, 5);
+    pare_put_fixed(out, score->auc, 5);
     pare_text_append(out, "    ");
-    put_fixed(out, score->cpu, 2);
+    pare_put_fixed(out, score->cpu, 2);
     pare_text_append(out, "\n");
 }
 
@@ -95,7 +88,7 @@ static void text_crosses(const pare_embed *e, pare_text *out) {
     }
     pare_text_append(out, "%lld pairs screened, %lld proposed: ", (long long)e->pairs,
                      (long long)e->crosses);
-    put_fixed(out, e->cpu_screening, 2);
+    pare_put_fixed(out, e->cpu_screening, 2);
     pare_text_append(out, " CPU seconds\n");
 }
 
@@ -122,7 +115,7 @@ void pare_embed_report_text(const pare_embed *e, pare_text *out) {
         if (facts.kept) {
             pare_text_append(out, "%6lld %12lld  ", (long long)facts.dimension,
                              (long long)facts.bytes);
-            put_fixed(out, facts.gain, 4);
+            pare_put_fixed(out, facts.gain, 4);
             pare_text_append(out, "\n");
         } else {
             pare_text_append(out, "%6s %12s  dropped: %s\n", "-", "-", reason_of(e, f));
@@ -142,7 +135,7 @@ void pare_embed_report_text(const pare_embed *e, pare_text *out) {
     text_score(out, "plan", &e->chosen);
     text_score(out, "all", &e->full);
     pare_text_append(out, "selecting: ");
-    put_fixed(out, e->cpu_selecting, 2);
+    pare_put_fixed(out, e->cpu_selecting, 2);
     pare_text_append(out, " CPU seconds\n");
     if (e->options.crosses > 0) {
         text_crosses(e, out);
@@ -150,25 +143,6 @@ void pare_embed_report_text(const pare_embed *e, pare_text *out) {
 }
 
 /* ---- JSON ------------------------------------------------------------------------------------ */
-
-static void json_text(pare_text *out, const char *text) {
-    char *name = NULL;
-    if (out->status == PARE_OK) {
-        out->status = pare_name_encode(out->ctx, text, &name);
-    }
-    pare_text_append(out, "\"");
-    for (const char *at = name; at && *at; at++) {
-        bool control = (unsigned char)*at < 0x20;
-        pare_text_append(out, control ? "\\u%04x" : *at == '"' || *at == '\\' ? "\\%c" : "%c", *at);
-    }
-    pare_text_append(out, "\"");
-    pare_free(out->ctx, name);
-}
-
-static void json_real(pare_text *out, double value) {
-    char number[PARE_REAL_SIZE];
-    pare_text_append(out, "%s", isfinite(value) ? pare_real_text(value, number) : "null");
-}
 
 static void json_costs(pare_text *out, const char *name, const int64_t *cost) {
     const char *separator = "";
@@ -186,11 +160,11 @@ static void json_costs(pare_text *out, const char *name, const int64_t *cost) {
 static void json_score(pare_text *out, const char *name, const pare_embed_score *score,
                        const char *end) {
     pare_text_append(out, "    \"%s\": {\"log_loss\": ", name);
-    json_real(out, score->log_loss);
+    pare_put_json_real(out, score->log_loss);
     pare_text_append(out, ", \"auc\": ");
-    json_real(out, score->auc);
+    pare_put_json_real(out, score->auc);
     pare_text_append(out, ", \"cpu_seconds\": ");
-    json_real(out, score->cpu);
+    pare_put_json_real(out, score->cpu);
     pare_text_append(out, "}%s\n", end);
 }
 
@@ -198,7 +172,7 @@ static void json_field(const pare_embed *e, int64_t f, pare_text *out) {
     int64_t chunks = e->serving.chunks, at = f * (chunks + 1);
     field_facts facts = facts_of(e, f);
     pare_text_append(out, "    {\"name\": ");
-    json_text(out, e->fields.field[f].name);
+    pare_put_json_text(out, e->fields.field[f].name);
     pare_text_append(out, ", \"kind\": \"%s\", \"rows\": %lld, \"kept\": %s, \"floats\": %lld, ",
                      kind_word(&e->fields.field[f]), (long long)e->size[f],
                      facts.kept ? "true" : "false", (long long)facts.dimension);
@@ -209,7 +183,7 @@ static void json_field(const pare_embed *e, int64_t f, pare_text *out) {
     pare_text_append(out, "], \"gain\": [");
     for (int64_t c = 0; c <= chunks; c++) {
         pare_text_append(out, c > 0 ? ", " : "");
-        json_real(out, e->gain[at + c]);
+        pare_put_json_real(out, e->gain[at + c]);
     }
     pare_text_append(out, "], \"rare_cells\": %lld, \"unseen_cells\": %lld}%s\n",
                      (long long)e->fields.field[f].rare, (long long)e->fields.field[f].unseen,
@@ -219,15 +193,15 @@ static void json_field(const pare_embed *e, int64_t f, pare_text *out) {
 static void json_crosses(const pare_embed *e, pare_text *out) {
     pare_text_append(
         out, "  \"pairs_screened\": %lld,\n  \"screening_cpu_seconds\": ", (long long)e->pairs);
-    json_real(out, e->cpu_screening);
+    pare_put_json_real(out, e->cpu_screening);
     pare_text_append(out, ",\n  \"crosses\": [\n");
     for (int64_t c = 0; c < e->crosses; c++) {
         pare_text_append(out, "    {\"parts\": [");
-        json_text(out, e->fields.field[e->cross[c].part[0]].name);
+        pare_put_json_text(out, e->fields.field[e->cross[c].part[0]].name);
         pare_text_append(out, ", ");
-        json_text(out, e->fields.field[e->cross[c].part[1]].name);
+        pare_put_json_text(out, e->fields.field[e->cross[c].part[1]].name);
         pare_text_append(out, "], \"rows\": %lld, \"score\": ", (long long)e->cross[c].rows);
-        json_real(out, e->cross[c].score);
+        pare_put_json_real(out, e->cross[c].score);
         pare_text_append(out, "}%s\n", c + 1 < e->crosses ? "," : "");
     }
     pare_text_append(out, "  ],\n");
@@ -243,7 +217,7 @@ void pare_embed_report_json(const pare_embed *e, pare_text *out) {
                      (long long)e->options.seed, (long long)e->options.minimum_count,
                      (long long)e->passes);
     pare_text_append(out, "  \"rate\": ");
-    json_real(out, (double)e->spec.rate);
+    pare_put_json_real(out, (double)e->spec.rate);
     pare_text_append(out, ",\n  \"train_rows\": %lld,\n  \"held_out_rows\": %lld,\n  \"chunk\": [",
                      (long long)e->train, (long long)e->held);
     for (int64_t c = 0; c < e->serving.chunks; c++) {
@@ -268,7 +242,7 @@ void pare_embed_report_json(const pare_embed *e, pare_text *out) {
     json_score(out, "plan", &e->chosen, ",");
     json_score(out, "all", &e->full, "");
     pare_text_append(out, "  },\n  \"selecting_cpu_seconds\": ");
-    json_real(out, e->cpu_selecting);
+    pare_put_json_real(out, e->cpu_selecting);
     pare_text_append(out, "\n}\n");
 }
 
@@ -276,11 +250,11 @@ void pare_embed_report_json(const pare_embed *e, pare_text *out) {
 
 static void html_score(pare_text *out, const char *name, const pare_embed_score *score) {
     pare_text_append(out, "<tr><th scope=\"row\">%s</th><td>", name);
-    put_fixed(out, score->log_loss, 5);
+    pare_put_fixed(out, score->log_loss, 5);
     pare_text_append(out, "</td><td>");
-    put_fixed(out, score->auc, 5);
+    pare_put_fixed(out, score->auc, 5);
     pare_text_append(out, "</td><td>");
-    put_fixed(out, score->cpu, 2);
+    pare_put_fixed(out, score->cpu, 2);
     pare_text_append(out, "</td></tr>\n");
 }
 
@@ -302,7 +276,7 @@ static void html_fields(const pare_embed *e, pare_text *out) {
         pare_text_append(out, "</td><td>%lld</td><td>", (long long)facts.dimension);
         pare_page_count(out, facts.bytes);
         pare_text_append(out, "</td><td>");
-        put_fixed(out, facts.gain, 4);
+        pare_put_fixed(out, facts.gain, 4);
         pare_text_append(out, "</td></tr>\n");
     }
     pare_text_append(out, "</tbody></table></section>\n");

@@ -2,19 +2,12 @@
 #include "report/embed_report.h"
 
 #include "report/names.h"
+#include "report/values.h"
 
 #include <math.h>
 
 #define PSI_LIMIT    0.25 /* the customary "significant shift" */
 #define UNKNOWN_MORE 0.05 /* of all cells, beyond what is usual */
-
-static void put_fixed(pare_text *out, double value, int decimals) {
-    if (isfinite(value)) {
-        pare_text_append_fixed(out, value, decimals);
-    } else {
-        pare_text_append(out, "-");
-    }
-}
 
 static void put_name(const pare_embed *e, int64_t f, pare_text *out) {
     char *name = NULL;
@@ -48,14 +41,14 @@ static void text_drift(const pare_embed *e, int64_t f, pare_text *out) {
     }
     if (shifted(w, f)) {
         pare_text_append(out, "shifted, population stability index ");
-        put_fixed(out, w->psi[f], 2);
+        pare_put_fixed(out, w->psi[f], 2);
     }
     if (many_unknown(w, f)) {
         pare_text_append(out, "%s", shifted(w, f) ? "; " : "");
         pare_text_append(out, "unknown ids in ");
-        put_fixed(out, 100 * w->unknown[f], 1);
+        pare_put_fixed(out, 100 * w->unknown[f], 1);
         pare_text_append(out, " %% of cells, usual ");
-        put_fixed(out, 100 * w->usual[f], 1);
+        pare_put_fixed(out, 100 * w->usual[f], 1);
         pare_text_append(out, " %%");
     }
     pare_text_append(out, "\n");
@@ -73,11 +66,11 @@ static void text_change(const pare_embed *e, pare_text *out) {
     }
     if (w->dropped >= 0 || w->added >= 0) {
         pare_text_append(out, ": gain ");
-        put_fixed(out, w->gain, 5);
+        pare_put_fixed(out, w->gain, 5);
         pare_text_append(out, " nats a row, at least ");
-        put_fixed(out, w->bound, 5);
+        pare_put_fixed(out, w->bound, 5);
         pare_text_append(out, "; switching costs ");
-        put_fixed(out, e->options.switch_cost, 5);
+        pare_put_fixed(out, e->options.switch_cost, 5);
         pare_text_append(out, "\n");
     } else {
         pare_text_append(out, "%s",
@@ -90,9 +83,9 @@ static void text_change(const pare_embed *e, pare_text *out) {
 static void text_audit(const pare_embed *e, pare_text *out) {
     const pare_embed_window *w = e->window;
     pare_text_append(out, "audit: a new choice from this file alone gains ");
-    put_fixed(out, w->audit_gain, 5);
+    pare_put_fixed(out, w->audit_gain, 5);
     pare_text_append(out, " nats a row on held-out rows, at least ");
-    put_fixed(out, w->audit_bound, 5);
+    pare_put_fixed(out, w->audit_bound, 5);
     pare_text_append(out, w->adopted ? ": taken;" : ": not taken;");
     for (int64_t f = 0; f < e->fields.count; f++) {
         pare_text_append(out, "%s", w->audit[f] ? " " : "");
@@ -107,15 +100,15 @@ void pare_embed_window_text(const pare_embed *e, pare_text *out) {
     const pare_embed_window *w = e->window;
     pare_text_append(out, "\nwindow %lld, %lld rows before learning: log loss ",
                      (long long)w->number, (long long)e->fields.rows);
-    put_fixed(out, e->chosen.log_loss, 5);
+    pare_put_fixed(out, e->chosen.log_loss, 5);
     pare_text_append(out, " (before: ");
-    put_fixed(out, w->reference, 5);
+    pare_put_fixed(out, w->reference, 5);
     pare_text_append(out, "), AUC ");
-    put_fixed(out, e->chosen.auc, 5);
+    pare_put_fixed(out, e->chosen.auc, 5);
     pare_text_append(out, "\n");
     if (w->alarm) {
         pare_text_append(out, "alarm: log loss has risen, cumulative sum ");
-        put_fixed(out, w->cusum, 1);
+        pare_put_fixed(out, w->cusum, 1);
         pare_text_append(out, " standard deviations; --audit chooses anew\n");
     }
     for (int64_t f = 0; f < e->fields.count; f++) {
@@ -126,18 +119,17 @@ void pare_embed_window_text(const pare_embed *e, pare_text *out) {
         text_audit(e, out);
     }
     pare_text_append(out, "CPU seconds: scoring ");
-    put_fixed(out, w->cpu_scoring, 3);
+    pare_put_fixed(out, w->cpu_scoring, 3);
     pare_text_append(out, ", selecting ");
-    put_fixed(out, w->cpu_selecting, 3);
+    pare_put_fixed(out, w->cpu_selecting, 3);
     pare_text_append(out, ", training ");
-    put_fixed(out, w->cpu_training, 3);
+    pare_put_fixed(out, w->cpu_training, 3);
     pare_text_append(out, "\n");
 }
 
 static void json_member(pare_text *out, const char *name, double value) {
-    char number[PARE_REAL_SIZE];
-    pare_text_append(out, ", \"%s\": %s", name,
-                     isfinite(value) ? pare_real_text(value, number) : "null");
+    pare_text_append(out, ", \"%s\": ", name);
+    pare_put_json_real(out, value);
 }
 
 void pare_embed_window_json(const pare_embed *e, pare_text *out) {

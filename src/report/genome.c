@@ -1,5 +1,5 @@
 #include "report/genome.h"
-#include "platform/system.h"
+#include "report/values.h"
 
 #include <jansson.h>
 #include <math.h>
@@ -234,51 +234,24 @@ static pare_status render_card(const pare_genome *genome, pare_text *out) {
         stops[genome->options.stop], "background", genome->k != NULL, "covariates",
         (json_int_t)genome->traits.named, "seed", (json_int_t)genome->options.seed, "traits",
         traits);
-    char *text = card ? json_dumps(card, JSON_INDENT(2) | JSON_REAL_PRECISION(10)) : NULL;
-    pare_status status = PARE_OK;
-    if (text) {
-        pare_text_append(out, "%s\n", text);
-    } else {
-        status = pare_fail(genome->ctx, PARE_ERROR_INPUT,
-                           "the card cannot be written as JSON: a name is not UTF-8");
-    }
-    void *(*allocate)(size_t);
-    void (*release)(void *);
-    json_get_alloc_funcs(&allocate, &release);
-    if (text) {
-        release(text);
-    }
-    json_decref(card);
-    return status;
+    return pare_put_card(out, card);
 }
 
 /* ---- Writing -------------------------------------------------------------------------------- */
 
-/* Writes text to stem.middle.ending and clears it. */
-static pare_status write_text(pare_text *text, const char *stem, const char *middle,
-                              const char *ending) {
-    pare_context *ctx = text->ctx;
-    pare_text path = {.ctx = ctx};
-    pare_output output = {0};
-    pare_text_append(&path, "%s.", stem);
-    for (const char *p = middle; *p; p++) { /* a trait's name may hold anything */
+/* Writes text to STEM.TRAIT.ENDING and empties it. */
+static pare_status write_of_trait(pare_text *text, const char *stem, const char *trait,
+                                  const char *ending) {
+    pare_text name = {.ctx = text->ctx};
+    for (const char *p = trait; *p; p++) { /* a trait's name may hold anything */
         bool plain = (*p >= 'a' && *p <= 'z') || (*p >= 'A' && *p <= 'Z') ||
                      (*p >= '0' && *p <= '9') || *p == '_' || *p == '-' || *p == '.';
-        pare_text_append(&path, "%c", plain ? *p : '_');
+        pare_text_append(&name, "%c", plain ? *p : '_');
     }
-    pare_text_append(&path, "%s%s", middle[0] ? "." : "", ending);
-    pare_status status = text->status != PARE_OK ? text->status : path.status;
-    if (status == PARE_OK) {
-        status = pare_output_open(ctx, path.bytes, &output);
-    }
-    if (status == PARE_OK) {
-        (void)fwrite(text->bytes, 1, (size_t)text->length, output.file); /* commit reports */
-        status = pare_output_commit(&output);
-    }
-    pare_output_abandon(&output);
-    pare_text_clear(&path);
-    pare_text_clear(text);
-    *text = (pare_text){.ctx = ctx};
+    pare_text_append(&name, "%s%s", trait[0] ? "." : "", ending);
+    pare_status status =
+        name.status == PARE_OK ? pare_save_part(text, stem, name.bytes) : name.status;
+    pare_text_clear(&name);
     return status;
 }
 
@@ -296,22 +269,22 @@ pare_status pare_genome_write(const pare_genome *genome, const char *stem) {
     pare_status status = PARE_OK;
     for (size_t i = 0; i < sizeof tables / sizeof tables[0] && status == PARE_OK; i++) {
         tables[i].render(genome, &text);
-        status = write_text(&text, stem, "", tables[i].ending);
+        status = pare_save_part(&text, stem, tables[i].ending);
     }
     for (int64_t t = 0; t < genome->done && status == PARE_OK; t++) {
         const pare_analysis *a = &genome->analysis[t];
         render_weights(genome, a, &text);
-        status = write_text(&text, stem, a->trait->name, "weights.tsv");
+        status = write_of_trait(&text, stem, a->trait->name, "weights.tsv");
         if (status == PARE_OK && a->scan_effect) {
             render_scan(genome, a, &text);
-            status = write_text(&text, stem, a->trait->name, "scan.tsv");
+            status = write_of_trait(&text, stem, a->trait->name, "scan.tsv");
         }
     }
     if (status == PARE_OK) {
         status = render_card(genome, &text);
     }
     if (status == PARE_OK) {
-        status = write_text(&text, stem, "", "json");
+        status = pare_save_part(&text, stem, "json");
     }
     pare_text_clear(&text);
     return status;

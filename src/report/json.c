@@ -3,50 +3,16 @@
 #include "report/names.h"
 #include "report/proof.h"
 #include "report/report.h"
+#include "report/values.h"
 #include "select/certificate.h"
 
 #include <math.h>
-
-static void put_text(pare_text *out, const char *text) {
-    if (!text) {
-        pare_text_append(out, "null");
-        return;
-    }
-    if (out->status != PARE_OK) {
-        return;
-    }
-    char *encoded = NULL;
-    out->status = pare_name_encode(out->ctx, text, &encoded);
-    if (out->status != PARE_OK) {
-        return;
-    }
-    pare_text_append_bytes(out, "\"", 1);
-    const char *from = encoded;
-    const char *at = encoded;
-    for (; *at; at++) {
-        bool control = (unsigned char)*at < 0x20;
-        if (control || *at == '"' || *at == '\\') {
-            pare_text_append_bytes(out, from, at - from);
-            pare_text_append(out, control ? "\\u%04x" : "\\%c", *at);
-            from = at + 1;
-        }
-    }
-    pare_text_append_bytes(out, from, at - from);
-    pare_text_append_bytes(out, "\"", 1);
-    pare_free(out->ctx, encoded);
-}
-
-/* JSON has no NaN or infinity. */
-static void put_real(pare_text *out, double value) {
-    char number[PARE_REAL_SIZE];
-    pare_text_append(out, "%s", isfinite(value) ? pare_real_text(value, number) : "null");
-}
 
 static void put_reals(pare_text *out, int64_t count, const double *value) {
     pare_text_append(out, "[");
     for (int64_t i = 0; i < count; i++) {
         pare_text_append(out, i > 0 ? ", " : "");
-        put_real(out, value[i]);
+        pare_put_json_real(out, value[i]);
     }
     pare_text_append(out, "]");
 }
@@ -55,18 +21,18 @@ static void put_texts(pare_text *out, int64_t count, char *const *text) {
     pare_text_append(out, "[");
     for (int64_t i = 0; i < count; i++) {
         pare_text_append(out, i > 0 ? ", " : "");
-        put_text(out, text[i]);
+        pare_put_json_text(out, text[i]);
     }
     pare_text_append(out, "]");
 }
 
 static void put_data(const pare_selection *s, pare_text *out) {
     pare_text_append(out, "  \"data\": {\n    \"source\": ");
-    put_text(out, s->data_source);
+    pare_put_json_text(out, s->data_source);
     pare_text_append(out, ",\n    \"summary\": ");
-    put_text(out, s->data_summary);
+    pare_put_json_text(out, s->data_summary);
     pare_text_append(out, ",\n    \"checksum\": ");
-    put_text(out, s->data_checksum);
+    pare_put_json_text(out, s->data_checksum);
     const struct {
         const char *name;
         int64_t value;
@@ -82,7 +48,7 @@ static void put_data(const pare_selection *s, pare_text *out) {
     pare_text_append(out, ",\n    \"targets\": ");
     put_texts(out, s->target_columns, s->target_name);
     pare_text_append(out, ",\n    \"weights\": ");
-    put_text(out, s->weight_name);
+    pare_put_json_text(out, s->weight_name);
     pare_text_append(out, "\n  },\n");
 }
 
@@ -91,12 +57,12 @@ static void put_items(const pare_selection *s, pare_text *out) {
     for (int64_t i = 0; i < s->count; i++) {
         const pare_item *item = &s->item[i];
         pare_text_append(out, "%s\n    {\"name\": ", i > 0 ? "," : "");
-        put_text(out, item->name);
+        pare_put_json_text(out, item->name);
         pare_text_append(out, ", \"candidate\": %lld, \"score\": ", (long long)item->candidate);
-        put_real(out, item->score);
+        pare_put_json_real(out, item->score);
         if (item->cost > 0) {
             pare_text_append(out, ", \"cost\": ");
-            put_real(out, item->cost);
+            pare_put_json_real(out, item->cost);
         }
         pare_text_append(out, ", \"columns\": ");
         put_texts(out, item->columns, item->column);
@@ -118,9 +84,9 @@ static void put_curves(const pare_selection *s, pare_text *out) {
     for (int64_t i = 0; i < s->path_points; i++) {
         pare_text_append(out, "%s\n    {\"count\": %lld, \"score\": ", i > 0 ? "," : "",
                          (long long)s->path_count[i]);
-        put_real(out, s->path_score[i]);
+        pare_put_json_real(out, s->path_score[i]);
         pare_text_append(out, ", \"error\": ");
-        put_real(out, s->path_error[i]);
+        pare_put_json_real(out, s->path_error[i]);
         pare_text_append(out, "}");
     }
     pare_text_append(out,
@@ -157,7 +123,7 @@ static void put_comparison(pare_text *out, const char *name, const pare_comparis
     pare_text_append(out, "    \"%s\": {\"candidates\": %lld", name, (long long)value->candidates);
     for (size_t i = 0; i < sizeof reals / sizeof reals[0]; i++) {
         pare_text_append(out, ", \"%s\": ", reals[i].name);
-        put_real(out, reals[i].value);
+        pare_put_json_real(out, reals[i].value);
     }
     pare_text_append(out, "}%s\n", end);
 }
@@ -178,7 +144,7 @@ static void put_options(const pare_selection *s, pare_text *out) {
         const char *value = pare_options_get(&s->options, i, buffer, sizeof buffer);
         pare_text_append(out, "%s\n    \"%s\": ", i > 0 ? "," : "", option.name);
         if (option.type == PARE_OPTION_TEXT || option.type == PARE_OPTION_CHOICE) {
-            put_text(out, value);
+            pare_put_json_text(out, value);
         } else {
             pare_text_append(out, "%s", value);
         }
@@ -198,12 +164,12 @@ pare_status pare_report_json(const pare_selection *s, pare_text *out) {
     pare_text_append(out, "{\n  \"format\": \"pare selection\",\n  \"format_version\": 1");
     for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++) {
         pare_text_append(out, ",\n  \"%s\": ", texts[i].name);
-        put_text(out, texts[i].value);
+        pare_put_json_text(out, texts[i].value);
     }
     pare_text_append(out, ",\n  \"wanted\": %lld,\n  ", (long long)s->wanted);
     if (s->budget > 0) {
         pare_text_append(out, "\"budget\": ");
-        put_real(out, s->budget);
+        pare_put_json_real(out, s->budget);
         pare_text_append(out, ",\n  ");
     }
     pare_text_append(out, "\"stopped\": %s,\n", s->stopped ? "true" : "false");
@@ -215,13 +181,13 @@ pare_status pare_report_json(const pare_selection *s, pare_text *out) {
     put_comparison(out, "all", &s->all, ",");
     put_comparison(out, "random", &s->random, "");
     pare_text_append(out, "  },\n");
-    pare_report_put_proof(s, put_text, out);
+    pare_report_put_proof(s, out);
     pare_text_append(out, "  \"seconds\": {\"reading\": ");
-    put_real(out, s->seconds_reading);
+    pare_put_json_real(out, s->seconds_reading);
     pare_text_append(out, ", \"selecting\": ");
-    put_real(out, s->seconds_selecting);
+    pare_put_json_real(out, s->seconds_selecting);
     pare_text_append(out, ", \"selecting_cpu\": ");
-    put_real(out, s->cpu_selecting);
+    pare_put_json_real(out, s->cpu_selecting);
     pare_text_append(out, "},\n  \"warnings\": ");
     put_texts(out, s->warnings, s->warning);
     pare_text_append(out, ",\n");

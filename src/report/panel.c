@@ -1,5 +1,5 @@
 #include "report/panel.h"
-#include "platform/system.h"
+#include "report/values.h"
 
 #include <jansson.h>
 #include <stdio.h>
@@ -60,40 +60,7 @@ static pare_status render_card(const struct pare_panel *panel, pare_text *out) {
         (json_int_t)e->genes, "normalised_here", panel->normalised, "balanced",
         panel->options.balanced, "folds", (json_int_t)panel->options.score_folds, "seed",
         (json_int_t)panel->options.seed, "genes", genes, "genes_per_type", types, "scores", scores);
-    char *text = card ? json_dumps(card, JSON_INDENT(2) | JSON_REAL_PRECISION(10)) : NULL;
-    pare_status status = PARE_OK;
-    if (text) {
-        pare_text_append(out, "%s\n", text);
-        void *(*allocate)(size_t);
-        void (*release)(void *);
-        json_get_alloc_funcs(&allocate, &release);
-        release(text);
-    } else {
-        status = pare_fail(panel->ctx, PARE_ERROR_INPUT,
-                           "the card cannot be written as JSON: a name is not UTF-8");
-    }
-    json_decref(card);
-    return status;
-}
-
-static pare_status write_text(pare_text *text, const char *stem, const char *ending) {
-    pare_context *ctx = text->ctx;
-    pare_text path = {.ctx = ctx};
-    pare_output output = {0};
-    pare_text_append(&path, "%s.%s", stem, ending);
-    pare_status status = text->status != PARE_OK ? text->status : path.status;
-    if (status == PARE_OK) {
-        status = pare_output_open(ctx, path.bytes, &output);
-    }
-    if (status == PARE_OK) {
-        (void)fwrite(text->bytes, 1, (size_t)text->length, output.file); /* commit reports */
-        status = pare_output_commit(&output);
-    }
-    pare_output_abandon(&output);
-    pare_text_clear(&path);
-    pare_text_clear(text);
-    *text = (pare_text){.ctx = ctx};
-    return status;
+    return pare_put_card(out, card);
 }
 
 pare_status pare_panel_write(const struct pare_panel *panel, const char *stem) {
@@ -101,10 +68,10 @@ pare_status pare_panel_write(const struct pare_panel *panel, const char *stem) {
     pare_status status = render_card(panel, &card); /* may fail: before any file is there */
     render_genes(panel, &genes);
     if (status == PARE_OK) {
-        status = write_text(&genes, stem, "genes.tsv");
+        status = pare_save_part(&genes, stem, "genes.tsv");
     }
     if (status == PARE_OK) {
-        status = write_text(&card, stem, "json");
+        status = pare_save_part(&card, stem, "json");
     }
     pare_text_clear(&genes);
     pare_text_clear(&card);

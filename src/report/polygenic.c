@@ -20,7 +20,6 @@ void pare_polygenic_report(const pare_polygenic *p, pare_text *out) {
 }
 
 pare_status pare_polygenic_write(const pare_polygenic *p, const char *path) {
-    pare_output output = {0};
     pare_text text = {.ctx = p->ctx};
     pare_text_append(&text,
                      "#FID\tIID\tALLELE_CT\tNAMED_ALLELE_DOSAGE_SUM\tSCORE1_AVG\tSCORE1_SUM\n");
@@ -33,15 +32,7 @@ pare_status pare_polygenic_write(const pare_polygenic *p, const char *path) {
                              p->score[i]);
         }
     }
-    pare_status status = text.status;
-    if (status == PARE_OK) {
-        status = pare_output_open(p->ctx, path, &output);
-    }
-    if (status == PARE_OK) {
-        (void)fwrite(text.bytes, 1, (size_t)text.length, output.file); /* commit reports */
-        status = pare_output_commit(&output);
-    }
-    pare_output_abandon(&output);
+    pare_status status = pare_output_text(&text, path);
     pare_text_clear(&text);
     return status;
 }

@@ -2,6 +2,7 @@
 #include "report/format.h"
 #include "report/names.h"
 #include "report/report.h"
+#include "report/values.h"
 #include "select/certificate.h"
 
 #include <jansson.h>
@@ -70,13 +71,7 @@ double pare_report_proved(const pare_selection *selection, const char *what) {
 
 /* ---- JSON ---------------------------------------------------------------------------------- */
 
-static void put_real(pare_text *out, double value) {
-    char text[PARE_REAL_SIZE];
-    pare_text_append(out, "%s", isfinite(value) ? pare_real_text(value, text) : "null");
-}
-
-void pare_report_put_proof(const pare_selection *s,
-                           void (*put_text)(pare_text *out, const char *text), pare_text *out) {
+void pare_report_put_proof(const pare_selection *s, pare_text *out) {
     const pare_proof *proof = &s->proof;
     pare_text_append(out, "  \"proof\": {");
     for (int64_t p = 0; p < COUNT(parts); p++) {
@@ -87,16 +82,16 @@ void pare_report_put_proof(const pare_selection *s,
         }
         for (int64_t i = 0; i < parts[p].count; i++) {
             pare_text_append(out, "%s\"%s\": ", i > 0 ? ", " : "{", parts[p].row[i].name);
-            put_real(out, number_at(proof, &parts[p].row[i]));
+            pare_put_json_real(out, number_at(proof, &parts[p].row[i]));
         }
         pare_text_append(out, "}");
     }
     pare_text_append(out, ",\n    \"frequencies\": [");
     for (int64_t i = 0; i < proof->frequencies; i++) {
         pare_text_append(out, "%s\n      {\"name\": ", i > 0 ? "," : "");
-        put_text(out, proof->frequency_name[i]);
+        pare_put_json_text(out, proof->frequency_name[i]);
         pare_text_append(out, ", \"frequency\": ");
-        put_real(out, proof->frequency[i]);
+        pare_put_json_real(out, proof->frequency[i]);
         pare_text_append(out, "}");
     }
     pare_text_append(out, "%s]\n  },\n", proof->frequencies > 0 ? "\n    " : "");

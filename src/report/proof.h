@@ -13,9 +13,8 @@ void pare_report_proof(const pare_selection *selection, const char *before, cons
 /* "in every optimum", "in no optimum", "" for the rest. */
 const char *pare_report_verdict(const pare_item *item);
 
-/* The member "proof" and the comma behind it; put_text writes a JSON string. */
-void pare_report_put_proof(const pare_selection *selection,
-                           void (*put_text)(pare_text *out, const char *text), pare_text *out);
+/* The member "proof" and the comma behind it. */
+void pare_report_put_proof(const pare_selection *selection, pare_text *out);
 /* Reads it from the whole object; an absent one is nothing proved. */
 pare_status pare_report_read_proof(pare_context *ctx, const char *path, const struct json_t *top,
                                    pare_selection *record) PARE_MUST_CHECK;

@@ -3,6 +3,7 @@
 #include "report/chart.h"
 #include "report/names.h"
 #include "report/page.h"
+#include "report/values.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -15,14 +16,6 @@ static const char *option_word(const pare_sparse *s, const char *name, char buff
 
 static const char *score_name(const pare_sparse *s) {
     return s->train->label ? "accuracy" : "R squared";
-}
-
-static void put_fixed(pare_text *out, double value, int decimals) {
-    if (isfinite(value)) {
-        pare_text_append_fixed(out, value, decimals);
-    } else {
-        pare_text_append(out, "-");
-    }
 }
 
 /* Every score there is: who, on which rows. */
@@ -87,7 +80,7 @@ void pare_sparse_report_text(const pare_sparse *s, pare_text *out) {
                      "%s\nblocks of %lld x %lld chosen by %s while training: ", s->train->summary,
                      (long long)s->layout.rows, (long long)s->layout.columns,
                      option_word(s, "block-method", word));
-    put_fixed(out, s->epochs, 2);
+    pare_put_fixed(out, s->epochs, 2);
     pare_text_append(out, " epochs, batches of %lld\n\n%-8s %-14s %10s %10s\n", (long long)s->batch,
                      "layer", "size", "blocks", "kept");
     for (int64_t i = 0; i < s->layers; i++) {
@@ -111,37 +104,22 @@ void pare_sparse_report_text(const pare_sparse *s, pare_text *out) {
     for (int i = 0; i < rows; i++) {
         pare_text_append(out, "%-8s %-12s %8lld     ", row[i].who, row[i].rows,
                          (long long)row[i].score->rows);
-        put_fixed(out, row[i].score->loss, 5);
+        pare_put_fixed(out, row[i].score->loss, 5);
         pare_text_append(out, "    ");
-        put_fixed(out, row[i].score->score, 5);
+        pare_put_fixed(out, row[i].score->score, 5);
         pare_text_append(out, "  ");
-        put_fixed(out, row[i].score->auc, 5);
+        pare_put_fixed(out, row[i].score->auc, 5);
         pare_text_append(out, "        ");
-        put_fixed(out, row[i].run->cpu_seconds, 2);
+        pare_put_fixed(out, row[i].run->cpu_seconds, 2);
         pare_text_append(out, "\n");
     }
 }
 
 /* ---- JSON ------------------------------------------------------------------------------------ */
 
-static void json_text(pare_text *out, const char *text) {
-    char *name = NULL;
-    if (out->status == PARE_OK) {
-        out->status = pare_name_encode(out->ctx, text, &name);
-    }
-    pare_text_append(out, "\"");
-    for (const char *at = name; at && *at; at++) {
-        bool control = (unsigned char)*at < 0x20;
-        pare_text_append(out, control ? "\\u%04x" : *at == '"' || *at == '\\' ? "\\%c" : "%c", *at);
-    }
-    pare_text_append(out, "\"");
-    pare_free(out->ctx, name);
-}
-
-static void json_real(pare_text *out, const char *name, double value) {
-    char number[PARE_REAL_SIZE];
-    pare_text_append(out, "\"%s\": %s", name,
-                     isfinite(value) ? pare_real_text(value, number) : "null");
+static void json_member(pare_text *out, const char *name, double value) {
+    pare_text_append(out, "\"%s\": ", name);
+    pare_put_json_real(out, value);
 }
 
 static void json_layer(const pare_network_layer *l, pare_text *out) {
@@ -168,14 +146,14 @@ static void json_names(const pare_sparse *s, pare_text *out) {
     for (int64_t c = 0; c < s->train->candidates; c++) {
         if (candidate_unused(s, c)) {
             pare_text_append(out, "%s", separator);
-            json_text(out, s->train->candidate_name[c]);
+            pare_put_json_text(out, s->train->candidate_name[c]);
             separator = ", ";
         }
     }
     pare_text_append(out, "],\n  \"classes\": [");
     for (int64_t c = 0; s->train->label && c < s->train->classes; c++) {
         pare_text_append(out, c > 0 ? ", " : "");
-        json_text(out, s->train->class_name[c]);
+        pare_put_json_text(out, s->train->class_name[c]);
     }
     pare_text_append(out, "],\n");
 }
@@ -185,16 +163,16 @@ void pare_sparse_report_json(const pare_sparse *s, pare_text *out) {
     score_row row[4];
     int rows = list_scores(s, row);
     pare_text_append(out, "{\n  \"pare_network\": 1,\n  \"data\": ");
-    json_text(out, s->train->table.source);
+    pare_put_json_text(out, s->train->table.source ? s->train->table.source : "");
     pare_text_append(out, ",\n  \"method\": \"%s\",\n", option_word(s, "block-method", word));
     pare_text_append(out, "  \"activation\": \"%s\",\n", option_word(s, "activation", word));
     pare_text_append(out, "  \"block\": [%lld, %lld],\n  ", (long long)s->layout.rows,
                      (long long)s->layout.columns);
-    json_real(out, "sparsity", s->options.sparsity);
+    json_member(out, "sparsity", s->options.sparsity);
     pare_text_append(out, ",\n  ");
-    json_real(out, "epochs", s->epochs);
+    json_member(out, "epochs", s->epochs);
     pare_text_append(out, ",\n  ");
-    json_real(out, "learning_rate", s->rate);
+    json_member(out, "learning_rate", s->rate);
     pare_text_append(out,
                      ",\n  \"batch\": %lld,\n  \"seed\": %lld,\n  \"parameters\": %lld,\n"
                      "  \"kept_parameters\": %lld,\n",
@@ -210,13 +188,13 @@ void pare_sparse_report_json(const pare_sparse *s, pare_text *out) {
     for (int i = 0; i < rows; i++) {
         pare_text_append(out, "    {\"network\": \"%s\", \"rows\": \"%s\", \"count\": %lld, ",
                          row[i].who, row[i].rows, (long long)row[i].score->rows);
-        json_real(out, "loss", row[i].score->loss);
+        json_member(out, "loss", row[i].score->loss);
         pare_text_append(out, ", ");
-        json_real(out, s->train->label ? "accuracy" : "r_squared", row[i].score->score);
+        json_member(out, s->train->label ? "accuracy" : "r_squared", row[i].score->score);
         pare_text_append(out, ", ");
-        json_real(out, "auc", row[i].score->auc);
+        json_member(out, "auc", row[i].score->auc);
         pare_text_append(out, ", ");
-        json_real(out, "cpu_seconds", row[i].run->cpu_seconds);
+        json_member(out, "cpu_seconds", row[i].run->cpu_seconds);
         pare_text_append(out, i + 1 < rows ? "},\n" : "}\n");
     }
     pare_text_append(out, "  ]\n}\n");
@@ -288,10 +266,10 @@ static void html_scores(const pare_sparse *s, pare_text *out) {
         const double values[] = {row[i].score->loss, row[i].score->score, row[i].score->auc};
         for (int v = 0; v < 3; v++) {
             pare_text_append(out, "</td><td>");
-            put_fixed(out, values[v], 5);
+            pare_put_fixed(out, values[v], 5);
         }
         pare_text_append(out, "</td><td>");
-        put_fixed(out, row[i].run->cpu_seconds, 2);
+        pare_put_fixed(out, row[i].run->cpu_seconds, 2);
         pare_text_append(out, "</td></tr>\n");
     }
     pare_text_append(out, "</tbody></table></section>\n");
