@@ -14,16 +14,15 @@ static const pare_option own[OWN_COUNT] = {
 
 static pare_exit run_apply(pare_cli *cli) {
     const char *out = cli->own[OWN_OUT];
-    const char *reason = NULL;
     if (!out[0]) {
         return pare_cli_fail(cli, PARE_EXIT_INPUT, "option --out needs a file name");
     }
-    if (!pare_system_writable(out, &reason)) {
-        return pare_cli_fail(cli, PARE_EXIT_OUTPUT, "%s: cannot be written: %s", out, reason);
-    }
     /* Tried here, so that a later failure of files can only be the output's. */
     const char *table = cli->positional[1];
-    pare_exit code = pare_cli_readable(cli, table);
+    pare_exit code = pare_cli_writable(cli, out);
+    if (code == PARE_EXIT_OK) {
+        code = pare_cli_readable(cli, table);
+    }
     if (code != PARE_EXIT_OK) {
         return code;
     }
@@ -32,8 +31,7 @@ static pare_exit run_apply(pare_cli *cli) {
     code = status == PARE_OK ? PARE_EXIT_OK : pare_cli_failed(cli, status);
     if (status == PARE_OK) {
         status = pare_selection_apply(selection, table, out);
-        code = status == PARE_OK ? PARE_EXIT_OK : pare_cli_failed(cli, status);
-        code = status == PARE_ERROR_IO ? PARE_EXIT_OUTPUT : code;
+        code = pare_cli_written(cli, status);
     }
     pare_selection_destroy(selection);
     return code;

@@ -57,8 +57,7 @@ static pare_exit write_results(pare_cli *cli, pare_selection *selection) {
         status = pare_selection_text(selection, &text);
     }
     if (status != PARE_OK) {
-        pare_exit code = pare_cli_failed(cli, status);
-        return status == PARE_ERROR_IO ? PARE_EXIT_OUTPUT : code;
+        return pare_cli_written(cli, status);
     }
     fputs(text ? text : "", stdout);
     return pare_cli_flush(cli);

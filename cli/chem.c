@@ -24,13 +24,6 @@ static const pare_option own[OWN_COUNT] = {
                        "write a self-contained HTML report to this file"),
 };
 
-static pare_exit check_writable(pare_cli *cli, const char *path) {
-    const char *reason = NULL;
-    return pare_system_writable(path, &reason)
-               ? PARE_EXIT_OK
-               : pare_cli_fail(cli, PARE_EXIT_OUTPUT, "%s: cannot be written: %s", path, reason);
-}
-
 /* Options and outputs are tried before the work. */
 static pare_exit check_options(pare_cli *cli) {
     for (int i = OWN_TARGET; i <= OWN_K; i++) {
@@ -39,25 +32,16 @@ static pare_exit check_options(pare_cli *cli) {
             return pare_cli_failed(cli, status);
         }
     }
-    pare_exit code = PARE_EXIT_OK;
-    if (cli->own[OWN_OUT][0]) {
-        char path[4096];
-        int length = snprintf(path, sizeof path, "%s.json", cli->own[OWN_OUT]);
-        if (length < 0 || (size_t)length >= sizeof path) {
-            return pare_cli_fail(cli, PARE_EXIT_INPUT, "option --out: the name is too long");
-        }
-        code = check_writable(cli, path);
-    }
+    pare_exit code = pare_cli_stem_writable(cli, cli->own[OWN_OUT]);
     if (code == PARE_EXIT_OK && cli->own[OWN_REPORT][0]) {
-        code = check_writable(cli, cli->own[OWN_REPORT]);
+        code = pare_cli_writable(cli, cli->own[OWN_REPORT]);
     }
     return code;
 }
 
 static pare_exit wrote(pare_cli *cli, pare_status status, const char *what) {
     if (status != PARE_OK) {
-        pare_exit code = pare_cli_failed(cli, status);
-        return status == PARE_ERROR_IO ? PARE_EXIT_OUTPUT : code;
+        return pare_cli_written(cli, status);
     }
     pare_view_say(&cli->view, "written to %s", what);
     return PARE_EXIT_OK;

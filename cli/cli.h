@@ -79,6 +79,14 @@ pare_exit pare_cli_flush(pare_cli *cli);
 /* PARE_EXIT_OK if the file can be opened for reading ("-" always), else a sentence: what would come
  * late is said before long work. */
 pare_exit pare_cli_readable(pare_cli *cli, const char *path);
+/* PARE_EXIT_OK if the file could be written ("-" always), else a sentence, for the same reason. */
+pare_exit pare_cli_writable(pare_cli *cli, const char *path);
+/* The same for the files STEM.* of an analysis, by its STEM.json. */
+pare_exit pare_cli_stem_writable(pare_cli *cli, const char *stem);
+/* PARE_EXIT_OK if nothing of that name is there or option overwrite is given, else a sentence. */
+pare_exit pare_cli_absent(pare_cli *cli, const char *path);
+/* What writing came to: PARE_EXIT_OK, or the sentence, PARE_EXIT_OUTPUT where a file failed. */
+pare_exit pare_cli_written(pare_cli *cli, pare_status status);
 /* The current value of a library option; "" if it cannot be had. */
 const char *pare_cli_text(pare_cli *cli, const char *option);
 bool pare_cli_flag(pare_cli *cli, const char *option);

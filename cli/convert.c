@@ -26,7 +26,7 @@ static const pare_option own[OWN_COUNT] = {
 
 static pare_exit run_convert(pare_cli *cli) {
     const char *in = cli->positional[0], *out = cli->positional[1];
-    const char *packing = cli->own[OWN_COMPRESSION], *reason = NULL;
+    const char *packing = cli->own[OWN_COMPRESSION];
     char *end = NULL;
     long threads = strtol(cli->own[OWN_THREADS], &end, 10);
     if (strcmp(packing, "none") != 0 && strcmp(packing, "zstd") != 0) {
@@ -46,8 +46,9 @@ static pare_exit run_convert(pare_cli *cli) {
         return pare_cli_fail(cli, PARE_EXIT_INPUT,
                              "convert writes to a file, not to standard output");
     }
-    if (!pare_system_writable(out, &reason)) {
-        return pare_cli_fail(cli, PARE_EXIT_OUTPUT, "%s: cannot be written: %s", out, reason);
+    code = pare_cli_writable(cli, out);
+    if (code != PARE_EXIT_OK) {
+        return code;
     }
     pare_status status = pare_context_set_threads(cli->ctx, threads);
     bool complete = false;
@@ -59,8 +60,7 @@ static pare_exit run_convert(pare_cli *cli) {
     }
     pare_view_clear(&cli->view);
     if (status != PARE_OK) {
-        code = pare_cli_failed(cli, status);
-        return status == PARE_ERROR_IO ? PARE_EXIT_OUTPUT : code;
+        return pare_cli_written(cli, status);
     }
     if (!complete) {
         return pare_cli_fail(cli, PARE_EXIT_INTERRUPTED,

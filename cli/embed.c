@@ -43,8 +43,7 @@ static pare_exit write_results(pare_cli *cli, pare_embedding *plan) {
         status = pare_embedding_text(plan, &text);
     }
     if (status != PARE_OK) {
-        pare_exit code = pare_cli_failed(cli, status);
-        return status == PARE_ERROR_IO ? PARE_EXIT_OUTPUT : code;
+        return pare_cli_written(cli, status);
     }
     fputs(text ? text : "", stdout);
     return pare_cli_flush(cli);
@@ -77,9 +76,10 @@ static pare_exit run_embed(pare_cli *cli) {
         return code;
     }
     for (size_t i = 0; i < sizeof outputs / sizeof outputs[0]; i++) {
-        const char *reason = NULL, *path = pare_cli_text(cli, outputs[i]);
-        if (path[0] && !pare_system_writable(path, &reason)) {
-            return pare_cli_fail(cli, PARE_EXIT_OUTPUT, "%s: cannot be written: %s", path, reason);
+        const char *path = pare_cli_text(cli, outputs[i]);
+        code = path[0] ? pare_cli_writable(cli, path) : PARE_EXIT_OK;
+        if (code != PARE_EXIT_OK) {
+            return code;
         }
     }
     pare_status status = pare_embedding_create(cli->ctx, cli->positional[0], cli->config, &plan);

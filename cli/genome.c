@@ -24,22 +24,6 @@ static const pare_option own[OWN_COUNT] = {
                  .help = "false discovery rate of --stop knockoff"},
 };
 
-/* A file that cannot be written is said before the work. */
-static pare_exit check_output(pare_cli *cli) {
-    char path[4096];
-    const char *reason = NULL;
-    if (!cli->own[OWN_OUT][0]) {
-        return PARE_EXIT_OK;
-    }
-    int length = snprintf(path, sizeof path, "%s.json", cli->own[OWN_OUT]);
-    if (length < 0 || (size_t)length >= sizeof path) {
-        return pare_cli_fail(cli, PARE_EXIT_INPUT, "option --out: the name is too long");
-    }
-    return pare_system_writable(path, &reason)
-               ? PARE_EXIT_OK
-               : pare_cli_fail(cli, PARE_EXIT_OUTPUT, "%s: cannot be written: %s", path, reason);
-}
-
 static pare_exit analyse(pare_cli *cli, pare_genome *genome) {
     bool done = false;
     for (int64_t t = 0; !done && !pare_system_interrupted(); t++) {
@@ -60,8 +44,7 @@ static pare_exit write_results(pare_cli *cli, pare_genome *genome) {
     if (cli->own[OWN_OUT][0]) {
         status = pare_genome_save(genome, cli->own[OWN_OUT]);
         if (status != PARE_OK) {
-            pare_exit code = pare_cli_failed(cli, status);
-            return status == PARE_ERROR_IO ? PARE_EXIT_OUTPUT : code;
+            return pare_cli_written(cli, status);
         }
         pare_view_say(&cli->view, "written to %s.*", cli->own[OWN_OUT]);
     }
@@ -77,7 +60,7 @@ static pare_exit write_results(pare_cli *cli, pare_genome *genome) {
 
 static pare_exit run_genome(pare_cli *cli) {
     pare_genome *genome = NULL;
-    pare_exit code = check_output(cli);
+    pare_exit code = pare_cli_stem_writable(cli, cli->own[OWN_OUT]);
     if (code != PARE_EXIT_OK) {
         return code;
     }

@@ -74,6 +74,40 @@ pare_exit pare_cli_readable(pare_cli *cli, const char *path) {
     return PARE_EXIT_OK;
 }
 
+pare_exit pare_cli_writable(pare_cli *cli, const char *path) {
+    const char *reason = NULL;
+    return pare_system_writable(path, &reason)
+               ? PARE_EXIT_OK
+               : pare_cli_fail(cli, PARE_EXIT_OUTPUT, "%s: cannot be written: %s", path, reason);
+}
+
+pare_exit pare_cli_stem_writable(pare_cli *cli, const char *stem) {
+    char path[4096];
+    if (!stem[0]) {
+        return PARE_EXIT_OK;
+    }
+    int length = snprintf(path, sizeof path, "%s.json", stem);
+    if (length < 0 || (size_t)length >= sizeof path) {
+        return pare_cli_fail(cli, PARE_EXIT_INPUT, "option --out: the name is too long");
+    }
+    return pare_cli_writable(cli, path);
+}
+
+pare_exit pare_cli_absent(pare_cli *cli, const char *path) {
+    return !pare_system_exists(path) || pare_cli_flag(cli, "overwrite")
+               ? PARE_EXIT_OK
+               : pare_cli_fail(cli, PARE_EXIT_INPUT, "%s: exists already; --overwrite replaces it",
+                               path);
+}
+
+pare_exit pare_cli_written(pare_cli *cli, pare_status status) {
+    if (status == PARE_OK) {
+        return PARE_EXIT_OK;
+    }
+    pare_exit code = pare_cli_failed(cli, status);
+    return status == PARE_ERROR_IO ? PARE_EXIT_OUTPUT : code;
+}
+
 const char *pare_cli_text(pare_cli *cli, const char *option) {
     const char *value = NULL;
     return pare_config_get(cli->config, option, &value) == PARE_OK ? value : "";

@@ -22,24 +22,13 @@ static const pare_option own[OWN_COUNT] = {
 };
 
 static pare_exit check_options(pare_cli *cli) {
-    char path[4096];
-    const char *reason = NULL;
     if (cli->own[OWN_K][0]) {
         pare_status status = pare_config_set(cli->config, "k", cli->own[OWN_K]);
         if (status != PARE_OK) {
             return pare_cli_failed(cli, status);
         }
     }
-    if (!cli->own[OWN_OUT][0]) {
-        return PARE_EXIT_OK;
-    }
-    int length = snprintf(path, sizeof path, "%s.json", cli->own[OWN_OUT]);
-    if (length < 0 || (size_t)length >= sizeof path) {
-        return pare_cli_fail(cli, PARE_EXIT_INPUT, "option --out: the name is too long");
-    }
-    return pare_system_writable(path, &reason)
-               ? PARE_EXIT_OK
-               : pare_cli_fail(cli, PARE_EXIT_OUTPUT, "%s: cannot be written: %s", path, reason);
+    return pare_cli_stem_writable(cli, cli->own[OWN_OUT]);
 }
 
 static pare_exit write_results(pare_cli *cli, pare_panel *panel) {
@@ -48,8 +37,7 @@ static pare_exit write_results(pare_cli *cli, pare_panel *panel) {
     if (cli->own[OWN_OUT][0]) {
         status = pare_panel_save(panel, cli->own[OWN_OUT]);
         if (status != PARE_OK) {
-            pare_exit code = pare_cli_failed(cli, status);
-            return status == PARE_ERROR_IO ? PARE_EXIT_OUTPUT : code;
+            return pare_cli_written(cli, status);
         }
         pare_view_say(&cli->view, "written to %s.*", cli->own[OWN_OUT]);
     }

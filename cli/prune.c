@@ -48,8 +48,7 @@ static pare_exit failed(pare_cli *cli, pare_status status, bool writing) {
     if (pare_system_interrupted()) {
         return pare_cli_fail(cli, PARE_EXIT_INTERRUPTED, "interrupted; nothing is written");
     }
-    pare_exit code = pare_cli_failed(cli, status);
-    return writing && status == PARE_ERROR_IO ? PARE_EXIT_OUTPUT : code;
+    return writing ? pare_cli_written(cli, status) : pare_cli_failed(cli, status);
 }
 
 static pare_exit write_model(pare_cli *cli, pare_model *pruned, const target *to) {
@@ -136,17 +135,17 @@ static pare_exit read_budgets(pare_cli *cli, target *to, int *count) {
 
 /* What can be found wrong before the model is read. */
 static pare_exit check(pare_cli *cli, target *to, int *count) {
-    const char *out = cli->own[OWN_OUT], *reason = NULL;
+    const char *out = cli->own[OWN_OUT];
     const char *budget = pare_cli_text(cli, "budget"), *report = cli->own[OWN_REPORT];
     if (!out[0]) {
         return pare_cli_fail(cli, PARE_EXIT_INPUT, "option out is missing: the folder to write");
     }
-    if (pare_system_exists(out) && !pare_cli_flag(cli, "overwrite")) {
-        return pare_cli_fail(cli, PARE_EXIT_INPUT, "%s: exists already; --overwrite replaces it",
-                             out);
+    pare_exit code = pare_cli_absent(cli, out);
+    if (code == PARE_EXIT_OK && report[0]) {
+        code = pare_cli_writable(cli, report);
     }
-    if (report[0] && !pare_system_writable(report, &reason)) {
-        return pare_cli_fail(cli, PARE_EXIT_OUTPUT, "%s: cannot be written: %s", report, reason);
+    if (code != PARE_EXIT_OK) {
+        return code;
     }
     if (cli->own[OWN_BUDGETS][0]) {
         return read_budgets(cli, to, count);

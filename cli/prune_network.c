@@ -19,9 +19,10 @@ static pare_exit check_options(pare_cli *cli) {
         }
     }
     for (size_t i = 0; i < 3; i++) {
-        const char *reason = NULL, *path = pare_cli_text(cli, outputs[i]);
-        if (path[0] && !pare_system_writable(path, &reason)) {
-            return pare_cli_fail(cli, PARE_EXIT_OUTPUT, "%s: cannot be written: %s", path, reason);
+        const char *path = pare_cli_text(cli, outputs[i]);
+        pare_exit code = path[0] ? pare_cli_writable(cli, path) : PARE_EXIT_OK;
+        if (code != PARE_EXIT_OK) {
+            return code;
         }
     }
     return PARE_EXIT_OK;
@@ -45,8 +46,7 @@ static pare_exit write_results(pare_cli *cli, pare_network_pruned *network) {
         status = pare_network_text(network, &text);
     }
     if (status != PARE_OK) {
-        pare_exit code = pare_cli_failed(cli, status);
-        return status == PARE_ERROR_IO ? PARE_EXIT_OUTPUT : code;
+        return pare_cli_written(cli, status);
     }
     fputs(text ? text : "", stdout);
     return pare_cli_flush(cli);

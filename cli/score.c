@@ -38,8 +38,7 @@ static pare_exit score_samples(pare_cli *cli) {
         status = pare_polygenic_save(scores, out);
     }
     if (status != PARE_OK) {
-        code = pare_cli_failed(cli, status);
-        code = status == PARE_ERROR_IO ? PARE_EXIT_OUTPUT : code;
+        code = pare_cli_written(cli, status);
     }
     pare_polygenic_destroy(scores);
     return code;
@@ -59,8 +58,7 @@ static pare_exit score_rows(pare_cli *cli, const char *model, const char *path) 
     pare_view_status(&cli->view, "scoring %s", path);
     pare_status status = pare_embedding_score(cli->ctx, model, path, cli->config, out, &scores);
     if (status != PARE_OK) {
-        code = pare_cli_failed(cli, status);
-        return status == PARE_ERROR_IO ? PARE_EXIT_OUTPUT : code;
+        return pare_cli_written(cli, status);
     }
     pare_view_clear(&cli->view);
     if (isfinite(scores.log_loss)) {
@@ -73,14 +71,15 @@ static pare_exit score_rows(pare_cli *cli, const char *model, const char *path) 
 }
 
 static pare_exit run_score(pare_cli *cli) {
-    const char *out = cli->own[OWN_OUT], *reason = NULL;
-    if (!pare_system_writable(out, &reason)) {
-        return pare_cli_fail(cli, PARE_EXIT_OUTPUT, "%s: cannot be written: %s", out, reason);
+    const char *model = cli->positional[0], *rows = cli->positional[1];
+    pare_exit code = pare_cli_writable(cli, cli->own[OWN_OUT]);
+    if (code != PARE_EXIT_OK) {
+        return code;
     }
-    if (cli->positional[1]) {
-        return score_rows(cli, cli->positional[0], cli->positional[1]);
+    if (rows) {
+        return score_rows(cli, model, rows);
     }
-    pare_exit code = pare_cli_readable(cli, cli->positional[0]);
+    code = pare_cli_readable(cli, model);
     return code == PARE_EXIT_OK ? score_samples(cli) : code;
 }
 

@@ -28,9 +28,10 @@ static pare_exit check_options(pare_cli *cli) {
         }
     }
     for (size_t i = 0; i < 2; i++) {
-        const char *reason = NULL, *path = pare_cli_text(cli, outputs[i]);
-        if (path[0] && !pare_system_writable(path, &reason)) {
-            return pare_cli_fail(cli, PARE_EXIT_OUTPUT, "%s: cannot be written: %s", path, reason);
+        const char *path = pare_cli_text(cli, outputs[i]);
+        pare_exit code = path[0] ? pare_cli_writable(cli, path) : PARE_EXIT_OK;
+        if (code != PARE_EXIT_OK) {
+            return code;
         }
         snprintf(seen[i], sizeof seen[i], "%s", path);
     }
@@ -205,11 +206,6 @@ static pare_exit choose(pare_cli *cli, pare_dataset *train, pare_dataset *test,
     return PARE_EXIT_OK;
 }
 
-static pare_exit write_failed(pare_cli *cli, pare_status status) {
-    pare_exit code = pare_cli_failed(cli, status);
-    return status == PARE_ERROR_IO ? PARE_EXIT_OUTPUT : code;
-}
-
 /* Files first: a reader of standard output that goes away must not cost them. */
 static pare_exit write_results(pare_cli *cli, pare_selection *selection) {
     pare_status status = PARE_OK;
@@ -218,7 +214,7 @@ static pare_exit write_results(pare_cli *cli, pare_selection *selection) {
     if (report[0]) {
         status = pare_selection_report(selection, report);
         if (status != PARE_OK) {
-            return write_failed(cli, status);
+            return pare_cli_written(cli, status);
         }
         pare_view_say(&cli->view, "report written to %s", report);
     }
@@ -228,13 +224,13 @@ static pare_exit write_results(pare_cli *cli, pare_selection *selection) {
     } else if (out[0]) {
         status = pare_selection_save(selection, out);
         if (status != PARE_OK) {
-            return write_failed(cli, status);
+            return pare_cli_written(cli, status);
         }
         pare_view_say(&cli->view, "selection written to %s", out);
     }
     if (json) {
         status = pare_selection_save(selection, "-");
-        return status == PARE_OK ? PARE_EXIT_OK : write_failed(cli, status);
+        return pare_cli_written(cli, status);
     }
     if (!pare_cli_flag(cli, "quiet")) {
         const char *text = NULL;

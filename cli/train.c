@@ -10,19 +10,17 @@ static pare_exit run_train(pare_cli *cli) {
     if (code == PARE_EXIT_OK) {
         code = pare_embed_set(cli, PARE_EMBED_OWN - 1);
     }
+    if (code == PARE_EXIT_OK) {
+        code = pare_cli_absent(cli, out);
+    }
     if (code != PARE_EXIT_OK) {
         return code;
-    }
-    if (pare_system_exists(out) && !pare_cli_flag(cli, "overwrite")) {
-        return pare_cli_fail(cli, PARE_EXIT_INPUT, "%s: exists already; --overwrite replaces it",
-                             out);
     }
     pare_view_status(&cli->view, "training on %s", cli->positional[0]);
     pare_status status =
         pare_embedding_train(cli->ctx, cli->positional[0], cli->config, out, &scores);
     if (status != PARE_OK) {
-        code = pare_cli_failed(cli, status);
-        return status == PARE_ERROR_IO ? PARE_EXIT_OUTPUT : code;
+        return pare_cli_written(cli, status);
     }
     pare_view_clear(&cli->view);
     printf("%lld rows in %.2f CPU seconds, written to %s\n", (long long)scores.rows,
