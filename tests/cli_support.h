@@ -2,45 +2,17 @@
 #ifndef PARE_TESTS_CLI_SUPPORT_H
 #define PARE_TESTS_CLI_SUPPORT_H
 
-#include "support.h"
+#include "folder_support.h"
 
-#include <dirent.h>
 #include <stdio.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
-#include <unistd.h>
 #include <zlib.h>
 
 enum { CLI_TEXT_MAX = 1 << 16 };
 
 /* What the last run printed. */
 static char cli_out[CLI_TEXT_MAX], cli_err[CLI_TEXT_MAX];
-static char cli_folder[64];
-
-static int cli_setup(void **state) {
-    (void)state;
-    strcpy(cli_folder, "/tmp/pare-test-XXXXXX");
-    return mkdtemp(cli_folder) && chdir(cli_folder) == 0 ? 0 : -1;
-}
-
-/* Removes every file of the folder (there are no folders in it). */
-static void cli_empty(void) {
-    DIR *folder = opendir(cli_folder);
-    assert_non_null(folder);
-    struct dirent *entry;
-    while ((entry = readdir(folder))) {
-        if (strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0) {
-            (void)unlink(entry->d_name);
-        }
-    }
-    closedir(folder);
-}
-
-static int cli_teardown(void **state) {
-    (void)state;
-    cli_empty();
-    return rmdir(cli_folder);
-}
 
 static inline void cli_write(const char *name, const char *bytes, size_t length) {
     FILE *file = fopen(name, "wb");

@@ -22,13 +22,7 @@ static inline void reading_open(reading *r, const pare_allocator *allocator, con
     assert_int_equal(pare_context_create(allocator, &r->ctx), PARE_OK);
     assert_ok(r->ctx, pare_options_init(r->ctx, &r->options));
     r->name = "table.csv";
-    while (set && *set) {
-        char name[64], value[64];
-        assert_int_equal(sscanf(set, "%63[^=]=%63s", name, value), 2);
-        assert_ok(r->ctx, pare_options_set(&r->options, name, value));
-        set += strcspn(set, " ");
-        set += strspn(set, " ");
-    }
+    assert_ok(r->ctx, test_options_set(&r->options, set));
 }
 
 static inline void reading_close(reading *r) {

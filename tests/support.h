@@ -7,12 +7,14 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include <cmocka.h>
 
 #include "base/context.h"
+#include "base/options.h"
 #include "kernels/blas.h"
 #include "kernels/kernels.h"
 #include "platform/threads.h"
@@ -52,6 +54,19 @@ static inline void test_release(void *user, void *memory) {
 
 static inline pare_allocator test_allocator_of(test_allocator *state) {
     return (pare_allocator){sizeof(pare_allocator), test_allocate, test_release, state};
+}
+
+/* set: "name=value" pairs separated by blanks, or NULL. The first that fails ends it. */
+static inline pare_status test_options_set(pare_options *options, const char *set) {
+    pare_status status = PARE_OK;
+    while (set && *set && status == PARE_OK) {
+        char name[64], value[64];
+        assert_int_equal(sscanf(set, "%63[^=]=%63s", name, value), 2);
+        status = pare_options_set(options, name, value);
+        set += strcspn(set, " ");
+        set += strspn(set, " ");
+    }
+    return status;
 }
 
 #endif

@@ -180,5 +180,5 @@ int main(void) {
         cmocka_unit_test(test_terminate),
         cmocka_unit_test(test_refused),
     };
-    return cmocka_run_group_tests(tests, cli_setup, cli_teardown);
+    return cmocka_run_group_tests(tests, folder_enter, folder_leave);
 }

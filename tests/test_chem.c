@@ -1,34 +1,14 @@
 /* Molecules: files read, environments told apart and found again in any order of atoms, planted
  * substructures and columns chosen, bad rows skipped, bad input refused. The toolkit is one of the
  * tests' own, whose molecules are chains of letters; RDKit's is tried where it was built. */
+#include "folder_support.h"
 #include "genome_support.h"
 
 #include "platform/library.h"
 #include "problem/chem/chem.h"
 #include "report/chem.h"
 
-#include <dirent.h>
-#include <unistd.h>
-
 enum { MOLECULES = 120 };
-
-static char folder[] = "/tmp/pare-chem-XXXXXX";
-
-static int enter(void **state) {
-    (void)state;
-    return mkdtemp(folder) && chdir(folder) == 0 ? 0 : -1;
-}
-
-static int leave(void **state) {
-    (void)state;
-    DIR *all = opendir(".");
-    struct dirent *entry;
-    while (all && (entry = readdir(all))) {
-        (void)unlink(entry->d_name);
-    }
-    (void)closedir(all);
-    return rmdir(folder);
-}
 
 /* ---- Rows ----------------------------------------------------------------------------------- */
 
@@ -252,12 +232,8 @@ static pare_status open_chem(pare_context *ctx, const char *path, const char *se
         return status;
     }
     status = pare_options_set(&options, "toolkit", PARE_TEST_TOOLKIT);
-    while (set && *set && status == PARE_OK) {
-        char name[64], value[64];
-        assert_int_equal(sscanf(set, "%63[^=]=%63s", name, value), 2);
-        status = pare_options_set(&options, name, value);
-        set += strcspn(set, " ");
-        set += strspn(set, " ");
+    if (status == PARE_OK) {
+        status = test_options_set(&options, set);
     }
     if (status == PARE_OK) {
         status = pare_chem_read(ctx, path, &options, out);
@@ -498,5 +474,5 @@ int main(void) {
         cmocka_unit_test(test_allocation_failures),
         cmocka_unit_test(test_rdkit),
     };
-    return cmocka_run_group_tests(tests, enter, leave);
+    return cmocka_run_group_tests(tests, folder_enter, folder_leave);
 }

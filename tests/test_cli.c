@@ -52,7 +52,7 @@ static void select_and_apply(void **state) {
 
     assert_int_equal(cli_run("apply s.json t.csv"), 0);
     assert_string_equal(cli_out, text);
-    cli_empty();
+    folder_empty();
 }
 
 static void json_and_quiet(void **state) {
@@ -70,7 +70,7 @@ static void json_and_quiet(void **state) {
     assert_string_equal(cli_err, "");
     assert_int_equal(cli_run_after("cat t.csv |", "select - -k2 --no-compare --json" QUICK), 0);
     json_decref(read_json(cli_out));
-    cli_empty();
+    folder_empty();
 }
 
 static void stops_at_the_time_limit(void **state) {
@@ -84,7 +84,7 @@ static void stops_at_the_time_limit(void **state) {
     assert_int_equal(cli_run("select t.csv -k 4 --epochs 1000000 --time-limit 0.05 --out n.json"),
                      1);
     assert_false(cli_exists("n.json"));
-    cli_empty();
+    folder_empty();
 }
 
 /* Starts a selection that would take hours, with one column chosen from the outset, and sends
@@ -132,7 +132,7 @@ static void writes_the_partial_result(void **state) {
         assert_true(json_stopped("s.json"));
         assert_int_equal(unlink("s.json"), 0);
     }
-    cli_empty();
+    folder_empty();
 }
 
 static void help_fits_and_names_every_option(void **state) {
@@ -180,5 +180,5 @@ int main(void) {
         cmocka_unit_test(help_fits_and_names_every_option),
         cmocka_unit_test(says_what_it_is),
     };
-    return cmocka_run_group_tests(tests, cli_setup, cli_teardown);
+    return cmocka_run_group_tests(tests, folder_enter, folder_leave);
 }

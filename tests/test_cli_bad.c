@@ -167,7 +167,7 @@ static int start(void **state) {
 
 static int finish(void **state) {
     (void)state;
-    cli_empty();
+    folder_empty();
     return failures;
 }
 
@@ -190,7 +190,7 @@ static void bad_input_is_named(void **state) {
             print_error("%s: an output was left behind\n", bad->name);
             failures++;
         }
-        cli_empty();
+        folder_empty();
     }
 }
 
@@ -209,7 +209,7 @@ static void bad_outputs_are_found_first(void **state) {
     check_sentence("out", cli_run("select f -k 1 --out nowhere/s.json"), 3, nowhere);
     check_sentence("report", cli_run("select f -k 1 --report /"), 3, folder);
     check_sentence("apply", cli_run("apply s.json f --out nowhere/s.json"), 3, nowhere);
-    cli_empty();
+    folder_empty();
 }
 
 static void full_disks_are_reported(void **state) {
@@ -230,7 +230,7 @@ static void full_disks_are_reported(void **state) {
     cli_read("s.json", text);
     assert_string_equal(text, "old");
     assert_int_equal(cli_count("s.json"), 1);
-    cli_empty();
+    folder_empty();
 }
 
 static void memory_can_run_out(void **state) {
@@ -245,7 +245,7 @@ static void memory_can_run_out(void **state) {
     int code = cli_run_after("ulimit -v 1500000;", "select f -k 1 --format libsvm --out out.json");
     check_sentence("out of memory", code, 4, says);
     assert_int_equal(cli_count("out"), 0);
-    cli_empty();
+    folder_empty();
 }
 
 static void odd_columns_are_dropped_with_a_warning(void **state) {
@@ -257,7 +257,7 @@ static void odd_columns_are_dropped_with_a_warning(void **state) {
     assert_non_null(strstr(cli_err, "pare: warning: "));
     assert_non_null(strstr(cli_err, "'b'"));
     assert_null(strstr(cli_out, " b "));
-    cli_empty();
+    folder_empty();
 }
 
 static void apply_refuses_what_does_not_fit(void **state) {
@@ -280,7 +280,7 @@ static void apply_refuses_what_does_not_fit(void **state) {
     assert_int_equal(cli_count("o.csv"), 0);
     check_sentence("full", cli_run("apply s.json t.csv > /dev/full"), 3,
                    (const char *const[]){"cannot be written", NULL});
-    cli_empty();
+    folder_empty();
 }
 
 int main(void) {
@@ -293,5 +293,5 @@ int main(void) {
         cmocka_unit_test_setup_teardown(odd_columns_are_dropped_with_a_warning, start, finish),
         cmocka_unit_test_setup_teardown(apply_refuses_what_does_not_fit, start, finish),
     };
-    return cmocka_run_group_tests(tests, cli_setup, cli_teardown);
+    return cmocka_run_group_tests(tests, folder_enter, folder_leave);
 }

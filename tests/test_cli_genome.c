@@ -37,7 +37,7 @@ static void from_files_to_files(void **state) {
     assert_true(cli_exists("o.credible.tsv") && cli_exists("o.proxies.tsv") &&
                 cli_exists("o.z.scan.tsv"));
     assert_int_equal(cli_count("o."), 8);
-    cli_empty();
+    folder_empty();
 }
 
 static void refuses(void **state) {
@@ -74,11 +74,11 @@ static void refuses(void **state) {
         }
         assert_int_equal(cli_count("o."), 0);
     }
-    cli_empty();
+    folder_empty();
 }
 
 int main(void) {
     const struct CMUnitTest tests[] = {cmocka_unit_test(from_files_to_files),
                                        cmocka_unit_test(refuses)};
-    return cmocka_run_group_tests(tests, cli_setup, cli_teardown);
+    return cmocka_run_group_tests(tests, folder_enter, folder_leave);
 }

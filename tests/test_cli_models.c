@@ -5,7 +5,7 @@
 static pare_context *ctx;
 
 static int setup(void **state) {
-    if (cli_setup(state) != 0 || mkdir("hf", 0777) != 0 ||
+    if (folder_enter(state) != 0 || mkdir("hf", 0777) != 0 ||
         pare_context_create(NULL, &ctx) != PARE_OK) {
         return -1;
     }
@@ -49,10 +49,10 @@ static int setup(void **state) {
     return 0;
 }
 
-/* The folders first; the files are cli_teardown's. */
+/* The folders first; the files are folder_leave's. */
 static int teardown(void **state) {
     pare_context_destroy(ctx);
-    return system("rm -rf hf out many gpt2 neox sharded") == 0 ? cli_teardown(state) : -1;
+    return system("rm -rf hf out many gpt2 neox sharded") == 0 ? folder_leave(state) : -1;
 }
 
 static double number_after(const char *text, const char *name) {

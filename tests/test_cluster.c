@@ -212,5 +212,5 @@ int main(void) {
         cmocka_unit_test(test_killed_rank),
         cmocka_unit_test(test_failures),
     };
-    return cmocka_run_group_tests(tests, cli_setup, cli_teardown);
+    return cmocka_run_group_tests(tests, folder_enter, folder_leave);
 }

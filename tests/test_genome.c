@@ -1,26 +1,9 @@
 /* The analysis of traits: variance components against a direct search, planted variants found, the
  * same answer for any number of threads, predictions by weights and by the relationship matrix. */
+#include "folder_support.h"
 #include "genome_support.h"
 
 #include "problem/genome/analyse.h"
-
-#include <unistd.h>
-
-static char folder[] = "/tmp/pare-genome-XXXXXX";
-
-static int enter(void **state) {
-    (void)state;
-    return mkdtemp(folder) && chdir(folder) == 0 ? 0 : -1;
-}
-
-static int leave(void **state) {
-    (void)state;
-    static const char *const names[] = {"x.bed", "x.bim", "x.fam", "p.txt", "w.txt"};
-    for (int i = 0; i < 5; i++) {
-        (void)unlink(names[i]);
-    }
-    return rmdir(folder);
-}
 
 enum { SAMPLES = 240, VARIANTS = 400, CAUSAL_A = 30, CAUSAL_B = 200 };
 
@@ -54,12 +37,8 @@ static pare_status open_study(pare_context *ctx, const char *set, struct pare_ge
     if (status == PARE_OK) {
         status = pare_options_set(&options, "pheno", "p.txt");
     }
-    while (set && *set && status == PARE_OK) {
-        char name[64], value[64];
-        assert_int_equal(sscanf(set, "%63[^=]=%63s", name, value), 2);
-        status = pare_options_set(&options, name, value);
-        set += strcspn(set, " ");
-        set += strspn(set, " ");
+    if (status == PARE_OK) {
+        status = test_options_set(&options, set);
     }
     if (status == PARE_OK) {
         status = pare_genome_read(ctx, &options, out);
@@ -417,5 +396,5 @@ int main(void) {
         cmocka_unit_test(test_prior),
         cmocka_unit_test(test_allocation_failures),
     };
-    return cmocka_run_group_tests(tests, enter, leave);
+    return cmocka_run_group_tests(tests, folder_enter, folder_leave);
 }

@@ -1,26 +1,9 @@
 /* Stop rule knockoff: few of its claims are false over repeated studies, most planted variants are
  * found, relatives are refused, the answer does not depend on the number of threads. */
+#include "folder_support.h"
 #include "genome_support.h"
 
 #include "problem/genome/analyse.h"
-
-#include <unistd.h>
-
-static char folder[] = "/tmp/pare-knockoff-XXXXXX";
-
-static int enter(void **state) {
-    (void)state;
-    return mkdtemp(folder) && chdir(folder) == 0 ? 0 : -1;
-}
-
-static int leave(void **state) {
-    (void)state;
-    static const char *const names[] = {"x.bed", "x.bim", "x.fam", "p.txt"};
-    for (int i = 0; i < 4; i++) {
-        (void)unlink(names[i]);
-    }
-    return rmdir(folder);
-}
 
 enum { SAMPLES = 400, VARIANTS = 300, CAUSAL = 15 };
 
@@ -173,5 +156,5 @@ int main(void) {
     const struct CMUnitTest tests[] = {cmocka_unit_test(test_rate), cmocka_unit_test(test_threads),
                                        cmocka_unit_test(test_relatives),
                                        cmocka_unit_test(test_allocation_failures)};
-    return cmocka_run_group_tests(tests, enter, leave);
+    return cmocka_run_group_tests(tests, folder_enter, folder_leave);
 }

@@ -1,36 +1,10 @@
 /* PLINK genotypes: products against plain sums, filters, what is refused, traits and covariates. */
+#include "folder_support.h"
 #include "genome_support.h"
-
-#include <dirent.h>
-#include <unistd.h>
-
-static char folder[] = "/tmp/pare-genotype-XXXXXX";
-
-static int enter(void **state) {
-    (void)state;
-    return mkdtemp(folder) && chdir(folder) == 0 ? 0 : -1;
-}
-
-static int leave(void **state) {
-    (void)state;
-    DIR *all = opendir(".");
-    struct dirent *entry;
-    while (all && (entry = readdir(all))) {
-        (void)unlink(entry->d_name);
-    }
-    (void)closedir(all);
-    return rmdir(folder);
-}
 
 static void options_of(pare_context *ctx, pare_options *options, const char *set) {
     assert_ok(ctx, pare_options_init(ctx, options));
-    while (set && *set) {
-        char name[64], value[64];
-        assert_int_equal(sscanf(set, "%63[^=]=%63s", name, value), 2);
-        assert_ok(ctx, pare_options_set(options, name, value));
-        set += strcspn(set, " ");
-        set += strspn(set, " ");
-    }
+    assert_ok(ctx, test_options_set(options, set));
 }
 
 /* x_ij about the mean of the calls of samples in, missing calls 0. */
@@ -366,5 +340,5 @@ int main(void) {
         cmocka_unit_test(test_traits),
         cmocka_unit_test(test_allocation_failures),
     };
-    return cmocka_run_group_tests(tests, enter, leave);
+    return cmocka_run_group_tests(tests, folder_enter, folder_leave);
 }

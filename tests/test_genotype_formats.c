@@ -1,32 +1,13 @@
 /* VCF and BGEN give the calls that they were written from; cut anywhere they are refused. */
+#include "folder_support.h"
 #include "genome_support.h"
 
-#include <dirent.h>
-#include <unistd.h>
 #include <zlib.h>
 #ifdef PARE_HAVE_ZSTD
 #include <zstd.h>
 #endif
 
 enum { SAMPLES = 23, VARIANTS = 17, FILE_MAX = 1 << 16 };
-
-static char folder[] = "/tmp/pare-formats-XXXXXX";
-
-static int enter(void **state) {
-    (void)state;
-    return mkdtemp(folder) && chdir(folder) == 0 ? 0 : -1;
-}
-
-static int leave(void **state) {
-    (void)state;
-    DIR *all = opendir(".");
-    struct dirent *entry;
-    while (all && (entry = readdir(all))) {
-        (void)unlink(entry->d_name);
-    }
-    (void)closedir(all);
-    return rmdir(folder);
-}
 
 static void assert_same_calls(const plink_files *f, const pare_genotypes *g) {
     assert_int_equal(g->samples, f->samples);
@@ -395,5 +376,5 @@ int main(void) {
         cmocka_unit_test(test_bgen_samples),
         cmocka_unit_test(test_allocation_failures),
     };
-    return cmocka_run_group_tests(tests, enter, leave);
+    return cmocka_run_group_tests(tests, folder_enter, folder_leave);
 }

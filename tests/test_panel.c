@@ -1,34 +1,15 @@
 /* Panels of genes: planted markers found from MEX and AnnData alike, lists and minimum per type
  * kept, bad input refused. */
+#include "folder_support.h"
 #include "genome_support.h"
 
 #include "problem/panel/panel.h"
 
-#include <dirent.h>
-#include <unistd.h>
 #if defined(PARE_HAVE_HDF5)
 #include <hdf5.h>
 #endif
 
 enum { CELLS = 150, GENES = 40, TYPES = 3 };
-
-static char folder[] = "/tmp/pare-panel-XXXXXX";
-
-static int enter(void **state) {
-    (void)state;
-    return mkdtemp(folder) && chdir(folder) == 0 ? 0 : -1;
-}
-
-static int leave(void **state) {
-    (void)state;
-    DIR *all = opendir(".");
-    struct dirent *entry;
-    while (all && (entry = readdir(all))) {
-        (void)unlink(entry->d_name);
-    }
-    (void)closedir(all);
-    return rmdir(folder);
-}
 
 /* Gene 10 t and 10 t + 1 mark type t; gene 35 is loud noise. */
 static float value_of(int64_t cell, int64_t gene) {
@@ -79,12 +60,8 @@ static pare_status open_panel(pare_context *ctx, const char *path, const char *l
         return status;
     }
     status = pare_options_set(&options, "label", label);
-    while (set && *set && status == PARE_OK) {
-        char name[64], value[64];
-        assert_int_equal(sscanf(set, "%63[^=]=%63s", name, value), 2);
-        status = pare_options_set(&options, name, value);
-        set += strcspn(set, " ");
-        set += strspn(set, " ");
+    if (status == PARE_OK) {
+        status = test_options_set(&options, set);
     }
     if (status == PARE_OK) {
         status = pare_panel_read(ctx, path, &options, out);
@@ -323,5 +300,5 @@ int main(void) {
         cmocka_unit_test(test_refused),
         cmocka_unit_test(test_allocation_failures),
     };
-    return cmocka_run_group_tests(tests, enter, leave);
+    return cmocka_run_group_tests(tests, folder_enter, folder_leave);
 }

@@ -79,7 +79,7 @@ static void against_plain_sums(void **state) {
             plink_free(&f);
         }
     }
-    cli_empty();
+    folder_empty();
 }
 
 static void ambiguous_alleles(void **state) {
@@ -105,7 +105,7 @@ static void ambiguous_alleles(void **state) {
     assert_int_equal(cli_run("score w.txt --bfile y --keep k.txt"), 0);
     assert_non_null(strstr(cli_err, "1 ambiguous strand (1 of them doubtful"));
     assert_null(strstr(cli_out, "\ta\t"));
-    cli_empty();
+    folder_empty();
 }
 
 static void refuses(void **state) {
@@ -143,7 +143,7 @@ static void refuses(void **state) {
                          "1 b 0 6 A G\n1 c 0 7 A G\n1 d 0 8 A G\n1 e 0 9 A G\n1 f 0 10 A G\n");
     assert_int_equal(cli_run("score w.txt --bfile x"), 2);
     assert_non_null(strstr(cli_err, "x.bim: variant id 'v1', which has a weight, occurs twice"));
-    cli_empty();
+    folder_empty();
 }
 
 static pare_status score_all(pare_context *ctx) {
@@ -192,12 +192,12 @@ static void without_memory(void **state) {
         assert_int_equal(memory.live, 0);
         assert_true(at < 1000);
     }
-    cli_empty();
+    folder_empty();
 }
 
 int main(void) {
     const struct CMUnitTest tests[] = {cmocka_unit_test(against_plain_sums),
                                        cmocka_unit_test(ambiguous_alleles),
                                        cmocka_unit_test(refuses), cmocka_unit_test(without_memory)};
-    return cmocka_run_group_tests(tests, cli_setup, cli_teardown);
+    return cmocka_run_group_tests(tests, folder_enter, folder_leave);
 }

@@ -28,7 +28,7 @@ static void refuses(const char *arguments, const char *piece) {
 
 static void certificate_travels_with_the_selection(void **state) {
     (void)state;
-    cli_empty();
+    folder_empty();
     cli_write_table("t.csv", 300, 12);
     int code = cli_run("select t.csv --target class -k 3 --method omp --no-compare --certify "
                        "--certify-ridge 0.1 --out s.json --report r.html");
@@ -56,7 +56,7 @@ static void certificate_travels_with_the_selection(void **state) {
 
 static void certificate_refuses(void **state) {
     (void)state;
-    cli_empty();
+    folder_empty();
     cli_write_table("t.csv", 60, 4);
     cli_write("names.txt", "c0\nhuhu\n", 8);
     refuses("certify names.txt t.csv --target class", "'huhu' is no candidate");
@@ -76,7 +76,7 @@ static void certificate_refuses(void **state) {
 
 static void methods_are_compared(void **state) {
     (void)state;
-    cli_empty();
+    folder_empty();
     cli_write_table("t.csv", 200, 8);
     int code = cli_run("compare t.csv --target class -k 3 --methods omp,anova-f,random --seeds 2 "
                        "--refit-epochs 5 --out c.json --report c.html");
@@ -101,5 +101,5 @@ int main(void) {
         cmocka_unit_test(certificate_refuses),
         cmocka_unit_test(methods_are_compared),
     };
-    return cmocka_run_group_tests(tests, cli_setup, cli_teardown);
+    return cmocka_run_group_tests(tests, folder_enter, folder_leave);
 }

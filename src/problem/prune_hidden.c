@@ -7,21 +7,10 @@
 
 enum { STEPS = 24 }; /* at most so many numbers of dimensions are tried */
 
-typedef struct ranked {
-    double score;
-    int64_t item;
-} ranked;
-
-static int by_score(const void *a, const void *b) {
-    const ranked *x = a, *y = b;
-    int order = (x->score > y->score) - (x->score < y->score);
-    return order ? order : (x->item > y->item) - (x->item < y->item);
-}
-
 /* Adds what a dimension gives to the matrices that read the stream: its mean square after the norm
  * times the squared norm of their columns. */
 static void add_readers(const pruning *p, const pare_lm_tensor *gain, const pare_lm_tensor *reader,
-                        const double *square, ranked *list) {
+                        const double *square, prune_ranked *list) {
     int64_t hidden = p->dense->shape.hidden;
     for (int64_t row = 0; reader->own && row < reader->rows; row++) {
         for (int64_t j = 0; j < hidden; j++) {
@@ -48,7 +37,7 @@ static void measure_stream(const pruning *p, const float *x, double *square) {
 }
 
 /* All that read the stream before half `index` of the model (2 a layer; then the output). */
-static void add_half(const pruning *p, int64_t index, const double *square, ranked *list) {
+static void add_half(const pruning *p, int64_t index, const double *square, prune_ranked *list) {
     static const pare_lm_slot readers[2][3] = {{PARE_LM_Q, PARE_LM_K, PARE_LM_V},
                                                {PARE_LM_GATE, PARE_LM_UP, PARE_LM_UP}};
     if (index == 2 * p->dense->shape.layers) {
@@ -68,7 +57,7 @@ static void add_half(const pruning *p, int64_t index, const double *square, rank
 static pare_status rank(pruning *p) {
     const pare_calibration *c = &p->calibration;
     int64_t hidden = p->dense->shape.hidden;
-    ranked *list = NULL;
+    prune_ranked *list = NULL;
     double *square = NULL;
     float *x = NULL;
     pare_status status = pare_alloc_zero(p->ctx, hidden, sizeof *list, &list);
@@ -95,7 +84,7 @@ static pare_status rank(pruning *p) {
         }
     }
     if (status == PARE_OK) {
-        qsort(list, (size_t)hidden, sizeof *list, by_score);
+        pare_prune_sort(list, hidden);
         for (int64_t j = 0; j < hidden; j++) {
             p->hidden_order[j] = list[j].item;
         }

@@ -68,6 +68,13 @@ pare_status pare_prune_share_out(pruning *p, double keep) PARE_MUST_CHECK;
 pare_status pare_prune_hidden(pruning *p) PARE_MUST_CHECK;
 pare_status pare_prune_hidden_cut(pruning *p) PARE_MUST_CHECK;
 
+typedef struct prune_ranked {
+    double score;
+    int64_t item;
+} prune_ranked;
+/* Ascending by score, of equal ones by item. */
+void pare_prune_sort(prune_ranked *list, int64_t count);
+
 /* Each fills order and loss of every part; the trained mask shares out too. */
 pare_status pare_prune_curves(pruning *p) PARE_MUST_CHECK;    /* by reconstruction */
 pare_status pare_prune_scores(pruning *p) PARE_MUST_CHECK;    /* by a score of each candidate */

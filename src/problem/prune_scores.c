@@ -6,15 +6,14 @@
 #include <stdlib.h>
 #include <string.h>
 
-typedef struct ranked {
-    double score;
-    int64_t item;
-} ranked;
-
 static int by_score(const void *a, const void *b) {
-    const ranked *x = a, *y = b;
+    const prune_ranked *x = a, *y = b;
     int order = (x->score > y->score) - (x->score < y->score);
     return order ? order : (x->item > y->item) - (x->item < y->item);
+}
+
+void pare_prune_sort(prune_ranked *list, int64_t count) {
+    qsort(list, (size_t)count, sizeof *list, by_score);
 }
 
 static double square_of_rows(const pare_lm_tensor *t, int64_t from, int64_t count) {
@@ -145,14 +144,14 @@ static pare_status taylor(pruning *p, double *const score[2]) {
 /* Standardised scores to their places in the order of all of them, times the cost. */
 static pare_status to_places(const pruning *p, double *const score[2]) {
     int64_t count = p->candidates[0] + p->candidates[1];
-    ranked *list = NULL;
+    prune_ranked *list = NULL;
     pare_status status = pare_alloc(p->ctx, count, sizeof *list, &list);
     for (int64_t i = 0; status == PARE_OK && i < count; i++) {
         bool channel = i >= p->candidates[0];
-        list[i] = (ranked){score[channel][channel ? i - p->candidates[0] : i], i};
+        list[i] = (prune_ranked){score[channel][channel ? i - p->candidates[0] : i], i};
     }
     if (status == PARE_OK) {
-        qsort(list, (size_t)count, sizeof *list, by_score);
+        pare_prune_sort(list, count);
     }
     for (int64_t i = 0; status == PARE_OK && i < count; i++) {
         bool channel = list[i].item >= p->candidates[0];
@@ -172,15 +171,15 @@ static pare_status to_places(const pruning *p, double *const score[2]) {
 /* Order by ascending score; loss: its running sum, or (`equal`) such that every part gives up the
  * same share of its cost. */
 static pare_status rank(const pruning *p, prune_part *one, const double *score, bool equal) {
-    ranked *list = NULL;
+    prune_ranked *list = NULL;
     pare_status status = pare_alloc(p->ctx, one->blocks, sizeof *list, &list);
     if (status != PARE_OK) {
         return status;
     }
     for (int64_t k = 0; k < one->blocks; k++) {
-        list[k] = (ranked){score[k], k};
+        list[k] = (prune_ranked){score[k], k};
     }
-    qsort(list, (size_t)one->blocks, sizeof *list, by_score);
+    pare_prune_sort(list, one->blocks);
     for (int64_t k = 0; k < one->blocks; k++) {
         double rise = equal ? one->unit * ((double)k + 0.5) / (double)one->blocks : list[k].score;
         one->order[k] = list[k].item;

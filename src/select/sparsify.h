@@ -42,12 +42,12 @@ typedef struct pare_sparsified {
     double *trace_epoch, *trace_loss, *trace_kept; /* kept: share of the candidates */
 } pare_sparsified;
 
-/* Keeps the candidates of largest score of each group, all but the share `sparsity`, at least one;
- * ties: the lower number. order: scratch of the largest group's size. */
 typedef struct pare_ranked {
     double score;
     int64_t number;
 } pare_ranked;
+/* Keeps the candidates of largest score of each group, all but the share `sparsity`, at least one;
+ * ties: the lower number. order: scratch of the largest group's size. */
 void pare_keep_best(int64_t groups, const int64_t *first, double sparsity, const double *score,
                     pare_ranked *order, uint8_t *keep);
 
