@@ -3,7 +3,7 @@
  * of the contract (or bit for bit where one rounding leaves no freedom): sizes 0 .. 70 and some
  * larger odd ones, unaligned places, extreme values, and no write outside the output.
  */
-#include "support.h"
+#include "guarded_support.h"
 
 #include "base/random.h"
 
@@ -13,7 +13,7 @@
 #define EPS  0x1p-24  /* unit roundoff of float */
 #define TINY 0x1p-149 /* least denormal: the error of an underflow */
 
-enum { MARGIN = 64, LARGE = 3001 };
+enum { LARGE = 3001 };
 
 static const int64_t sizes[] = {0,  1,  2,  3,  4,  5,  6,  7,  8,  9,  10, 11,  12,  13,   14,
                                 15, 16, 17, 18, 19, 20, 21, 22, 23, 24, 25, 26,  27,  28,   29,
@@ -21,45 +21,6 @@ static const int64_t sizes[] = {0,  1,  2,  3,  4,  5,  6,  7,  8,  9,  10, 11, 
                                 45, 46, 47, 48, 49, 50, 51, 52, 53, 54, 55, 56,  57,  58,   59,
                                 60, 61, 62, 63, 64, 65, 66, 67, 68, 69, 70, 127, 511, 1027, LARGE};
 enum { SIZES = sizeof sizes / sizeof sizes[0] };
-
-/* The table under test; skips when this CPU lacks the level. */
-static const pare_kernels *table_of(void **state) {
-    const pare_cpu_level *level = *state;
-    if (pare_cpu_detect() < *level) {
-        skip();
-    }
-    return pare_kernels_at(*level);
-}
-
-/* ---- Guarded arrays ------------------------------------------------------------------------- */
-
-/* An array with a margin on both sides. In inputs the margin holds NaN, so that a lane read past
- * the end shows in the sum; in outputs it must not change. */
-typedef struct guarded {
-    unsigned char *block;
-    size_t bytes, place; /* of the array, and where it begins in the block */
-    void *at;
-} guarded;
-
-static guarded guarded_make(int64_t count, size_t size, int64_t offset) {
-    guarded g = {.bytes = (size_t)count * size, .place = MARGIN + (size_t)offset * size};
-    void *block = NULL;
-    assert_int_equal(posix_memalign(&block, 64, g.place + g.bytes + MARGIN), 0);
-    g.block = block;
-    memset(g.block, 0xff, g.place + g.bytes + MARGIN);
-    g.at = g.block + g.place;
-    return g;
-}
-
-static void guarded_check(guarded *g) {
-    for (size_t i = 0; i < g->place; i++) {
-        assert_int_equal(g->block[i], 0xff);
-    }
-    for (size_t i = 0; i < MARGIN; i++) {
-        assert_int_equal(g->block[g->place + g->bytes + i], 0xff);
-    }
-    free(g->block);
-}
 
 /* Standard normal numbers; with `extreme`, every seventh is a denormal, every eleventh large. */
 static guarded guarded_numbers(int64_t count, int64_t offset, uint64_t stream, bool extreme) {

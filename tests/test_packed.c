@@ -1,50 +1,14 @@
 /* The kernels on two-bit codes at every level: whole numbers leave no freedom, so each gives the
  * sum itself, for odd sizes, unaligned places and the largest values, and writes nothing else. */
-#include "support.h"
+#include "guarded_support.h"
 
 #include "base/random.h"
 
-enum { MARGIN = 64, COLUMNS = 3, PLANES = 8 };
+enum { COLUMNS = 3, PLANES = 8 };
 
 static const int64_t sizes[] = {0,  1,  2,  3,  15,  16,  31,  32,   33,
                                 63, 64, 65, 66, 127, 128, 513, 1027, 3001};
 enum { SIZES = sizeof sizes / sizeof sizes[0] };
-
-/* The table under test; skips when this CPU lacks the level. */
-static const pare_kernels *table_of(void **state) {
-    const pare_cpu_level *level = *state;
-    if (pare_cpu_detect() < *level) {
-        skip();
-    }
-    return pare_kernels_at(*level);
-}
-
-/* An array with a margin on both sides. It must not change. */
-typedef struct guarded {
-    unsigned char *block;
-    size_t bytes, place; /* of the array, and where it begins in the block */
-    void *at;
-} guarded;
-
-static guarded guarded_make(int64_t count, size_t size, int64_t offset) {
-    guarded g = {.bytes = (size_t)count * size, .place = MARGIN + (size_t)offset * size};
-    void *block = NULL;
-    assert_int_equal(posix_memalign(&block, 64, g.place + g.bytes + MARGIN), 0);
-    g.block = block;
-    memset(g.block, 0xff, g.place + g.bytes + MARGIN);
-    g.at = g.block + g.place;
-    return g;
-}
-
-static void guarded_check(guarded *g) {
-    for (size_t i = 0; i < g->place; i++) {
-        assert_int_equal(g->block[i], 0xff);
-    }
-    for (size_t i = 0; i < MARGIN; i++) {
-        assert_int_equal(g->block[g->place + g->bytes + i], 0xff);
-    }
-    free(g->block);
-}
 
 static void test_packed(void **state) {
     const pare_kernels *k = table_of(state);

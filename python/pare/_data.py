@@ -102,18 +102,18 @@ class Columns:
 
     Attributes
     ----------
-    library : list of str, the names handed over
+    unique : list of str, the names handed over
     given : list of str or None, the names of the user's data frame
     """
 
     def __init__(self, count, given=None):
         self.given = given
-        self.library = unique_names(given if given else [f"x{j}" for j in range(count)])
-        self.position = {name: j for j, name in enumerate(self.library)}
+        self.unique = unique_names(given if given else [f"x{j}" for j in range(count)])
+        self.position = {name: j for j, name in enumerate(self.unique)}
 
     def find(self, what, column):
         """Position of a column given by name or position."""
-        count = len(self.library)
+        count = len(self.unique)
         if isinstance(column, (bool, np.bool_)):
             raise TypeError(f"{what}: a bool names no column")
         if isinstance(column, (int, np.integer)):
@@ -133,9 +133,9 @@ class Columns:
             columns = [columns]
         columns = list(columns)
         if columns and all(isinstance(c, (bool, np.bool_)) for c in columns):
-            if len(columns) != len(self.library):
+            if len(columns) != len(self.unique):
                 raise ValueError(f"{what}: a mask of {len(columns)} values; X has "
-                                 f"{len(self.library)} columns")
+                                 f"{len(self.unique)} columns")
             return [j for j, yes in enumerate(columns) if yes]
         return sorted({self.find(what, c) for c in columns})
 
@@ -175,9 +175,9 @@ class Groups:
         else:
             given = list(given)
             if all(isinstance(one, (str, int, float, np.generic)) for one in given):
-                if len(given) != len(columns.library):
+                if len(given) != len(columns.unique):
                     raise ValueError(f"groups: {len(given)} labels; X has "
-                                     f"{len(columns.library)} columns")
+                                     f"{len(columns.unique)} columns")
                 by_label = {}
                 for j, label in enumerate(given):
                     by_label.setdefault(label, []).append(j)
@@ -187,7 +187,7 @@ class Groups:
                 names, lists = [f"group {g}" for g in range(len(given))], given
         self.members = [self._positions(name, one) for name, one in zip(names, lists)]
         grouped = {j for one in self.members for j in one}
-        taken = [n for j, n in enumerate(columns.library) if j not in grouped]
+        taken = [n for j, n in enumerate(columns.unique) if j not in grouped]
         clean = [re.sub(r":", "_", str(name)).lstrip("#") for name in names]
         self.names = unique_names(clean, taken)
         self.original = [str(name) for name in names]
@@ -201,7 +201,7 @@ class Groups:
 
     def text(self):
         """The file that option groups reads."""
-        return "".join(f"{name}: {', '.join(self.columns.library[j] for j in one)}\n"
+        return "".join(f"{name}: {', '.join(self.columns.unique[j] for j in one)}\n"
                        for name, one in zip(self.names, self.members))
 
     def candidates(self, what, given):
@@ -215,7 +215,7 @@ class Groups:
                  and not (self.columns.given and g in self.columns.given)]
         chosen = {self.names[self.original.index(g)]: None for g in named}
         for j in self.columns.list(what, [g for g in given if g not in named]):
-            chosen[self.names[self.of[j]] if j in self.of else self.columns.library[j]] = None
+            chosen[self.names[self.of[j]] if j in self.of else self.columns.unique[j]] = None
         return list(chosen)
 
 
@@ -225,9 +225,9 @@ class Groups:
             return ""
         if not isinstance(given, dict):
             values = np.asarray(given)
-            if values.shape != (len(self.columns.library),):
+            if values.shape != (len(self.columns.unique),):
                 raise ValueError(f"costs: of shape {values.shape}; a cost for each of the "
-                                 f"{len(self.columns.library)} columns was expected")
+                                 f"{len(self.columns.unique)} columns was expected")
             given = dict(enumerate(values.tolist()))
         pieces = []
         for what, cost in given.items():
@@ -237,7 +237,7 @@ class Groups:
             group = (isinstance(what, str) and what in self.original
                      and not (self.columns.given and what in self.columns.given))
             name = (self.names[self.original.index(what)] if group
-                    else self.columns.library[self.columns.find("costs", what)])
+                    else self.columns.unique[self.columns.find("costs", what)])
             if group or cost != 1:  # 1 is what the others cost
                 pieces.append(f"{name}:{float(cost)!r}")
         return ",".join(pieces)

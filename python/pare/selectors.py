@@ -231,16 +231,16 @@ class _BaseSelector(SelectorMixin, BaseEstimator):
         """{option name: text}."""
         given = {keyword: getattr(self, keyword) for keyword in self._option_keywords}
         if given.get("split_by"):
-            given["split_by"] = columns.library[columns.find("split_by", given["split_by"])]
+            given["split_by"] = columns.unique[columns.find("split_by", given["split_by"])]
         config = to_config(given)
         config["method"] = self._method()
         config["task"] = self.task
-        config["k"] = self._count(len(columns.library), groups)
+        config["k"] = self._count(len(columns.unique), groups)
         config["seed"] = str(self._seed())
         for option, what, given in (("include", "forced", self.forced),
                                     ("exclude", "excluded", self.excluded)):
             config[option] = ",".join(groups.candidates(what, given))
-        config["categorical"] = ",".join(columns.library[j] for j in categorical)
+        config["categorical"] = ",".join(columns.unique[j] for j in categorical)
         config["costs"] = groups.costs(self.costs)
         if self.budget is not None:
             config["budget"] = to_text("budget", self.budget)
@@ -281,7 +281,7 @@ class _BaseSelector(SelectorMixin, BaseEstimator):
         return int(self.n_jobs) if self.n_jobs > 0 else max(1, cores + 1 + int(self.n_jobs))
 
     def _keep(self, selection, columns, groups):
-        given = columns.given or columns.library
+        given = columns.given or columns.unique
         place = {name: members for name, members in zip(groups.names, groups.members)}
         original = dict(zip(groups.names, groups.original))
         chosen, scores, self.choices_ = [], [], []
@@ -386,7 +386,7 @@ class _Prepared:
 
     def wrap(self, work):
         return _data.wrap(work.context, work.config, self.x, self.y, self.weight,
-                          self.columns.library)
+                          self.columns.unique)
 
 
 # Renamed in scikit-learn 1.6, the old name gone in 1.8.
