@@ -1,7 +1,7 @@
 /*
  * pare: choose the subset that is worth its cost.
  *
- * The only public header. A program needs five objects:
+ * The public header: it includes the other two of its folder. A program needs five objects:
  *
  *   pare_context    memory, error sentence, warnings, threads; one per thread of the caller
  *   pare_config     the options of one run, set by name (pare_option_at lists them all)
@@ -341,48 +341,6 @@ PARE_API PARE_MUST_CHECK pare_status pare_selection_apply(const pare_selection *
                                                           const char *in, const char *out);
 PARE_API void pare_selection_destroy(pare_selection *selection);
 
-/* ---- Genomes ------------------------------------------------------------------------------- */
-
-/* Variants that influence traits: options of section "genome". */
-typedef struct pare_genome pare_genome;
-
-/* Opens the genotypes (PLINK .bed, mapped) and traits that the options name, applies the filters
- * and builds the relationship matrix. */
-PARE_API PARE_MUST_CHECK pare_status pare_genome_open(pare_context *ctx, const pare_config *config,
-                                                      pare_genome **out);
-PARE_API int64_t pare_genome_traits(const pare_genome *genome);
-/* Name of a trait, NULL past the end; valid until close. */
-PARE_API const char *pare_genome_trait(const pare_genome *genome, int64_t trait);
-/* Analyses the next trait. *done: true when it was the last one. */
-PARE_API PARE_MUST_CHECK pare_status pare_genome_step(pare_genome *genome, bool *done);
-/* What was found so far, for people; valid until the next call or close. */
-PARE_API PARE_MUST_CHECK pare_status pare_genome_text(pare_genome *genome, const char **out);
-/*
- * Writes stem.path.tsv (every step of every trait), stem.proxies.tsv, stem.credible.tsv,
- * stem.<trait>.weights.tsv (for `plink2 --score FILE 1 2 3 header`), with option scan
- * stem.<trait>.scan.tsv, and the card stem.json (docs/genome.md). Each appears whole or not at all.
- */
-PARE_API PARE_MUST_CHECK pare_status pare_genome_save(const pare_genome *genome, const char *stem);
-PARE_API void pare_genome_close(pare_genome *genome);
-
-/* Polygenic scores of samples. */
-typedef struct pare_polygenic pare_polygenic;
-
-/*
- * Scores the samples of the genotypes that the options of section "genotypes" name by the weights
- * in the file `weights`, as pare_genome_save writes them: variants matched by id, alleles checked,
- * weights of swapped alleles turned, missing calls by the mean (docs/genome.md).
- */
-PARE_API PARE_MUST_CHECK pare_status pare_polygenic_create(pare_context *ctx, const char *weights,
-                                                           const pare_config *config,
-                                                           pare_polygenic **out);
-/* What was matched and left out, for people; valid until the next call or destroy. */
-PARE_API PARE_MUST_CHECK pare_status pare_polygenic_text(pare_polygenic *scores, const char **out);
-/* A row a sample, in the columns of `plink2 --score`; "-" is standard output. */
-PARE_API PARE_MUST_CHECK pare_status pare_polygenic_save(const pare_polygenic *scores,
-                                                         const char *path);
-PARE_API void pare_polygenic_destroy(pare_polygenic *scores);
-
 /* ---- Embedding plans ------------------------------------------------------------------------ */
 
 typedef struct pare_embedding pare_embedding;
@@ -525,144 +483,12 @@ PARE_API int64_t pare_external_count(const pare_external *external);
 PARE_API const int64_t *pare_external_items(const pare_external *external);
 PARE_API double pare_external_score(const pare_external *external, int64_t rank);
 PARE_API void pare_external_destroy(pare_external *external);
-/* ---- Language models ----------------------------------------------------------------------- */
-
-typedef struct pare_model pare_model;
-
-/*
- * Opens a model of the Llama family, GPT-2 or GPT-NeoX: a Hugging Face directory (config.json and
- * safetensors), a GGUF file, or a llama2.c file, with its tokenizer (option "tokenizer", else the
- * one beside or inside it). Files stay mapped and must not change until close. Cost: the weights
- * are read once, to refuse values that are not finite.
- */
-PARE_API PARE_MUST_CHECK pare_status pare_model_open(pare_context *ctx, const char *path,
-                                                     const pare_config *config, pare_model **out);
-/* A model made by pare_model_prune must be closed before the one it was made of. */
-PARE_API void pare_model_close(pare_model *model);
-/* Shape, size, cost and what was kept, as lines "name: value\n"; valid until the next such call. */
-PARE_API PARE_MUST_CHECK pare_status pare_model_text(pare_model *model, const char **out);
-
-typedef struct pare_perplexity {
-    size_t size;             /* set by the caller to sizeof(pare_perplexity) */
-    double perplexity, nats; /* exp(nats); mean negative log-likelihood of a scored token */
-    int64_t tokens, windows; /* scored tokens, windows */
-    int64_t context, stride; /* tokens of a window, between the starts of two */
-} pare_perplexity;
-
-/* Scores the file of option "text" by options "context", "stride", "windows", "protocol". */
-PARE_API PARE_MUST_CHECK pare_status pare_model_perplexity(pare_model *model,
-                                                           const pare_config *config,
-                                                           pare_progress_fn progress, void *user,
-                                                           pare_perplexity *out);
-
-/*
- * A smaller model: the options of section "pruning" say what may go and how much may stay, option
- * "text" on what to calibrate. Borrows `model` until closed; `model` itself does not change. A
- * nonzero return of progress stops without a result.
- */
-PARE_API PARE_MUST_CHECK pare_status pare_model_prune(pare_model *model, const pare_config *config,
-                                                      pare_progress_fn progress, void *user,
-                                                      pare_model **out);
-
-/*
- * Writes a Hugging Face directory (and model.gguf with option "gguf"; layers that differ need it:
- * stock readers of config.json expect equal ones). Everything is read again and compared before
- * the directory gets its name; difference: the largest difference of a logit, may be NULL. An
- * existing directory is refused unless option "overwrite".
- */
-PARE_API PARE_MUST_CHECK pare_status pare_model_save(pare_model *model, const pare_config *config,
-                                                     const char *path, double *difference);
-
-/* Bytes of generated text, not necessarily whole characters; nonzero stops. */
-typedef int (*pare_piece_fn)(void *user, const char *bytes, int64_t length);
-
-typedef struct pare_generation {
-    size_t size;            /* set by the caller to sizeof(pare_generation) */
-    int64_t prompt, tokens; /* tokens read and made */
-    double prompt_seconds, seconds;
-} pare_generation;
-
-/* Goes on from option "prompt" for option "generate" tokens or to the end token. */
-PARE_API PARE_MUST_CHECK pare_status pare_model_generate(pare_model *model,
-                                                         const pare_config *config,
-                                                         pare_piece_fn piece, void *user,
-                                                         pare_generation *out);
-
-/* Seconds of a step of two models, in turns: "sequences" sequences after "prompt-tokens" tokens. */
-PARE_API PARE_MUST_CHECK pare_status pare_model_step_seconds(pare_model *model, pare_model *other,
-                                                             const pare_config *config,
-                                                             double out[2]);
-/* What structures cost on this machine, as lines; valid until the next text of this model. */
-PARE_API PARE_MUST_CHECK pare_status pare_model_latency(pare_model *model,
-                                                        const pare_config *config,
-                                                        const char **out);
-
-/*
- * A report on one or several prunings of a model: what is left where, perplexity, cost and samples
- * before and after. Create scores the dense model (options "stride", "windows", "protocol") on the
- * file `text` (NULL: option "text"; no text: no perplexity) and lets it write from option "prompt".
- * Add does the same to a model made by pare_model_prune with this config; seconds: what
- * pare_model_step_seconds said of the two, or NULL; at most 16. Borrows the dense model.
- */
-typedef struct pare_pruning pare_pruning;
-PARE_API PARE_MUST_CHECK pare_status pare_pruning_create(pare_model *model,
-                                                         const pare_config *config,
-                                                         const char *text,
-                                                         pare_progress_fn progress, void *user,
-                                                         pare_pruning **out);
-PARE_API PARE_MUST_CHECK pare_status pare_pruning_add(pare_pruning *pruning, pare_model *pruned,
-                                                      const pare_config *config,
-                                                      const double *seconds,
-                                                      pare_progress_fn progress, void *user);
-/* Writes it as a self-contained HTML file. */
-PARE_API PARE_MUST_CHECK pare_status pare_pruning_report(const pare_pruning *pruning,
-                                                         const char *path);
-PARE_API void pare_pruning_destroy(pare_pruning *pruning);
-
-/* ---- Panels of genes ----------------------------------------------------------------------- */
-
-/* Genes that tell cell types apart: options of section "panel", and "k". */
-typedef struct pare_panel pare_panel;
-
-/* Opens AnnData .h5ad, 10x .h5 (both where the build has HDF5) or a MEX folder or .mtx. */
-PARE_API PARE_MUST_CHECK pare_status pare_panel_open(pare_context *ctx, const char *path,
-                                                     const pare_config *config, pare_panel **out);
-/* Chooses, and scores by cross-validation beside highly variable genes and t-test markers. */
-PARE_API PARE_MUST_CHECK pare_status pare_panel_run(pare_panel *panel);
-PARE_API int64_t pare_panel_count(const pare_panel *panel);
-/* Name of the rank-th gene (0-based), NULL past the end; valid until close. */
-PARE_API const char *pare_panel_gene_name(const pare_panel *panel, int64_t rank);
-PARE_API PARE_MUST_CHECK pare_status pare_panel_text(pare_panel *panel, const char **out);
-/* stem.genes.tsv and stem.json; each appears whole or not at all. */
-PARE_API PARE_MUST_CHECK pare_status pare_panel_save(const pare_panel *panel, const char *stem);
-PARE_API void pare_panel_close(pare_panel *panel);
-
-/* ---- Chemistry ------------------------------------------------------------------------------ */
-
-/* Substructures and descriptors that tell a property of molecules: options of section "chem",
- * "target", "task" and "k". */
-typedef struct pare_chem pare_chem;
-
-/* Reads CSV, TSV, .smi or .sdf (gz too). Structures need the toolkit of plugins/rdkit; with option
- * "fingerprints" nothing but the target is read from the file. */
-PARE_API PARE_MUST_CHECK pare_status pare_chem_open(pare_context *ctx, const char *path,
-                                                    const pare_config *config, pare_chem **out);
-/* Chooses on all molecules, tells errors from resamples, and scores the same procedure on molecules
- * held out. */
-PARE_API PARE_MUST_CHECK pare_status pare_chem_run(pare_chem *chem);
-PARE_API int64_t pare_chem_count(const pare_chem *chem);
-/* SMILES of the rank-th substructure (0-based), or name of the descriptor; NULL past the end. */
-PARE_API const char *pare_chem_name(const pare_chem *chem, int64_t rank);
-/* Valid until the next call or close. */
-PARE_API PARE_MUST_CHECK pare_status pare_chem_text(pare_chem *chem, const char **out);
-/* stem.features.tsv, stem.molecules.tsv, stem.atoms.tsv, stem.skipped.tsv and stem.json; each
- * appears whole or not at all. */
-PARE_API PARE_MUST_CHECK pare_status pare_chem_save(const pare_chem *chem, const char *stem);
-/* One HTML page with drawings. */
-PARE_API PARE_MUST_CHECK pare_status pare_chem_html(const pare_chem *chem, const char *path);
-PARE_API void pare_chem_close(pare_chem *chem);
 
 #ifdef __cplusplus
 }
 #endif
+
+#include "pare/biology.h"
+#include "pare/language.h"
+
 #endif
