@@ -17,7 +17,7 @@ static char rows_path[80], more_path[80], base[64], folder[80];
 static void write_rows(const char *path, int64_t first, bool label) {
     FILE *file = fopen(path, "w");
     assert_non_null(file);
-    fprintf(file, "%suser,item,shop,age,\"odd \"\"name\"\"\"\n", label ? "clicked," : "");
+    fprintf(file, "%suser,item,shop,age,\"odd \"\"n\xe4me\"\"\"\n", label ? "clicked," : "");
     for (int64_t i = first; i < first + ROWS; i++) {
         int64_t id[FIELDS];
         for (int64_t f = 0; f < FIELDS; f++) {

@@ -3,6 +3,7 @@
 
 #include <unistd.h>
 
+#include "base/json.h"
 #include "report/names.h"
 #include "report/report.h"
 

@@ -2,7 +2,7 @@
 #include "model/field_file.h"
 #include "platform/system.h"
 
-#include "base/text.h"
+#include "base/json.h"
 
 #include <jansson.h>
 #include <math.h>
@@ -105,6 +105,7 @@ static pare_status read_field(const loader *l, const json_t *value, pare_field *
     if (status != PARE_OK) {
         return status;
     }
+    pare_name_decode(field->name);
     fields->joint += field->size;
     fields->count++;
     if (field->kind == PARE_FIELD_CROSS) {
@@ -268,6 +269,7 @@ pare_status pare_field_model_load(pare_context *ctx, const char *path, int64_t b
         status = pare_text_copy(ctx, target, (int64_t)strlen(target), &out->target);
     }
     if (status == PARE_OK) {
+        pare_name_decode(out->target);
         l.spec.batch = batch;
         l.spec.dropout = 0;
         status = pare_field_model_create(ctx, &l.spec, &out->fields, 1, &out->model);

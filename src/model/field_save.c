@@ -1,4 +1,4 @@
-#include "base/text.h"
+#include "base/json.h"
 #include "model/field_file.h"
 #include "platform/folder.h"
 #include "platform/system.h"
@@ -112,24 +112,6 @@ static pare_status save_ids(const saver *s, int64_t f, const char *name) {
     return status;
 }
 
-static void put_text(pare_text *json, const char *text) {
-    pare_text_append(json, "\"");
-    for (const char *at = text; *at; at++) {
-        unsigned char byte = (unsigned char)*at;
-        pare_text_append(json,
-                         byte < 0x20                   ? "\\u%04x"
-                         : byte == '"' || byte == '\\' ? "\\%c"
-                                                       : "%c",
-                         byte);
-    }
-    pare_text_append(json, "\"");
-}
-
-static void put_real(pare_text *json, double value) {
-    char number[PARE_REAL_SIZE];
-    pare_text_append(json, "%s", pare_real_text(value, number));
-}
-
 static pare_status save_field(saver *s, int64_t f, bool last) {
     const pare_field *field = &s->fields->field[f];
     int64_t place[PARE_FM_STRIDE_MAX], floats = places_of(s, f, place);
@@ -137,7 +119,7 @@ static pare_status save_field(saver *s, int64_t f, bool last) {
     char name[64];
     pare_status status = PARE_OK;
     pare_text_append(&s->json, "    {\"name\": ");
-    put_text(&s->json, field->name);
+    pare_put_json_text(&s->json, field->name);
     pare_text_append(&s->json, ", \"kind\": \"%s\", \"rows\": %lld, \"kept\": %s",
                      pare_field_kind_names[field->bucketed ? PARE_FIELD_BUCKET : field->kind],
                      (long long)field->size, kept ? "true" : "false");
@@ -156,9 +138,9 @@ static pare_status save_field(saver *s, int64_t f, bool last) {
                          (long long)s->number[field->part[1]]);
     } else if (field->kind == PARE_FIELD_NUMBER) {
         pare_text_append(&s->json, ", \"mean\": ");
-        put_real(&s->json, field->mean);
+        pare_put_json_real(&s->json, field->mean);
         pare_text_append(&s->json, ", \"scale\": ");
-        put_real(&s->json, field->scale);
+        pare_put_json_real(&s->json, field->scale);
     } else if (status == PARE_OK) {
         snprintf(name, sizeof name, "field_%lld.ids", (long long)s->number[f]);
         pare_text_append(&s->json, ", \"ids\": \"%s\"", name);
@@ -252,9 +234,9 @@ static pare_status save_all(saver *s, const char *target) {
                      (long long)spec->dimension, (long long)spec->layers, (long long)spec->units);
     pare_text_append(&s->json, "  \"cross_layers\": %lld,\n  \"normalise\": %s,\n  \"bias\": ",
                      (long long)spec->crosses, spec->normalise ? "true" : "false");
-    put_real(&s->json, (double)s->model->bias);
+    pare_put_json_real(&s->json, (double)s->model->bias);
     pare_text_append(&s->json, ",\n  \"target\": ");
-    put_text(&s->json, target);
+    pare_put_json_text(&s->json, target);
     pare_text_append(&s->json, ",\n  \"fields\": [\n");
     pare_status status = PARE_OK;
     for (int64_t f = 0; f < s->fields->count && status == PARE_OK; f++) {

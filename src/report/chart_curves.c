@@ -1,7 +1,6 @@
 /* Curves: validation score along the path, and loss while selecting. */
 #include "report/chart.h"
 #include "report/format.h"
-#include "report/names.h"
 
 #include <math.h>
 #include <string.h>

@@ -1,6 +1,5 @@
 #include "report/embed_report.h"
 
-#include "report/names.h"
 #include "report/page.h"
 #include "report/values.h"
 

@@ -1,7 +1,6 @@
 /* What a later file changed in a plan: drift, the change, its cost. */
 #include "report/embed_report.h"
 
-#include "report/names.h"
 #include "report/values.h"
 
 #include <math.h>

@@ -1,6 +1,5 @@
 /* Writes selection.json (docs/selection_json.md). Written by hand rather than through a tree of
  * values: one line an item, exact numbers, memory from the context only. */
-#include "report/names.h"
 #include "report/proof.h"
 #include "report/report.h"
 #include "report/values.h"

@@ -1,6 +1,5 @@
 #include "report/proof.h"
 #include "report/format.h"
-#include "report/names.h"
 #include "report/report.h"
 #include "report/values.h"
 #include "select/certificate.h"

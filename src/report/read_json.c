@@ -1,6 +1,7 @@
 /* Reads selection.json. The file may come from anywhere: every member is checked for type and
  * range, and what depends on each other (counts, sizes) for agreement. */
 #include "platform/system.h"
+#include "base/json.h"
 #include "report/names.h"
 #include "report/proof.h"
 #include "report/report.h"

@@ -1,7 +1,6 @@
 #include "report/sparse_report.h"
 
 #include "report/chart.h"
-#include "report/names.h"
 #include "report/page.h"
 #include "report/values.h"
 

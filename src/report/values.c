@@ -1,6 +1,5 @@
 #include "report/values.h"
 #include "platform/system.h"
-#include "report/names.h"
 
 #include <math.h>
 
@@ -10,41 +9,6 @@ void pare_put_fixed(pare_text *out, double value, int decimals) {
     } else {
         pare_text_append(out, "-");
     }
-}
-
-void pare_put_json_text(pare_text *out, const char *text) {
-    if (!text) {
-        pare_text_append(out, "null");
-        return;
-    }
-    if (out->status != PARE_OK) {
-        return;
-    }
-    char *encoded = NULL;
-    out->status = pare_name_encode(out->ctx, text, &encoded);
-    if (out->status != PARE_OK) {
-        return;
-    }
-    pare_text_append_bytes(out, "\"", 1);
-    const char *from = encoded;
-    const char *at = encoded;
-    for (; *at; at++) {
-        bool control = (unsigned char)*at < 0x20;
-        if (control || *at == '"' || *at == '\\') {
-            pare_text_append_bytes(out, from, at - from);
-            pare_text_append(out, control ? "\\u%04x" : "\\%c", *at);
-            from = at + 1;
-        }
-    }
-    pare_text_append_bytes(out, from, at - from);
-    pare_text_append_bytes(out, "\"", 1);
-    pare_free(out->ctx, encoded);
-}
-
-/* JSON has no NaN or infinity. */
-void pare_put_json_real(pare_text *out, double value) {
-    char number[PARE_REAL_SIZE];
-    pare_text_append(out, "%s", isfinite(value) ? pare_real_text(value, number) : "null");
 }
 
 pare_status pare_put_card(pare_text *out, json_t *card) {

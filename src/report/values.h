@@ -2,16 +2,12 @@
 #ifndef PARE_REPORT_VALUES_H
 #define PARE_REPORT_VALUES_H
 
-#include "base/text.h"
+#include "base/json.h"
 
 #include <jansson.h>
 
 /* `decimals` digits after the point; "-" for NaN and infinities. */
 void pare_put_fixed(pare_text *out, double value, int decimals);
-/* A name as a JSON string, bytes that are not UTF-8 encoded (names.h); null for NULL. */
-void pare_put_json_text(pare_text *out, const char *text);
-/* A number that reads back as the same double; null for NaN and infinities, which JSON lacks. */
-void pare_put_json_real(pare_text *out, double value);
 
 /* Appends what json_pack made and frees it. `card` NULL: packing failed. Fails with a sentence
  * where a name is not UTF-8. */
