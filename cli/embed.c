@@ -6,14 +6,16 @@
 /* Each sets a library option: of the same name, or of the name in `sets`. */
 const pare_option pare_embed_own[PARE_EMBED_OWN] = {
     PARE_ROWS_OPTIONS,
-    PARE_OWN_TEXT("data", "held-out", "0.2", "share of the rows that only score (0 to 0.9)"),
-    PARE_OWN_TEXT("data", "seed", "1", "seed of every random draw"),
+    PARE_OWN_NUMBER("data", "held-out", PARE_OPTION_REAL, "0.2", 0, 0.9,
+                    "share of the rows that only score"),
+    PARE_OWN_NUMBER("data", "seed", PARE_OPTION_INTEGER, "1", 0, 9007199254740992.0,
+                    "seed of every random draw"),
     PARE_OWN_CHOICE(
         "model", "model", "fm", "lr|fm|deepfm|dnn|dcnv2",
         "logistic regression, factorisation machine, DeepFM, network alone, DCNv2; networks have "
         "three layers of 400"),
-    PARE_OWN_TEXT("output", "threads", "0",
-                  "threads; 0: one per core. The answer does not depend on it"),
+    PARE_OWN_NUMBER("output", "threads", PARE_OPTION_INTEGER, "0", 0, 256,
+                    "threads; 0: one per core. The answer does not depend on it"),
     PARE_OWN_CHOICE(
         "model", "method", "sequential-attention",
         "sequential-attention|frequency|mutual-information|magnitude|sseds|uniform|random|"

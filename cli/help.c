@@ -118,25 +118,42 @@ static void each_option(const pare_command *command, const char *section,
     }
 }
 
-/* Calls `print` for each section of a command: those of its own options, then the library's, in
- * the order of the table. */
-static void each_section(const pare_command *command,
-                         void (*print)(const pare_command *command, const char *section)) {
-    const char *last = "";
-    for (int64_t i = 0; i < command->own_count; i++) {
-        if (strcmp(command->own[i].section, last) != 0) {
-            last = command->own[i].section;
-            print(command, last);
+/* Whether one of the first `count` own options of a command belongs to `section`. */
+static bool own_has(const pare_command *command, int64_t count, const char *section) {
+    for (int64_t i = 0; i < count; i++) {
+        if (strcmp(command->own[i].section, section) == 0) {
+            return true;
         }
     }
-    last = "";
+    return false;
+}
+
+/* The same of the first `count` options of the library. */
+static bool table_has(int64_t count, const char *section) {
+    for (int64_t i = 0; i < count; i++) {
+        pare_option option = {.size = sizeof option};
+        if (pare_option_at(i, &option) == PARE_OK && strcmp(option.section, section) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Calls `print` once for each section of a command: those of its own options, then the library's,
+ * in the order of the table. */
+static void each_section(const pare_command *command,
+                         void (*print)(const pare_command *command, const char *section)) {
+    for (int64_t i = 0; i < command->own_count; i++) {
+        if (!own_has(command, i, command->own[i].section)) {
+            print(command, command->own[i].section);
+        }
+    }
     for (int64_t i = 0; i < pare_option_count(); i++) {
         pare_option option = {.size = sizeof option};
-        if (pare_option_at(i, &option) == PARE_OK && strcmp(option.section, last) != 0) {
-            last = option.section;
-            if (pare_cli_takes(command->sections, last)) {
-                print(command, last);
-            }
+        if (pare_option_at(i, &option) == PARE_OK && !table_has(i, option.section) &&
+            pare_cli_takes(command->sections, option.section) &&
+            !own_has(command, command->own_count, option.section)) {
+            print(command, option.section);
         }
     }
 }

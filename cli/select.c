@@ -283,7 +283,7 @@ const pare_command pare_command_select = {
         "pare select train-images-idx3-ubyte.gz --target-file train-labels-idx1-ubyte.gz -k 50\n"
         "pare select data.svm.gz -k 20 --model linear --method omp --certify\n"
         "zcat data.csv.gz | pare select - --target class -k 10 --json\n",
-    .sections = "data|selection|costs|budget|training|proof|run|output",
+    .sections = "data|selection|costs|budget|training|proof|run|output|comparison",
     .own = own,
     .own_count = OWN_COUNT,
     .positionals = 1,

@@ -85,7 +85,7 @@ X(embedding, embed_method, "embed-method", CHOICE, "sequential-attention", 0, 0,
 X(embedding, embed_format, "embed-format", CHOICE, "auto", 0, 0, "auto|csv|tsv|libffm|libfm|criteo", "format of the rows of pare embed") \
 X(output, out, "out", TEXT, "", 0, 0, "", "write the selection as JSON to this file; - is standard output") \
 X(output, report, "report", TEXT, "", 0, 0, "", "write a self-contained HTML report to this file") \
-X(output, compare, "compare", BOOL, "true", 0, 0, "", "train the model on the chosen, on all and on random columns and score them") \
+X(comparison, compare, "compare", BOOL, "true", 0, 0, "", "train the model on the chosen, on all and on random columns and score them") \
 X(output, json, "json", BOOL, "false", 0, 0, "", "print the selection as JSON instead of a table") \
 X(genotypes, bfile, "bfile", TEXT, "", 0, 0, "", "genotypes: the part of the names of .bed, .bim and .fam before the ending") \
 X(genotypes, vcf, "vcf", TEXT, "", 0, 0, "", "genotypes: a .vcf, .vcf.gz or .bcf file (GT, else DS), in place of bfile") \
