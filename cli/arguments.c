@@ -118,10 +118,30 @@ static pare_exit unknown_option(pare_cli *cli, const char *word, const char *nam
                          cli->command->name);
 }
 
+/* A value of an option of the command's own, held against its type, range and choices. */
+static pare_exit check_own(pare_cli *cli, const pare_option *option, const char *value) {
+    char *end = NULL;
+    bool whole = option->type == PARE_OPTION_INTEGER;
+    if (option->type == PARE_OPTION_CHOICE && !pare_cli_takes(option->choices, value)) {
+        return pare_cli_fail(cli, PARE_EXIT_INPUT, "option %s: '%s' is not one of %s", option->name,
+                             value, option->choices);
+    }
+    if (!whole && option->type != PARE_OPTION_REAL) {
+        return PARE_EXIT_OK;
+    }
+    double number = whole ? (double)strtoll(value, &end, 10) : strtod(value, &end);
+    if (end == value || *end || !(number >= option->low && number <= option->high)) {
+        return pare_cli_fail(cli, PARE_EXIT_INPUT,
+                             "option %s: '%s' is not a %s from %.16g to %.16g", option->name, value,
+                             whole ? "whole number" : "number", option->low, option->high);
+    }
+    return PARE_EXIT_OK;
+}
+
 static pare_exit set_option(pare_cli *cli, const found_option *found, const char *value) {
     if (found->own >= 0) {
         cli->own[found->own] = value;
-        return PARE_EXIT_OK;
+        return check_own(cli, &found->option, value);
     }
     pare_status status = pare_config_set(cli->config, found->option.name, value);
     return status == PARE_OK ? PARE_EXIT_OK : pare_cli_failed(cli, status);

@@ -6,38 +6,15 @@
 enum { OWN_COMPRESSION, OWN_THREADS, OWN_COUNT };
 
 static const pare_option own[OWN_COUNT] = {
-    [OWN_COMPRESSION] = {.size = sizeof(pare_option),
-                         .name = "compression",
-                         .section = "output",
-                         .type = PARE_OPTION_CHOICE,
-                         .initial = "none",
-                         .choices = "none|zstd",
-                         .help = "how the chunks are packed"},
-    [OWN_THREADS] = {.size = sizeof(pare_option),
-                     .name = "threads",
-                     .section = "output",
-                     .type = PARE_OPTION_INTEGER,
-                     .initial = "0",
-                     .low = 0,
-                     .high = 256,
-                     .choices = "",
-                     .help = "threads; 0: one per core. The file does not depend on it"},
+    [OWN_COMPRESSION] =
+        PARE_OWN_CHOICE("output", "compression", "none", "none|zstd", "how the chunks are packed"),
+    [OWN_THREADS] = PARE_OWN_NUMBER("output", "threads", PARE_OPTION_INTEGER, "0", 0, 256,
+                                    "threads; 0: one per core. The file does not depend on it"),
 };
 
 static pare_exit run_convert(pare_cli *cli) {
     const char *in = cli->positional[0], *out = cli->positional[1];
     const char *packing = cli->own[OWN_COMPRESSION];
-    char *end = NULL;
-    long threads = strtol(cli->own[OWN_THREADS], &end, 10);
-    if (strcmp(packing, "none") != 0 && strcmp(packing, "zstd") != 0) {
-        return pare_cli_fail(cli, PARE_EXIT_INPUT,
-                             "option compression: '%s' is not one of none|zstd", packing);
-    }
-    if (end == cli->own[OWN_THREADS] || *end || threads < 0 || threads > 256) {
-        return pare_cli_fail(cli, PARE_EXIT_INPUT,
-                             "option threads: '%s' is not a whole number from 0 to 256",
-                             cli->own[OWN_THREADS]);
-    }
     pare_exit code = pare_cli_readable(cli, in);
     if (code != PARE_EXIT_OK) {
         return code;
@@ -50,7 +27,8 @@ static pare_exit run_convert(pare_cli *cli) {
     if (code != PARE_EXIT_OK) {
         return code;
     }
-    pare_status status = pare_context_set_threads(cli->ctx, threads);
+    pare_status status =
+        pare_context_set_threads(cli->ctx, strtol(cli->own[OWN_THREADS], NULL, 10));
     bool complete = false;
     if (status == PARE_OK) {
         pare_system_catch(true);

@@ -72,7 +72,7 @@ static void test_info(void **state) {
     assert_non_null(strstr(cli_out, "layer 0 to 2: 6 heads, 3 key/value heads, 24 channels"));
     assert_non_null(strstr(cli_out, "in layers 7008"));
     assert_int_equal(cli_run("model info hf"), 0);
-    assert_int_equal(cli_run("latency hf --prompt-tokens 8 --generate 4"), 0);
+    assert_int_equal(cli_run("latency hf --batch 2 --prompt 8 --generate 4"), 0);
     assert_true(number_after(cli_out, "measured: ") > 0);
 }
 

@@ -29,10 +29,9 @@ static pare_status list_options(const pare_options *options, pare_text *out) {
     for (int64_t i = 0; i < pare_option_count(); i++) {
         pare_option option = {.size = sizeof option};
         if (pare_option_at(i, &option) != PARE_OK || strcmp(option.section, "output") == 0 ||
-            strcmp(option.section, "comparison") == 0 ||
-            !pare_option_recorded(&option) || strcmp(option.name, "quiet") == 0 ||
-            strcmp(option.name, "threads") == 0 || strcmp(option.name, "time-limit") == 0 ||
-            strcmp(option.name, "memory") == 0) {
+            strcmp(option.section, "comparison") == 0 || !pare_option_recorded(&option) ||
+            strcmp(option.name, "quiet") == 0 || strcmp(option.name, "threads") == 0 ||
+            strcmp(option.name, "time-limit") == 0 || strcmp(option.name, "memory") == 0) {
             continue;
         }
         char buffer[64];
