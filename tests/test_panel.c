@@ -223,6 +223,10 @@ static void test_h5ad(void **state) {
             assert_int_equal(panel->gene[k].gene, first[k]);
         }
         pare_panel_free(panel);
+        if (s > 0) {
+            assert_int_not_equal(open_panel(ctx, "x.h5ad", "kind", "k=6", &panel), PARE_OK);
+            assert_non_null(strstr(pare_context_error(ctx), "no column 'kind'; it has type"));
+        }
         pare_context_destroy(ctx);
     }
 }

@@ -385,6 +385,27 @@ static pare_status read_label(const h5_file *f, const char *label, pare_expressi
     return status;
 }
 
+/* Says which columns there are, as many as the sentence holds. */
+static pare_status refuse_label(const h5_file *f, const char *label) {
+    pare_text names = {.ctx = f->ctx};
+    char name[128];
+    for (hsize_t i = 0;
+         names.length < 300 && H5Lget_name_by_idx(f->file, "/obs", H5_INDEX_NAME, H5_ITER_INC, i,
+                                                  name, sizeof name, H5P_DEFAULT) >= 0;
+         i++) {
+        if (name[0] != '_' && strcmp(name, "index") != 0) {
+            pare_text_append(&names, "%s%s", names.length > 0 ? ", " : "", name);
+        }
+    }
+    pare_status status = names.status;
+    if (status == PARE_OK) {
+        status = pare_fail(f->ctx, PARE_ERROR_INPUT, "%s: obs has no column '%s'; it has %s",
+                           f->path, label, names.length > 0 ? names.bytes : "none");
+    }
+    pare_text_clear(&names);
+    return status;
+}
+
 static pare_status read_anndata(const h5_file *f, const char *label, pare_expression *e,
                                 bool *labelled) {
     char **cell = NULL, encoding[64], format[64], path[600];
@@ -396,6 +417,12 @@ static pare_status read_anndata(const h5_file *f, const char *label, pare_expres
     if (status != PARE_OK) {
         return status;
     }
+    snprintf(path, sizeof path, "/obs/%s", label);
+    *labelled = exists(f->file, path);
+    /* A file of labels may stand for it, which is told by its name. */
+    if (!*labelled && !strchr(label, '.')) {
+        return refuse_label(f, label);
+    }
     read_attribute(f, "/X", "encoding-type", encoding, sizeof encoding);
     read_attribute(f, "/X", "h5sparse_format", format, sizeof format); /* the oldest files */
     if (exists(f->file, "/X/indptr")) {
@@ -404,16 +431,7 @@ static pare_status read_anndata(const h5_file *f, const char *label, pare_expres
     } else {
         status = read_dense(f, e);
     }
-    snprintf(path, sizeof path, "/obs/%s", label);
-    if (status == PARE_OK && exists(f->file, path)) {
-        *labelled = true;
-        return read_label(f, label, e);
-    }
-    /* A file of labels may stand for it, which is told by its name. */
-    if (status == PARE_OK && !strchr(label, '.')) {
-        return pare_fail(f->ctx, PARE_ERROR_INPUT, "%s: obs has no column '%s'", f->path, label);
-    }
-    return status;
+    return status == PARE_OK && *labelled ? read_label(f, label, e) : status;
 }
 
 /* 10x: /matrix, or one group a genome. Barcodes are columns, so compressed rows are cells. */
