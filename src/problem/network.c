@@ -20,6 +20,7 @@ static void network_destroy(void *self) {
     pare_network_blocks_clear(n);
     pare_free(ctx, n->start);
     pare_free(ctx, n->feature);
+    pare_free(ctx, n->limit);
     pare_free(ctx, n->ready);
     for (int p = 0; p < 3; p++) {
         pare_free(ctx, n->sparse[p].start);

@@ -11,6 +11,7 @@
 typedef struct pare_network_blocks {
     pare_block_layout layout;
     double power;
+    int64_t from, length; /* of the flat parameters, all matrices with blocks lie in */
     float *raw;           /* (parameters) V while the graph holds the weights in use */
     float *factor;        /* (count) */
     double *norm, *along; /* (count) |V|, <V, dW> */
@@ -41,6 +42,7 @@ typedef struct pare_network {
     int64_t *feature; /* (width) number in the dataset, or NULL: all, in order */
     int64_t batch;
 
+    float *limit;                  /* (width) of blocks: pare_network_input_limit; else NULL */
     float *ready;                  /* (train rows, width), or NULL */
     pare_network_sparse sparse[3]; /* by pare_rows: those of training, of sparse tables all */
     int64_t list_most;             /* features that a dense batch of `batch` rows may have */

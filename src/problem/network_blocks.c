@@ -1,4 +1,5 @@
 /* Blocks of a network's weights as candidates: where they lie, and their masks on the weights. */
+#include "kernels/kernels.h"
 #include "problem/network.h"
 
 #include <math.h>
@@ -22,26 +23,22 @@ static block_place place_of(const pare_network *n, int64_t index, int64_t block)
                          least(l->rows, m.inputs - row), least(l->columns, m.outputs - column)};
 }
 
-static double place_dot(const block_place *p, const float *a, const float *b) {
+static double place_dot(const pare_network *n, const block_place *p, const float *a,
+                        const float *b) {
     double sum = 0;
-    for (int64_t r = 0; r < p->rows; r++) {
-        float part = 0;
-        const float *x = a + p->offset + r * p->stride, *y = b + p->offset + r * p->stride;
-        for (int64_t c = 0; c < p->columns; c++) {
-            part += x[c] * y[c];
-        }
-        sum += (double)part;
+    for (int64_t r = 0, at = p->offset; r < p->rows; r++, at += p->stride) {
+        sum += (double)n->ctx->kernels->dot(p->columns, a + at, b + at);
     }
     return sum;
 }
 
 /* y = factor x + add z on the block. */
-static void place_combine(const block_place *p, float factor, const float *x, float add,
-                          const float *z, float *y) {
-    for (int64_t r = 0; r < p->rows; r++) {
-        int64_t at = p->offset + r * p->stride;
-        for (int64_t c = at; c < at + p->columns; c++) {
-            y[c] = factor * x[c] + (add != 0 ? add * z[c] : 0);
+static void place_combine(const pare_network *n, const block_place *p, float factor, const float *x,
+                          float add, const float *z, float *y) {
+    for (int64_t r = 0, at = p->offset; r < p->rows; r++, at += p->stride) {
+        n->ctx->kernels->scale(p->columns, factor, x + at, y + at);
+        if (add != 0) {
+            n->ctx->kernels->axpy(p->columns, add, z + at, y + at);
         }
     }
 }
@@ -70,6 +67,9 @@ pare_status pare_network_blocks_init(pare_network *n, const pare_network_options
         if (settings->every_matrix && high * wide < PARE_BLOCKS_LEAST) {
             continue;
         }
+        int64_t end = m.offset + m.inputs * m.stride;
+        n->blocks.from = l->matrices == 0 ? m.offset : n->blocks.from;
+        n->blocks.length = end - n->blocks.from;
         l->number[l->matrices] = i;
         l->high[l->matrices] = high;
         l->wide[l->matrices++] = wide;
@@ -111,7 +111,7 @@ void pare_network_blocks_clear(pare_network *n) {
 
 static void measure_norm(pare_network *n, int64_t g, const block_place *place) {
     const float *v = pare_graph_parameter(n->graph);
-    n->blocks.norm[g] = sqrt(place_dot(place, v, v));
+    n->blocks.norm[g] = sqrt(place_dot(n, place, v, v));
 }
 
 /* V = W |W|^(1/p - 1), so that the network starts from the same weights. */
@@ -119,7 +119,7 @@ static void raise_block(pare_network *n, int64_t g, const block_place *place) {
     float *v = pare_graph_parameter(n->graph);
     double norm = n->blocks.norm[g];
     float factor = norm > 0 ? (float)pow(norm, 1 / n->blocks.power - 1) : 1;
-    place_combine(place, factor, v, 0, v, v);
+    place_combine(n, place, factor, v, 0, v, v);
 }
 
 void pare_network_blocks_reset(pare_network *n) {
@@ -132,12 +132,11 @@ void pare_network_blocks_reset(pare_network *n) {
 static void use_block(pare_network *n, int64_t g, const block_place *place) {
     float *w = pare_graph_parameter(n->graph);
     if (n->blocks.factor[g] != 1) {
-        place_combine(place, n->blocks.factor[g], n->blocks.raw, 0, w, w);
+        place_combine(n, place, n->blocks.factor[g], n->blocks.raw, 0, w, w);
     }
 }
 
 void pare_network_blocks_enter(pare_network *n, const float *mask) {
-    size_t bytes = (size_t)pare_graph_parameters(n->graph) * sizeof(float);
     bool powered = n->blocks.power != 1;
     if (powered) {
         for_each(n, measure_norm);
@@ -146,26 +145,27 @@ void pare_network_blocks_enter(pare_network *n, const float *mask) {
         float own = powered ? (float)pow(n->blocks.norm[g], n->blocks.power - 1) : 1;
         n->blocks.factor[g] = own * (mask ? mask[g] : 1);
     }
-    memcpy(n->blocks.raw, pare_graph_parameter(n->graph), bytes);
+    memcpy(n->blocks.raw + n->blocks.from, pare_graph_parameter(n->graph) + n->blocks.from,
+           (size_t)n->blocks.length * sizeof(float));
     for_each(n, use_block);
 }
 
 void pare_network_blocks_leave(pare_network *n) {
-    size_t bytes = (size_t)pare_graph_parameters(n->graph) * sizeof(float);
-    memcpy(pare_graph_parameter(n->graph), n->blocks.raw, bytes);
+    memcpy(pare_graph_parameter(n->graph) + n->blocks.from, n->blocks.raw + n->blocks.from,
+           (size_t)n->blocks.length * sizeof(float));
 }
 
 /* dV = f dW + (p - 1) f / |V|^2 <V, dW> V, with f = mask |V|^(p - 1). */
 static void fold_block(pare_network *n, int64_t g, const block_place *place) {
     float *d = pare_graph_gradient(n->graph), factor = n->blocks.factor[g];
-    double along = place_dot(place, n->blocks.raw, d), add = 0;
+    double along = place_dot(n, place, n->blocks.raw, d), add = 0;
     n->blocks.along[g] = along;
     if (n->blocks.power != 1 && n->blocks.norm[g] > 0) {
         add = (n->blocks.power - 1) * (double)factor * along /
               (n->blocks.norm[g] * n->blocks.norm[g]);
     }
     if (factor != 1 || add != 0) {
-        place_combine(place, factor, d, (float)add, n->blocks.raw, d);
+        place_combine(n, place, factor, d, (float)add, n->blocks.raw, d);
     }
 }
 

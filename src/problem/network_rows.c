@@ -3,6 +3,7 @@
 #include "data/store.h"
 #include "problem/network.h"
 
+#include <math.h>
 #include <string.h>
 
 /* Standardised rows are kept ready when they take less than this; else gathered per batch. */
@@ -13,6 +14,15 @@ static const double sparse_share = 0.4;
 static const int64_t sparse_list_most = 4096;
 /* Of a file, chosen columns are kept ready up to this part of the memory allowed. */
 static const int64_t file_share = 4;
+static const float input_limit = 10; /* standard deviations */
+
+float pare_network_input_limit(const pare_dataset *data, int64_t j) {
+    return fmaxf(input_limit, fabsf(data->shift[j] * data->scale[j]));
+}
+
+static float held(float x, float low, float high) {
+    return x < low ? low : x > high ? high : x;
+}
 
 static void gather(const pare_network *n, const pare_dataset *data, int64_t count,
                    const int64_t *rows, float *out) {
@@ -20,6 +30,24 @@ static void gather(const pare_network *n, const pare_dataset *data, int64_t coun
         pare_dataset_gather_features(data, count, rows, n->width, n->feature, out);
     } else {
         pare_dataset_gather(data, count, rows, out);
+    }
+    for (int64_t i = 0; n->limit && i < count; i++) {
+        for (int64_t j = 0; j < n->width; j++) {
+            out[i * n->width + j] = held(out[i * n->width + j], -n->limit[j], n->limit[j]);
+        }
+    }
+}
+
+/* The same for raw values kept as CSR; zeros are within the limits. */
+static void hold_sparse(const pare_network *n, const pare_network_sparse *sparse, int64_t rows) {
+    const pare_dataset *rules = n->train;
+    for (int64_t i = 0; n->limit && sparse->start && i < sparse->start[rows]; i++) {
+        int64_t j = sparse->index[i];
+        if (rules->scale[j] > 0) {
+            float reach = n->limit[j] / rules->scale[j];
+            sparse->value[i] =
+                held(sparse->value[i], rules->shift[j] - reach, rules->shift[j] + reach);
+        }
     }
 }
 
@@ -273,6 +301,7 @@ static pare_status prepare_rows(pare_network *n) {
         if (status != PARE_OK) {
             return status;
         }
+        hold_sparse(n, &n->sparse[p], n->row_count[p]);
     }
     if (sparse) {
         return PARE_OK;
@@ -336,7 +365,22 @@ static pare_status prepare_batch(pare_network *n) {
     return PARE_OK;
 }
 
+/* Blocks only: a rare input must not drown the rest where a block's mask is far above 1. */
+static pare_status prepare_limits(pare_network *n) {
+    if (n->blocks.layout.count == 0) {
+        return PARE_OK;
+    }
+    pare_status status = pare_alloc(n->ctx, n->width, sizeof *n->limit, &n->limit);
+    for (int64_t j = 0; status == PARE_OK && j < n->width; j++) {
+        n->limit[j] = pare_network_input_limit(n->train, n->feature ? n->feature[j] : j);
+    }
+    return status;
+}
+
 pare_status pare_network_prepare(pare_network *n) {
     pare_status status = prepare_batch(n);
+    if (status == PARE_OK) {
+        status = prepare_limits(n);
+    }
     return status == PARE_OK ? prepare_rows(n) : status;
 }

@@ -47,6 +47,10 @@ pare_status pare_network_create(pare_dataset *train, const pare_dataset *valid,
  * weights in use under `mask`, biases too, until the next call of the objective. */
 const pare_block_layout *pare_network_block_layout(const pare_objective *network);
 struct pare_graph *pare_network_in_use(const pare_objective *network, const float *mask);
+/* A network of blocks sees standardised values of feature j held within +- this: 10, or where 0
+ * lies farther out, that. A pixel that is set in one training row of 15,000 would else be 27,000 in
+ * another image. */
+float pare_network_input_limit(const pare_dataset *data, int64_t j);
 /* Outputs of the last layer for all rows of a part: out (rows, outputs). */
 pare_status pare_network_outputs(const pare_objective *network, const float *mask, pare_rows rows,
                                  float *out) PARE_MUST_CHECK;

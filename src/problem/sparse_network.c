@@ -304,8 +304,17 @@ pare_status pare_sparse_save_network(const pare_sparse *s, const char *path) {
     const int64_t block[2] = {s->layout.rows, s->layout.columns};
     pare_output output = {0};
     pare_npz npz;
-    pare_status status = pare_output_open(s->ctx, path, &output);
+    float *limit = NULL;
+    pare_status status = pare_alloc(s->ctx, data->features, sizeof *limit, &limit);
     if (status != PARE_OK) {
+        return status;
+    }
+    for (int64_t j = 0; j < data->features; j++) {
+        limit[j] = pare_network_input_limit(data, j);
+    }
+    status = pare_output_open(s->ctx, path, &output);
+    if (status != PARE_OK) {
+        pare_free(s->ctx, limit);
         return status;
     }
     pare_npz_begin(s->ctx, output.file, &npz);
@@ -316,6 +325,7 @@ pare_status pare_sparse_save_network(const pare_sparse *s, const char *path) {
         const void *array;
     } vectors[] = {{"shift", "<f4", 4, data->features, data->shift},
                    {"scale", "<f4", 4, data->features, data->scale},
+                   {"limit", "<f4", 4, data->features, limit},
                    {"target_mean", "<f4", 4, data->outputs, data->target_mean},
                    {"target_scale", "<f4", 4, data->outputs, data->target_scale},
                    {"block", "<i8", 8, 2, block}};
@@ -330,5 +340,6 @@ pare_status pare_sparse_save_network(const pare_sparse *s, const char *path) {
         status = pare_output_commit(&output);
     }
     pare_output_abandon(&output);
+    pare_free(s->ctx, limit);
     return status;
 }
