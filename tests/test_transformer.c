@@ -297,7 +297,8 @@ static void gradients_agree(kind which) {
     int64_t total = pare_lm_gradient_layout(&f.lm.shape, offset);
     float *weight = calloc((size_t)total, sizeof *weight);
     assert_non_null(weight);
-    pare_lm_gradients g = {{d_head, d_channel, centred ? NULL : d_hidden}, weight};
+    pare_lm_gradients g = {.gate = {d_head, d_channel, centred ? NULL : d_hidden},
+                           .weight = weight};
     (void)pare_lm_forward(f.run, f.token, &gates);
     double loss = pare_lm_loss(f.run, &gates, f.target, NULL, NULL, &g);
     double expected = ref_loss(&f.lm, f.token, f.target, f.head, f.channel, f.hidden);
@@ -379,7 +380,7 @@ static void threads_do_not_matter(void **unused) {
         open_fixture(&f, NEOX);
         assert_ok(f.ctx, pare_context_set_threads(f.ctx, i == 0 ? 1 : 8));
         pare_lm_gates gates = {f.head, f.channel, NULL};
-        pare_lm_gradients g = {{NULL, gradient[i], NULL}, NULL};
+        pare_lm_gradients g = {.gate.channel = gradient[i]};
         memset(gradient[i], 0, sizeof gradient[i]);
         (void)pare_lm_forward(f.run, f.token, &gates);
         loss[i] = pare_lm_loss(f.run, &gates, f.target, NULL, NULL, &g);
@@ -398,7 +399,7 @@ static void distillation_from_itself_costs_nothing(void **unused) {
     (void)pare_lm_forward(f.run, f.token, NULL);
     (void)pare_lm_forward(teacher, f.token, NULL);
     float d_head[16];
-    pare_lm_gradients g = {{d_head, NULL, NULL}, NULL};
+    pare_lm_gradients g = {.gate.head = d_head};
     double same = pare_lm_loss(f.run, NULL, f.target, teacher, NULL, &g);
     assert_true(fabs(same) < 1e-6);
     for (int64_t j = 0; j < 10; j++) {

@@ -459,7 +459,8 @@ pare_status pare_prune(const pare_lm *dense, pare_lm *lm, int64_t sequences, int
                  .user = user};
     pare_status status = check(dense, options);
     if (status == PARE_OK) {
-        status = pare_calibration_init(dense, sequences, length, token, &p.calibration);
+        bool outputs = options->hidden || options->criterion != PARE_PRUNE_SEQUENTIAL_ATTENTION;
+        status = pare_calibration_init(dense, sequences, length, token, outputs, &p.calibration);
     }
     if (status == PARE_OK) {
         status = list_parts(&p);

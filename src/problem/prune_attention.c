@@ -31,21 +31,23 @@ enum { PHASES = 2, SLICES = 8, LEAST_STEPS = 8 };
 enum { TUNING_SAMPLES = 1000, TUNING_LENGTH = 512, TUNING_SHARE = 30 };
 
 typedef struct slice {
-    int64_t from, upto; /* candidates gone before and with it; equal: nothing may go */
-    int64_t values;     /* of the last matrix */
-    float *delta;       /* (outputs, width) W(from) - W(upto) */
-    float *own;         /* W(from), the model's while no mask is on */
-    float *mixed;       /* under the mask */
-    double error;       /* rise of the output error when it goes */
-    double slope, bend; /* sums of -D' and of D'' / 2 over the steps */
+    int64_t from, upto;    /* candidates gone before and with it; equal: nothing may go */
+    int64_t values;        /* of the last matrix */
+    unsigned char *delta;  /* (outputs, width) W(from) - W(upto), as the model's file keeps it */
+    pare_lm_change change; /* the mask on the model: delta times reach or minus it */
+    double error;          /* rise of the output error when it goes */
+    double slope, bend;    /* sums of -D' and of D'' / 2 over the steps */
 } slice;
 
+/* The model stays in its file; what there is beside it: delta, and W(from) once something is gone,
+ * both in the file's format. */
 typedef struct attention {
     pruning *p;
-    slice *slice; /* (parts) */
+    slice *slice;  /* (parts) */
+    int64_t *part; /* (2 layers) number of the part of each half, -1: none */
     pare_lm_run *run, *teacher;
     pare_lm_gradients gradients;
-    int64_t *offset;
+    float *room[2]; /* (largest last matrix) */
     int32_t *target;
     double *sign; /* (parts) */
     int64_t step;
@@ -68,37 +70,46 @@ double pare_prune_tuning_flops(const pare_lm_shape *s) {
     return TUNING_SAMPLES * 3 * pass_flops(s, TUNING_LENGTH);
 }
 
+/* F32 stays exact; Q8_0 has no nearest value. */
+static pare_dtype dtype_of(const pare_lm_tensor *t) {
+    return t->own || !t->stored || t->stored->dtype == PARE_DTYPE_F32 ? PARE_DTYPE_F32
+           : t->stored->dtype == PARE_DTYPE_BF16                      ? PARE_DTYPE_BF16
+                                                                      : PARE_DTYPE_F16;
+}
+
+static pare_status reserve_slice(attention *a, int64_t index) {
+    pruning *p = a->p;
+    slice *one = &a->slice[index];
+    pare_dtype dtype = dtype_of(pare_prune_last_matrix(p, &p->part[index]));
+    one->values = p->part[index].blocks * p->part[index].block * p->lm->shape.hidden;
+    a->part[2 * p->part[index].layer + p->part[index].half] = index;
+    pare_status status = pare_alloc(p->ctx, pare_dtype_bytes(dtype, one->values), 1, &one->delta);
+    one->change = (pare_lm_change){dtype, one->delta, 0};
+    return status;
+}
+
 static pare_status reserve(attention *a) {
     pruning *p = a->p;
-    const pare_lm_shape *s = &p->lm->shape;
-    int64_t length = p->calibration.length;
-    pare_status status = pare_lm_run_create(p->lm, 1, length, true, &a->run);
-    if (status == PARE_OK) {
-        status = pare_lm_run_create(p->dense, 1, length, false, &a->teacher);
-    }
-    if (status == PARE_OK) {
-        status = pare_alloc(p->ctx, (s->layers + 1) * PARE_LM_SLOTS, sizeof *a->offset, &a->offset);
-    }
-    if (status == PARE_OK) {
-        status = pare_alloc_zero(p->ctx, pare_lm_gradient_layout(s, a->offset), sizeof(float),
-                                 &a->gradients.weight);
-    }
-    if (status == PARE_OK) {
-        status = pare_alloc(p->ctx, length, sizeof *a->target, &a->target);
-    }
+    int64_t length = p->calibration.length, most = 0;
+    pare_status status = pare_alloc(p->ctx, length, sizeof *a->target, &a->target);
     if (status == PARE_OK) {
         status = pare_alloc(p->ctx, p->parts, sizeof *a->sign, &a->sign);
     }
     if (status == PARE_OK) {
+        status = pare_alloc(p->ctx, 2 * p->lm->shape.layers, sizeof *a->part, &a->part);
+    }
+    if (status == PARE_OK) {
         status = pare_alloc_zero(p->ctx, p->parts, sizeof *a->slice, &a->slice);
     }
+    for (int64_t i = 0; status == PARE_OK && i < 2 * p->lm->shape.layers; i++) {
+        a->part[i] = -1;
+    }
     for (int64_t i = 0; status == PARE_OK && i < p->parts; i++) {
-        slice *one = &a->slice[i];
-        one->values = p->part[i].blocks * p->part[i].block * s->hidden;
-        status = pare_alloc(p->ctx, one->values, sizeof *one->delta, &one->delta);
-        if (status == PARE_OK) {
-            status = pare_alloc(p->ctx, one->values, sizeof *one->mixed, &one->mixed);
-        }
+        status = reserve_slice(a, i);
+        most = a->slice[i].values > most ? a->slice[i].values : most;
+    }
+    for (int i = 0; status == PARE_OK && i < 2; i++) {
+        status = pare_alloc(p->ctx, most, sizeof *a->room[i], &a->room[i]);
     }
     return status;
 }
@@ -107,15 +118,13 @@ static void release(attention *a) {
     pare_context *ctx = a->p->ctx;
     for (int64_t i = 0; a->slice && i < a->p->parts; i++) {
         pare_free(ctx, a->slice[i].delta);
-        pare_free(ctx, a->slice[i].mixed);
     }
     pare_free(ctx, a->slice);
+    pare_free(ctx, a->part);
     pare_free(ctx, a->sign);
-    pare_free(ctx, a->offset);
+    pare_free(ctx, a->room[0]);
+    pare_free(ctx, a->room[1]);
     pare_free(ctx, a->target);
-    pare_free(ctx, a->gradients.weight);
-    pare_lm_run_destroy(a->run);
-    pare_lm_run_destroy(a->teacher);
 }
 
 /* ---- Slices ---------------------------------------------------------------------------------- */
@@ -143,19 +152,21 @@ static pare_status mend(attention *a, int64_t index) {
         status = pare_prune_order(p, one, &problem, one->loss);
     }
     if (status == PARE_OK && one->removed > 0) {
-        status = pare_prune_cut_matrix(p, one, &problem, one->removed, keep, next->mixed);
+        status = pare_prune_cut_matrix(p, one, &problem, one->removed, keep, a->room[0]);
         if (status == PARE_OK) {
-            memcpy(t->own, next->mixed, (size_t)next->values * sizeof *t->own);
+            status = pare_lm_replace(p->lm, t, next->change.dtype, a->room[0]);
         }
     }
     if (status == PARE_OK) {
-        status = pare_prune_cut_matrix(p, one, &problem, next->upto, keep, next->delta);
+        status = pare_prune_cut_matrix(p, one, &problem, next->upto, keep, a->room[1]);
     }
     if (status == PARE_OK) {
+        const float *now = pare_lm_values(t, a->room[0]);
         next->error = one->loss[next->upto] - one->loss[next->from];
         for (int64_t v = 0; v < next->values; v++) {
-            next->delta[v] = t->own[v] - next->delta[v];
+            a->room[1][v] = now[v] - a->room[1][v];
         }
+        pare_dtype_from_float(next->change.dtype, next->values, a->room[1], next->delta);
         status = pare_calibration_advance(&p->calibration, p->lm, one->layer, one->half);
     }
     pare_half_clear(p->ctx, &problem);
@@ -165,33 +176,34 @@ static pare_status mend(attention *a, int64_t index) {
 
 /* ---- The mask -------------------------------------------------------------------------------- */
 
-/* Puts the masks on, or takes them off. */
-static void put_on(attention *a, bool on) {
+static void put_on(attention *a) {
     for (int64_t i = 0; i < a->p->parts; i++) {
-        slice *one = &a->slice[i];
-        pare_lm_tensor *t = pare_prune_last_matrix(a->p, &a->p->part[i]);
-        if (!on) {
-            t->own = one->own;
-            continue;
-        }
-        float shift = (float)(reach * a->sign[i]);
-        one->own = t->own;
-        for (int64_t v = 0; v < one->values; v++) {
-            one->mixed[v] = one->own[v] + shift * one->delta[v];
-        }
-        t->own = one->mixed;
+        a->slice[i].change.factor = (float)(reach * a->sign[i]);
     }
 }
 
-static void gather(attention *a) {
-    for (int64_t i = 0; i < a->p->parts; i++) {
-        const prune_part *part = &a->p->part[i];
-        slice *one = &a->slice[i];
-        int64_t slot = part->half == PARE_LM_ATTENTION ? PARE_LM_O : PARE_LM_DOWN;
-        const float *d = a->gradients.weight + a->offset[part->layer * PARE_LM_SLOTS + slot];
-        double slope = a->p->ctx->kernels->dot_double(one->values, d, one->delta);
-        one->slope -= slope;
-        one->bend += slope * a->sign[i] / (2 * reach);
+/* <dL/dW, delta>, a piece at a time. */
+static double along(const attention *a, const slice *one) {
+    enum { PIECE = 4096 };
+    float piece[PIECE];
+    double sum = 0;
+    for (int64_t at = 0; at < one->values; at += PIECE) {
+        int64_t size = one->values - at < PIECE ? one->values - at : PIECE;
+        pare_dtype_to_float(one->change.dtype, size,
+                            one->delta + pare_dtype_bytes(one->change.dtype, at), piece);
+        sum += a->p->ctx->kernels->dot_double(size, a->gradients.last + at, piece);
+    }
+    return sum;
+}
+
+/* The gradient of one last matrix has come. */
+static void gather(void *user, int64_t layer, pare_lm_half half) {
+    attention *a = user;
+    int64_t i = a->part[2 * layer + half];
+    if (i >= 0) {
+        double slope = along(a, &a->slice[i]);
+        a->slice[i].slope -= slope;
+        a->slice[i].bend += slope * a->sign[i] / (2 * reach);
     }
 }
 
@@ -210,12 +222,10 @@ static void train_step(attention *a) {
         bool up = pare_random_below(a->p->options->seed, PARE_STREAM_METHOD, place, 2) > 0;
         a->sign[i] = up ? 1 : -1;
     }
-    put_on(a, true);
+    put_on(a);
     (void)pare_lm_forward(a->teacher, token, NULL);
     (void)pare_lm_forward(a->run, token, NULL);
     (void)pare_lm_loss(a->run, NULL, a->target, a->teacher, NULL, &a->gradients);
-    put_on(a, false);
-    gather(a);
     a->step++;
 }
 
@@ -235,6 +245,29 @@ static void predict(attention *a, int64_t steps) {
     }
 }
 
+/* Workspaces while the masks are on; without them the model is as it was. */
+static pare_status begin_training(attention *a) {
+    pruning *p = a->p;
+    for (int64_t i = 0; i < p->parts; i++) {
+        pare_prune_last_matrix(p, &p->part[i])->change = &a->slice[i].change;
+    }
+    a->gradients = (pare_lm_gradients){.visit = gather, .user = a, .last = a->room[0]};
+    pare_status status = pare_lm_run_create(p->lm, 1, p->calibration.length, true, &a->run);
+    return status == PARE_OK
+               ? pare_lm_run_create(p->dense, 1, p->calibration.length, false, &a->teacher)
+               : status;
+}
+
+static void end_training(attention *a) {
+    pruning *p = a->p;
+    for (int64_t i = 0; i < p->parts; i++) {
+        pare_prune_last_matrix(p, &p->part[i])->change = NULL;
+    }
+    pare_lm_run_destroy(a->run);
+    pare_lm_run_destroy(a->teacher);
+    a->run = a->teacher = NULL;
+}
+
 static pare_status phase(attention *a, int64_t index, int64_t steps) {
     pruning *p = a->p;
     double share = 0.6 / PHASES, from = share * (double)index;
@@ -249,6 +282,9 @@ static pare_status phase(attention *a, int64_t index, int64_t steps) {
             status = mend(a, i);
         }
     }
+    if (status == PARE_OK) {
+        status = begin_training(a);
+    }
     for (int64_t step = 0; status == PARE_OK && step < steps; step++) {
         status =
             pare_prune_tell(p, "train mask", from + share / 2 * (1 + (double)step / (double)steps));
@@ -257,6 +293,7 @@ static pare_status phase(attention *a, int64_t index, int64_t steps) {
             p->flops += step_flops(&p->dense->shape, p->calibration.length);
         }
     }
+    end_training(a);
     if (status == PARE_OK) {
         predict(a, steps);
         double t = (double)(index + 1) / PHASES;
@@ -271,14 +308,11 @@ pare_status pare_prune_attention(pruning *p) {
     attention a = {.p = p};
     const pare_calibration *c = &p->calibration;
     pare_lm_run *run = NULL;
-    p->calibration.same = true;              /* nothing is cut yet */
-    pare_status status = pare_lm_own(p->lm); /* masks mix the last matrices of all layers */
-    if (status != PARE_OK) {
-        return status;
-    }
-    status = pare_lm_run_create(p->lm, c->batch, c->length, false, &run);
+    p->calibration.same = true; /* nothing is cut yet */
+    pare_status status = pare_lm_run_create(p->lm, c->batch, c->length, false, &run);
     if (status == PARE_OK) {
         p->loss = pare_calibration_loss(c, run, p->options->probe);
+        pare_lm_run_destroy(run);
         status = reserve(&a);
     }
     double each = step_flops(&p->dense->shape, c->length);
@@ -289,7 +323,6 @@ pare_status pare_prune_attention(pruning *p) {
     for (int64_t i = 0; status == PARE_OK && i < PHASES; i++) {
         status = phase(&a, i, (i + 1) * steps / PHASES - i * steps / PHASES);
     }
-    pare_lm_run_destroy(run);
     release(&a);
     return status;
 }

@@ -267,7 +267,8 @@ static pare_status finish(prune_blocks *b, pare_prune_result *result) {
     const pare_lm_shape *s = &b->lm->shape;
     pare_calibration c = {0};
     pare_lm_run *run = NULL;
-    pare_status status = pare_calibration_init(b->dense, b->sequences, b->length, b->token, &c);
+    pare_status status =
+        pare_calibration_init(b->dense, b->sequences, b->length, b->token, true, &c);
     if (status == PARE_OK) {
         result->loss_before = pare_calibration_loss(&c, c.dense_run, b->options->probe);
         pare_calibration_restart(&c);

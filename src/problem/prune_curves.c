@@ -35,8 +35,9 @@ pare_status pare_prune_cut_matrix(const pruning *p, const prune_part *one,
     if (removed < one->blocks && p->options->compensate) {
         return pare_half_solve(p->ctx, problem, one->block, keep, out);
     }
+    const float *old = pare_lm_values(t, out);
     for (int64_t i = 0; i < t->rows * width; i++) {
-        out[i] = keep[i % width / one->block] ? t->own[i] : 0;
+        out[i] = keep[i % width / one->block] ? old[i] : 0;
     }
     return PARE_OK;
 }

@@ -99,7 +99,7 @@ static pare_status taylor(pruning *p, double *const score[2]) {
     const pare_calibration *c = &p->calibration;
     const pare_lm_shape *s = &p->lm->shape;
     pare_lm_run *run = NULL;
-    pare_lm_gradients gradients = {{NULL, NULL, NULL}, NULL};
+    pare_lm_gradients gradients = {.weight = NULL};
     int64_t heads = 0, channels = 0;
     for (int64_t i = 0; i < s->layers; i++) {
         heads += s->layer[i].heads;
@@ -232,6 +232,7 @@ pare_status pare_prune_scores(pruning *p) {
     }
     if (status == PARE_OK) {
         p->loss = pare_calibration_loss(&p->calibration, run, p->options->probe);
+        pare_lm_run_destroy(run); /* room for what follows */
         status = criterion == PARE_PRUNE_TAYLOR ? taylor(p, score) : score_parts(p, score);
     }
     bool equal = criterion != PARE_PRUNE_TAYLOR && criterion != PARE_PRUNE_FLUCTUATION;
@@ -242,7 +243,6 @@ pare_status pare_prune_scores(pruning *p) {
         prune_part *one = &p->part[i];
         status = rank(p, one, score[one->half] + one->start, equal);
     }
-    pare_lm_run_destroy(run);
     pare_free(p->ctx, score[0]);
     pare_free(p->ctx, score[1]);
     return status;

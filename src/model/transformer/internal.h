@@ -19,11 +19,12 @@ struct pare_lm_run {
     const pare_lm *lm;
     pare_context *ctx;
     int64_t sequences, length, rows;
-    bool training;
-    float *cosine, *sine;        /* (length, rotated / 2) */
-    float *weights;              /* scratch of a converted layer */
-    float *outer[PARE_LM_OUTER]; /* converted tensors of the whole model */
-    const int32_t *token;        /* of the last forward pass */
+    bool training, halves;
+    const pare_lm_gradients *visiting; /* while a backward pass shows last matrices' gradients */
+    float *cosine, *sine;              /* (length, rotated / 2) */
+    float *weights;                    /* scratch of a converted layer */
+    float *outer[PARE_LM_OUTER];       /* converted tensors of the whole model */
+    const int32_t *token;              /* of the last forward pass */
     const float *embedding, *head, *norm, *norm_bias, *positions; /* as float32; or NULL */
     int64_t *head_start, *channel_start;                          /* (layers + 1) into the gates */
     int64_t *offset;                                              /* of pare_lm_gradient_layout */

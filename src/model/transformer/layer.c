@@ -24,14 +24,14 @@ void pare_lm_layer_load(const pare_lm_run *run, int64_t index, lm_weights *out) 
         if (scratch && out->slot[slot] == scratch) {
             int64_t values = tensor->rows * (tensor->columns > 0 ? tensor->columns : 1);
             scratch += values;
-            if (!tensor->stored->owned && values >= PARE_LM_FORGET) {
+            if (!tensor->own && !tensor->stored->owned && values >= PARE_LM_FORGET) {
                 /* A model larger than memory passes through: the file keeps what was converted. */
                 pare_map_forget(tensor->stored->bytes,
                                 pare_dtype_bytes(tensor->stored->dtype, values));
             }
         }
         if (slot < PARE_LM_MATRICES) {
-            out->blocks[slot] = tensor->blocks;
+            out->blocks[slot] = tensor->change ? NULL : tensor->blocks;
         }
     }
 }
@@ -272,6 +272,17 @@ static void weight_gradient(const pare_lm_run *run, int64_t index, pare_lm_slot 
     }
 }
 
+/* Shows the gradient of a half's last matrix to who wants it. */
+static void visit_last(const pare_lm_run *run, int64_t index, pare_lm_half half, int64_t width,
+                       const float *x) {
+    const pare_lm_gradients *g = run->visiting;
+    if (g) {
+        pare_lm_times_weight(run->ctx->pool, run->rows, run->lm->shape.hidden, width, run->d_branch,
+                             x, g->last);
+        g->visit(g->user, index, half);
+    }
+}
+
 /* d_gate holds d activation on entry; leaves d gate (if there is one) and d up, and adds to the
  * channel gates. */
 typedef struct activation_work {
@@ -332,6 +343,7 @@ static void ffn_backward(pare_lm_run *run, int64_t index, const lm_weights *w,
     branch_backward(run, gates, d_gates, run->branch[1], run->d_stream);
     weight_gradient(run, index, PARE_LM_DOWN, PARE_LM_DOWN_BIAS, run->d_branch, run->activation,
                     weight);
+    visit_last(run, index, PARE_LM_FFN, ffn, run->activation);
     pare_lm_times_back(pool, run->rows, s->hidden, ffn, run->d_branch, w->slot[PARE_LM_DOWN], false,
                        run->d_gate);
     activation_work work = {run, ffn, gates && gates->channel ? gates->channel + start : NULL,
@@ -377,6 +389,7 @@ static void attention_backward(pare_lm_run *run, int64_t index, const lm_weights
     int64_t d = s->head_dim, queries = layer->heads * d, keys = layer->kv_heads * d;
     branch_backward(run, gates, d_gates, run->branch[0], d_out);
     weight_gradient(run, index, PARE_LM_O, PARE_LM_O_BIAS, run->d_branch, run->attended, weight);
+    visit_last(run, index, PARE_LM_ATTENTION, queries, run->attended);
     pare_lm_times_back(pool, run->rows, s->hidden, queries, run->d_branch, w->slot[PARE_LM_O],
                        false, run->d_attended);
     int64_t start = run->head_start[index];

@@ -22,7 +22,7 @@ void pare_calibration_restart(pare_calibration *c) {
 }
 
 pare_status pare_calibration_init(const pare_lm *dense, int64_t sequences, int64_t length,
-                                  const int32_t *token, pare_calibration *out) {
+                                  const int32_t *token, bool outputs, pare_calibration *out) {
     pare_context *ctx = dense->ctx;
     int64_t batch = sequences < PARE_CALIBRATION_BATCH ? sequences : PARE_CALIBRATION_BATCH;
     sequences -= sequences % batch; /* whole batches */
@@ -50,7 +50,8 @@ pare_status pare_calibration_init(const pare_lm *dense, int64_t sequences, int64
         status = pare_alloc(ctx, batch * length, sizeof(int32_t), &out->target);
     }
     if (status == PARE_OK) {
-        status = pare_lm_run_create(dense, batch, length, false, &out->dense_run);
+        status = outputs ? pare_lm_run_create(dense, batch, length, false, &out->dense_run)
+                         : pare_lm_run_create_halves(dense, batch, length, &out->dense_run);
     }
     if (status != PARE_OK) {
         pare_calibration_clear(out);
@@ -154,7 +155,7 @@ static pare_status collect(pare_calibration *c, const pare_lm *lm, int64_t layer
     float *converted = NULL;
     const float *bias = NULL;
     pare_status status =
-        c->same ? PARE_OK : pare_lm_run_create(lm, c->batch, c->length, false, &run);
+        c->same ? PARE_OK : pare_lm_run_create_halves(lm, c->batch, c->length, &run);
     if (status == PARE_OK) {
         pare_lm_slot slot = half == PARE_LM_ATTENTION ? PARE_LM_O_BIAS : PARE_LM_DOWN_BIAS;
         status = as_float(ctx, &lm->layer[layer][slot], &converted, &bias);
@@ -437,7 +438,7 @@ pare_status pare_calibration_advance(pare_calibration *c, const pare_lm *lm, int
                (size_t)(c->sequences * c->length * c->dense->shape.hidden) * sizeof *c->stream);
         return PARE_OK;
     }
-    pare_status status = pare_lm_run_create(lm, c->batch, c->length, false, &run);
+    pare_status status = pare_lm_run_create_halves(lm, c->batch, c->length, &run);
     for (int64_t at = 0; status == PARE_OK && at < c->sequences; at += c->batch) {
         float *stream = c->stream + at * c->length * c->dense->shape.hidden;
         int64_t place = at * c->length * c->dense->shape.hidden;

@@ -35,9 +35,11 @@ typedef struct pare_calibration {
     int32_t *target;     /* (batch * length) of one batch: the next token, -1 at the ends */
 } pare_calibration;
 
-/* token and dense are borrowed until clear. */
+/* token and dense are borrowed until clear. outputs: dense_run gives losses too, which teach and
+ * divergence need. */
 pare_status pare_calibration_init(const pare_lm *dense, int64_t sequences, int64_t length,
-                                  const int32_t *token, pare_calibration *out) PARE_MUST_CHECK;
+                                  const int32_t *token, bool outputs,
+                                  pare_calibration *out) PARE_MUST_CHECK;
 void pare_calibration_clear(pare_calibration *calibration);
 /* Both streams back to the embeddings, the models taken to differ. */
 void pare_calibration_restart(pare_calibration *calibration);

@@ -32,7 +32,7 @@ enum { NEEDS_MOST = 64 };
 
 /* Lists what a workspace reserves; run may be a zeroed one when only the sum is wanted. */
 static int list_needs(pare_lm_run *r, const pare_lm_shape *s, int64_t rows, bool training,
-                      need *out) {
+                      bool halves, need *out) {
     int64_t queries = 0, keys = 0, ffn = 0, heads = 0;
     for (int64_t i = 0; i < s->layers; i++) {
         heads = greater(heads, s->layer[i].heads);
@@ -40,7 +40,7 @@ static int list_needs(pare_lm_run *r, const pare_lm_shape *s, int64_t rows, bool
         ffn = greater(ffn, s->layer[i].ffn);
     }
     queries = heads * s->head_dim;
-    int64_t stream = rows * s->hidden, logits = LOGIT_ROWS * s->vocabulary;
+    int64_t stream = rows * s->hidden, logits = halves ? 0 : LOGIT_ROWS * s->vocabulary;
     int64_t norms = s->qk_norm ? rows : 0, back = training ? rows : 0;
     const need needs[] = {
         {&r->cosine, r->length * pare_lm_rotary(s) / 2},
@@ -84,21 +84,36 @@ static int list_needs(pare_lm_run *r, const pare_lm_shape *s, int64_t rows, bool
     return (int)(sizeof needs / sizeof needs[0]);
 }
 
-int64_t pare_lm_run_bytes(const pare_lm_shape *shape, int64_t sequences, int64_t length,
-                          bool training) {
+/* The tensors of the whole model, and whether a workspace needs each as converted copy. The rows of
+ * an embedding that is not the output too are converted as they are looked up. */
+static bool converts(const pare_lm *lm, bool halves, int index, const pare_lm_tensor **out) {
+    const pare_lm_tensor *const tensors[PARE_LM_OUTER] = {&lm->embedding, &lm->head, &lm->norm,
+                                                          &lm->norm_bias, &lm->positions};
+    const pare_lm_tensor *t = *out = tensors[index];
+    bool rows = (halves || !lm->shape.tied) && t->stored && t->stored->dtype != PARE_DTYPE_Q8_0;
+    return !pare_lm_direct(t) && !(index == 0 && rows) && !(index == 1 && halves);
+}
+
+int64_t pare_lm_run_bytes(const pare_lm *lm, int64_t sequences, int64_t length, bool training,
+                          bool halves) {
     pare_lm_run run = {.length = length};
     need needs[NEEDS_MOST];
-    int64_t values = 0;
-    for (int count = list_needs(&run, shape, sequences * length, training, needs), i = 0; i < count;
-         i++) {
+    int64_t values = converted(lm);
+    for (int count = list_needs(&run, &lm->shape, sequences * length, training, halves, needs),
+             i = 0;
+         i < count; i++) {
         values += needs[i].values;
+    }
+    for (int i = 0; i < PARE_LM_OUTER; i++) {
+        const pare_lm_tensor *t = NULL;
+        values += converts(lm, halves, i, &t) ? t->rows * (t->columns > 0 ? t->columns : 1) : 0;
     }
     return values * (int64_t)sizeof(float);
 }
 
 static pare_status reserve(pare_lm_run *r) {
     need needs[NEEDS_MOST];
-    int count = list_needs(r, &r->lm->shape, r->rows, r->training, needs);
+    int count = list_needs(r, &r->lm->shape, r->rows, r->training, r->halves, needs);
     for (int i = 0; i < count; i++) {
         pare_status status = pare_alloc(r->ctx, needs[i].values, sizeof(float), needs[i].array);
         if (status != PARE_OK) {
@@ -128,32 +143,34 @@ static pare_status reserve(pare_lm_run *r) {
 
 /* Embedding, output and final norm as float32: in place or converted once. */
 pare_status pare_lm_run_rebind(pare_lm_run *r) {
-    const pare_lm_tensor *const tensors[] = {&r->lm->embedding, &r->lm->head, &r->lm->norm,
-                                             &r->lm->norm_bias, &r->lm->positions};
     const float **const places[] = {&r->embedding, &r->head, &r->norm, &r->norm_bias,
                                     &r->positions};
     for (int i = 0; i < PARE_LM_OUTER; i++) {
-        const pare_lm_tensor *t = tensors[i];
-        int64_t values = t->rows * (t->columns > 0 ? t->columns : 1);
-        bool direct = pare_lm_direct(t);
-        if (i == 0 && !direct && !r->lm->shape.tied && t->stored->dtype != PARE_DTYPE_Q8_0) {
-            *places[i] = NULL; /* rows are converted as they are looked up */
+        const pare_lm_tensor *t = NULL;
+        bool convert = converts(r->lm, r->halves, i, &t);
+        if (!convert && !pare_lm_direct(t)) {
+            *places[i] = NULL;
             continue;
         }
-        if (!direct && !r->outer[i]) {
+        if (convert && !r->outer[i]) {
+            int64_t values = t->rows * (t->columns > 0 ? t->columns : 1);
             pare_status status = pare_alloc(r->ctx, values, sizeof(float), &r->outer[i]);
             if (status != PARE_OK) {
                 return status;
             }
         }
         *places[i] = pare_lm_values(t, r->outer[i]);
+        if (convert && !t->own && !t->stored->owned && t->stored->values >= PARE_LM_FORGET) {
+            pare_map_forget(t->stored->bytes,
+                            pare_dtype_bytes(t->stored->dtype, t->stored->values));
+        }
     }
     r->head = r->lm->shape.tied ? r->embedding : r->head;
     return PARE_OK;
 }
 
-pare_status pare_lm_run_create(const pare_lm *lm, int64_t sequences, int64_t length, bool training,
-                               pare_lm_run **out) {
+static pare_status create(const pare_lm *lm, int64_t sequences, int64_t length, bool training,
+                          bool halves, pare_lm_run **out) {
     *out = NULL;
     pare_context *ctx = lm->ctx;
     const pare_lm_shape *s = &lm->shape;
@@ -178,7 +195,8 @@ pare_status pare_lm_run_create(const pare_lm *lm, int64_t sequences, int64_t len
                        .sequences = sequences,
                        .length = length,
                        .rows = rows,
-                       .training = training};
+                       .training = training,
+                       .halves = halves};
     status = reserve(r);
     if (status == PARE_OK) {
         status = pare_lm_run_rebind(r);
@@ -205,12 +223,22 @@ pare_status pare_lm_run_create(const pare_lm *lm, int64_t sequences, int64_t len
     return PARE_OK;
 }
 
+pare_status pare_lm_run_create(const pare_lm *lm, int64_t sequences, int64_t length, bool training,
+                               pare_lm_run **out) {
+    return create(lm, sequences, length, training, false, out);
+}
+
+pare_status pare_lm_run_create_halves(const pare_lm *lm, int64_t sequences, int64_t length,
+                                      pare_lm_run **out) {
+    return create(lm, sequences, length, false, true, out);
+}
+
 void pare_lm_run_destroy(pare_lm_run *r) {
     if (!r) {
         return;
     }
     need needs[NEEDS_MOST];
-    int count = list_needs(r, &r->lm->shape, r->rows, r->training, needs);
+    int count = list_needs(r, &r->lm->shape, r->rows, r->training, r->halves, needs);
     for (int i = 0; i < count; i++) {
         float *array = NULL;
         memcpy(&array, needs[i].array, sizeof array);
@@ -493,7 +521,9 @@ double pare_lm_loss(pare_lm_run *r, const pare_lm_gates *gates, const int32_t *t
         }
     }
     if (gradients) {
+        r->visiting = gradients->visit ? gradients : NULL;
         backward(r, gates, gradients);
+        r->visiting = NULL;
     }
     return counted > 0 ? total / (double)counted : 0;
 }

@@ -15,6 +15,14 @@
 #include "kernels/kernels.h"
 #include "model/checkpoint/checkpoint.h"
 
+/* What is added, times `factor`, to a tensor's values when they are read as float32: a mask on the
+ * way from one matrix to another, of which no third copy is kept. */
+typedef struct pare_lm_change {
+    pare_dtype dtype; /* F32, F16 or BF16 */
+    const void *bytes;
+    float factor;
+} pare_lm_change;
+
 /* A tensor of the model: in a checkpoint or packed, or an own float32 copy that may be changed and
  * counts where it is there. Both NULL: the model has no such tensor. */
 typedef struct pare_lm_tensor {
@@ -23,6 +31,7 @@ typedef struct pare_lm_tensor {
     int64_t rows, columns;         /* columns 0: a vector */
     pare_stored *packed;           /* what stored points to, if it belongs to the model */
     struct pare_lm_blocks *blocks; /* the stored matrix by its blocks that are not zero, or NULL */
+    const pare_lm_change *change;  /* borrowed; NULL: none */
 } pare_lm_tensor;
 
 /* Mapped tensors of so many values are given back to the system once they are converted. */
@@ -55,6 +64,9 @@ pare_status pare_lm_own_layer(pare_lm *lm, int64_t index) PARE_MUST_CHECK;
 void pare_lm_disown_layer(pare_lm *lm, int64_t index);
 /* Rounds the own matrices of a layer to F16 or BF16 and keeps only those; F32: nothing happens. */
 pare_status pare_lm_pack_layer(pare_lm *lm, int64_t index, pare_dtype dtype) PARE_MUST_CHECK;
+/* Other values for one tensor, kept as dtype (F32: an own copy). values: (rows, columns). */
+pare_status pare_lm_replace(pare_lm *lm, pare_lm_tensor *tensor, pare_dtype dtype,
+                            const float *values) PARE_MUST_CHECK;
 void pare_lm_clear(pare_lm *lm);
 /* Where the shape says that whole blocks are zero, and at most half of a matrix of a layer is not:
  * its blocks, for products that skip the rest. Part of pare_lm_open; bfloat16 stays so, the rest
@@ -78,11 +90,20 @@ typedef struct pare_lm_gates {
     float *head, *channel, *hidden;
 } pare_lm_gates;
 
+/* The two halves of a layer. */
+typedef enum pare_lm_half { PARE_LM_ATTENTION, PARE_LM_FFN } pare_lm_half;
+
 /* What backward accumulates; NULL members are not wanted. Weight gradients go to `weight`, laid
  * out by pare_lm_gradient_layout. */
 typedef struct pare_lm_gradients {
     pare_lm_gates gate; /* overwritten */
     float *weight;      /* overwritten */
+    /* Called for each half from the last to the first, after the gradient of its last matrix
+     * (hidden, width) was written to `last`, which has room for the largest; both NULL otherwise.
+     * Goes without `weight`. */
+    void (*visit)(void *user, int64_t layer, pare_lm_half half);
+    void *user;
+    float *last;
 } pare_lm_gradients;
 
 /* Offset of each layer's tensors in a flat array of all parameters that train (layers and final
@@ -96,10 +117,13 @@ typedef struct pare_lm_run pare_lm_run;
 /* training: also what backward needs. Borrows lm. */
 pare_status pare_lm_run_create(const pare_lm *lm, int64_t sequences, int64_t length, bool training,
                                pare_lm_run **out) PARE_MUST_CHECK;
+/* The same for pare_lm_half_forward only: without the output matrix and room for logits. */
+pare_status pare_lm_run_create_halves(const pare_lm *lm, int64_t sequences, int64_t length,
+                                      pare_lm_run **out) PARE_MUST_CHECK;
 void pare_lm_run_destroy(pare_lm_run *run);
-/* Bytes the workspace takes. */
-int64_t pare_lm_run_bytes(const pare_lm_shape *shape, int64_t sequences, int64_t length,
-                          bool training);
+/* Bytes the workspace takes, tensors of the whole model and a converted layer included. */
+int64_t pare_lm_run_bytes(const pare_lm *lm, int64_t sequences, int64_t length, bool training,
+                          bool halves);
 
 /*
  * Hidden states after the last layer, before the final norm: (sequences * length, hidden), valid
@@ -114,7 +138,6 @@ const float *pare_lm_forward(pare_lm_run *run, const int32_t *token, const pare_
  * a parallel layer's feed-forward part reads; others ignore it. Afterwards pare_lm_inner gives what
  * its last matrix was multiplied by: (rows, heads * head_dim) or (rows, ffn).
  */
-typedef enum pare_lm_half { PARE_LM_ATTENTION, PARE_LM_FFN } pare_lm_half;
 void pare_lm_half_forward(pare_lm_run *run, int64_t index, pare_lm_half half,
                           const pare_lm_gates *gates, const float *entry, const float *x,
                           float *out);

@@ -55,19 +55,40 @@ pare_status pare_lm_open(const pare_checkpoint *checkpoint, pare_lm *out) {
 }
 
 bool pare_lm_direct(const pare_lm_tensor *tensor) {
-    return tensor->own || !tensor->stored ||
-           (tensor->stored->dtype == PARE_DTYPE_F32 &&
-            (uintptr_t)tensor->stored->bytes % sizeof(float) == 0);
+    return !tensor->change && (tensor->own || !tensor->stored ||
+                               (tensor->stored->dtype == PARE_DTYPE_F32 &&
+                                (uintptr_t)tensor->stored->bytes % sizeof(float) == 0));
+}
+
+/* to += factor * change, a piece at a time. */
+static void add_change(const pare_lm_change *change, int64_t count, float *to) {
+    enum { PIECE = 1024 };
+    float piece[PIECE];
+    const unsigned char *bytes = change->bytes;
+    for (int64_t at = 0; change->factor != 0 && at < count; at += PIECE) {
+        int64_t size = count - at < PIECE ? count - at : PIECE;
+        pare_dtype_to_float(change->dtype, size, bytes + pare_dtype_bytes(change->dtype, at),
+                            piece);
+        for (int64_t i = 0; i < size; i++) {
+            to[at + i] += change->factor * piece[i];
+        }
+    }
 }
 
 const float *pare_lm_values(const pare_lm_tensor *tensor, float *scratch) {
-    if (tensor->own || !tensor->stored) {
-        return tensor->own;
-    }
     if (pare_lm_direct(tensor)) {
-        return (const float *)(const void *)tensor->stored->bytes;
+        return tensor->own || !tensor->stored ? tensor->own
+                                              : (const float *)(const void *)tensor->stored->bytes;
     }
-    pare_dtype_to_float(tensor->stored->dtype, values_of(tensor), tensor->stored->bytes, scratch);
+    if (tensor->own) {
+        memcpy(scratch, tensor->own, (size_t)values_of(tensor) * sizeof *scratch);
+    } else {
+        pare_dtype_to_float(tensor->stored->dtype, values_of(tensor), tensor->stored->bytes,
+                            scratch);
+    }
+    if (tensor->change) {
+        add_change(tensor->change, values_of(tensor), scratch);
+    }
     return scratch;
 }
 
@@ -163,6 +184,21 @@ static pare_status pack(pare_lm *lm, pare_lm_tensor *t, pare_dtype dtype) {
     t->own = NULL;
     t->stored = t->packed = packed;
     return PARE_OK;
+}
+
+pare_status pare_lm_replace(pare_lm *lm, pare_lm_tensor *t, pare_dtype dtype, const float *values) {
+    float *copy = NULL;
+    pare_status status = pare_alloc(lm->ctx, values_of(t), sizeof *copy, &copy);
+    if (status != PARE_OK) {
+        return status;
+    }
+    memcpy(copy, values, (size_t)values_of(t) * sizeof *copy);
+    unpack(lm, t);
+    pare_lm_blocks_free(lm->ctx, t->blocks);
+    t->blocks = NULL;
+    pare_free(lm->ctx, t->own);
+    t->own = copy;
+    return dtype == PARE_DTYPE_F32 ? PARE_OK : pack(lm, t, dtype);
 }
 
 pare_status pare_lm_pack_layer(pare_lm *lm, int64_t index, pare_dtype dtype) {
