@@ -1,12 +1,16 @@
 """Planted causal variants on real genotypes: power and false discovery of pare genome beside plink's
-clumping and, on the first replicates, glmnet's lasso; coverage of 95 % credible sets.
+clumping, the lasso (r-cran-glmnet) and SuSiE (r-cran-susier); coverage of 95 % credible sets.
 
-    genome_planted.py PARE STEM REPLICATES LASSO_REPLICATES [CAUSAL [H2]]
+    genome_planted.py PARE STEM REPLICATES R_REPLICATES [CAUSAL [H2 [SCREEN]]]
 
-STEM.bed/.bim/.fam. Each replicate draws CAUSAL variants of frequency 0.05 or more and equal variance,
-explaining H2 of the trait. A claim is true where its r2 with a planted variant is above 0.5. Claims: pare's
-picks; plink1.9 --assoc then --clump at p < 0.05 / variants, r2 0.1 (its usual thresholds), and at as many
-clumps as pare made claims; lasso's variants at lambda.1se, pruned to r2 < 0.5. Writes one line a method.
+STEM.bed/.bim/.fam. Each replicate draws CAUSAL (8) variants of frequency 0.05 or more and equal variance,
+explaining H2 (0.6) of the trait. A claim is true where its r2 with a planted variant is above 0.5; claims of a
+method have r2 < 0.5 with each other. Claims: pare's picks; plink1.9 --assoc then --clump at p < 0.05 / variants,
+r2 0.1; the lasso's variants at lambda.1se of 5-fold cross-validation; the best variant of each 95 % set of susie
+(L = 10). Each of them is also cut to as many claims as pare makes: clumps by p, the lasso's variants in the order
+they enter, susie's by probability. The last two are given the SCREEN (5,000) variants most correlated with the
+trait, which makes their cross-validation a little too hopeful and saves hours; on the first R_REPLICATES. Writes
+a table after every ten replicates.
 """
 import os
 import subprocess
@@ -15,42 +19,49 @@ import tempfile
 
 import numpy as np
 
-PARE, STEM, REPLICATES, LASSO = sys.argv[1], sys.argv[2], int(sys.argv[3]), int(sys.argv[4])
+PARE, STEM, REPLICATES, R_REPLICATES = sys.argv[1], sys.argv[2], int(sys.argv[3]), int(sys.argv[4])
 CAUSAL = int(sys.argv[5]) if len(sys.argv) > 5 else 8
 H2 = float(sys.argv[6]) if len(sys.argv) > 6 else 0.6
+SCREEN = int(sys.argv[7]) if len(sys.argv) > 7 else 5000
+SAME = 0.5
 
-
-def read(stem):
-    fam = [line.split() for line in open(stem + ".fam")]
-    bim = [line.split() for line in open(stem + ".bim")]
-    packed = np.fromfile(stem + ".bed", dtype=np.uint8)[3:].reshape(len(bim), -1)
-    return fam, bim, packed
-
-
-fam, bim, packed = read(STEM)
+fam = [line.split() for line in open(STEM + ".fam")]
+bim = [line.split() for line in open(STEM + ".bim")]
+packed = np.fromfile(STEM + ".bed", dtype=np.uint8)[3:].reshape(len(bim), -1)
 n, position = len(fam), {b[1]: j for j, b in enumerate(bim)}
 VALUE = np.array([2, np.nan, 1, 0], dtype=np.float32)
 
 
+def dosage(j):
+    return VALUE[np.stack([(packed[j] >> 2 * i) & 3 for i in range(4)], -1).reshape(-1)[:n]]
+
+
 def column(j):
-    codes = np.stack([(packed[j] >> 2 * i) & 3 for i in range(4)], -1).reshape(-1)[:n]
-    x = VALUE[codes]
+    x = dosage(j)
     x = np.where(np.isnan(x), np.nanmean(x), x) - np.nanmean(x)
     return x / (np.sqrt((x * x).sum()) + 1e-12)
 
 
-frequency = np.array([np.nanmean(VALUE[np.stack([(packed[j] >> 2 * i) & 3 for i in range(4)], -1)
-                                       .reshape(-1)[:n]]) / 2 for j in range(len(bim))])
+frequency = np.array([np.nanmean(dosage(j)) / 2 for j in range(len(bim))])
 autosome = np.array([b[0] not in ("X", "Y", "XY", "MT", "23", "24", "25", "26") for b in bim])
 common = np.where((np.minimum(frequency, 1 - frequency) >= 0.05) & autosome)[0]
+X = np.stack([column(j) for j in common])  # (common, n) unit rows
 
 
 def judge(claims, truth):
     """True claims, planted variants found."""
     if not claims:
         return 0, 0
-    r2 = np.array([[float(column(c) @ column(t)) ** 2 for t in truth] for c in claims]) > 0.5
+    r2 = np.array([[float(column(c) @ column(t)) ** 2 for t in truth] for c in claims]) > SAME
     return int(r2.any(1).sum()), int(r2.any(0).sum())
+
+
+def pruned(order):
+    kept = []
+    for j in order:
+        if all((column(j) @ column(k)) ** 2 < SAME for k in kept):
+            kept.append(j)
+    return kept
 
 
 def lines(path):
@@ -71,30 +82,38 @@ def clump(work, p):
     return [position[row[2]] for row in lines(work + "/c.clumped") if len(row) > 2]
 
 
-LASSO_R = """
-suppressMessages(library(glmnet)); a <- commandArgs(TRUE); n <- as.integer(a[2]); p <- as.integer(a[3])
-x <- matrix(readBin(a[1], "double", n * p, size = 4), n, p); y <- scan(a[4], quiet = TRUE); set.seed(1)
-f <- cv.glmnet(x, y, nfolds = 5); b <- as.numeric(coef(f, s = "lambda.1se"))[-1]
-o <- order(-abs(b)); cat(o[abs(b[o]) > 0] - 1, sep = "\\n")
+R = """
+suppressMessages({library(glmnet); library(susieR)}); a <- commandArgs(TRUE); n <- as.integer(a[2])
+x <- matrix(readBin(a[1], "double", n * as.integer(a[3]), size = 4), n); y <- scan(a[4], quiet = TRUE); set.seed(1)
+f <- cv.glmnet(x, y, nfolds = 5, dfmax = 150); b <- as.matrix(f$glmnet.fit$beta)
+first <- apply(b != 0, 1, function(r) if (any(r)) which(r)[1] else NA)
+o <- order(first, -apply(abs(b), 1, max), na.last = NA); at <- which(f$lambda == f$lambda.1se)
+cat("path", o - 1, "\\n"); cat("cv", o[b[o, at] != 0] - 1, "\\n")
+s <- susie(x, y, L = 10)
+for (set in s$sets$cs) cat("set", set[order(-s$pip[set])] - 1, "\\n")
+cat("pip", head(order(-s$pip), 200) - 1, "\\n")
 """
 
 
-def lasso(work, y, matrix):
+def peers(work, y, count):
+    """Claims of the lasso and of susie on the screened variants, own and `count`; susie's sets."""
+    near = np.sort(np.argsort(-np.abs(X @ (y - y.mean())), kind="stable")[:SCREEN])
+    X[near].astype(np.float32).tofile(work + "/x.bin")
     np.savetxt(work + "/y", y)
-    out = subprocess.run(["Rscript", "-e", LASSO_R, matrix, str(n), str(len(common)), work + "/y"],
-                         check=True, capture_output=True, text=True).stdout
-    kept = []
-    for word in out.split():
-        j = common[int(word)]
-        if all((column(j) @ column(k)) ** 2 < 0.5 for k in kept):
-            kept.append(j)
-    return kept
+    out = subprocess.run(["Rscript", "-e", R, work + "/x.bin", str(n), str(len(near)), work + "/y"], check=True,
+                         capture_output=True, text=True).stdout
+    rows = [(line.split()[0], [common[near[int(w)]] for w in line.split()[1:]]) for line in out.splitlines()]
+    lists = {name: members for name, members in rows if name != "set"}
+    sets = [members for name, members in rows if name == "set"]
+    best = pruned([members[0] for members in sets])
+    return {"lasso, lambda.1se": pruned(lists["cv"]), "lasso, as many as pare": pruned(lists["path"][:100])[:count],
+            "susie, its sets": best, "susie, as many as pare": pruned(lists["pip"])[:count]}, sets
 
 
-total = {}
+total, sets = {}, {}
 
 
-def count(method, claims, truth, replicate):
+def count(method, claims, truth):
     right, found = judge(claims, truth)
     row = total.setdefault(method, [0, 0.0, 0.0, 0])
     row[0] += 1
@@ -103,12 +122,26 @@ def count(method, claims, truth, replicate):
     row[3] += len(claims)
 
 
+def cover(method, members, truth):
+    row = sets.setdefault(method, [0, 0, 0])
+    for one in members:
+        row[0] += 1
+        row[1] += bool(set(one) & set(truth.tolist()))
+        row[2] += len(one)
+
+
+def table(done):
+    print(f"{STEM}: {n} samples, {len(common)} common variants, {CAUSAL} planted, h2 {H2}, {done} replicates")
+    for method, (times, power, false, claims) in total.items():
+        print(f"{method:30} replicates {times:4} power {power / times:.3f} false discovery {false / times:.3f} "
+              f"claims {claims / times:.2f}")
+    for method, (times, covered, members) in sets.items():
+        print(f"95 % sets of {method}: {times}, holding a planted variant {covered / max(times, 1):.3f}, variants a "
+              f"set {members / max(times, 1):.1f}", flush=True)
+
+
 rng = np.random.default_rng(1)
-sets = covered = 0
 with tempfile.TemporaryDirectory() as work:
-    matrix = work + "/x.bin"
-    if LASSO:
-        np.concatenate([column(j) for j in common]).astype(np.float32).tofile(matrix)
     for replicate in range(REPLICATES):
         truth = rng.choice(common, CAUSAL, replace=False)
         g = sum(rng.choice([-1, 1]) * column(j) for j in truth) * np.sqrt(n)
@@ -116,22 +149,20 @@ with tempfile.TemporaryDirectory() as work:
         with open(work + "/p.txt", "w") as file:
             file.write("FID IID y\n" + "".join(f"{a[0]} {a[1]} {v:.6f}\n" for a, v in zip(fam, y)))
         run(PARE, "genome", "--bfile", STEM, "--pheno", work + "/p.txt", "--out", work + "/o", "--quiet")
-        picks = [position[r[2]] for r in lines(work + "/o.path.tsv") if r[7] == "1"]
-        count("pare genome", picks, truth, replicate)
+        picks = pruned([position[r[2]] for r in lines(work + "/o.path.tsv") if r[7] == "1"])
+        count("pare genome", picks, truth)
         groups = {}
         for row in lines(work + "/o.credible.tsv"):
             groups.setdefault(row[1], []).append(position[row[3]])
-        for members in groups.values():
-            sets += 1
-            covered += bool(set(members) & set(truth.tolist()))
+        cover("pare", groups.values(), truth)
         run("plink1.9", "--bfile", STEM, "--pheno", work + "/p.txt", "--assoc", "--allow-no-sex", "--threads", "1",
             "--out", work + "/a")
-        count("clumps, p < 0.05 / variants", clump(work, 0.05 / len(bim)), truth, replicate)
-        count("clumps, as many as pare", clump(work, 1e-4)[: len(picks)], truth, replicate)
-        if replicate < LASSO:
-            count("lasso, lambda.1se", lasso(work, y, matrix), truth, replicate)
-print(f"{STEM}: {n} samples, {len(common)} common variants, {CAUSAL} planted, h2 {H2}")
-for method, (count_, power, false, claims) in total.items():
-    print(f"{method:30} replicates {count_:4} power {power / count_:.3f} false discovery {false / count_:.3f} "
-          f"claims {claims / count_:.2f}")
-print(f"credible sets {sets}, holding a planted variant {covered / max(sets, 1):.3f}")
+        count("clumps, p < 0.05 / variants", clump(work, 0.05 / len(bim)), truth)
+        count("clumps, as many as pare", clump(work, 1e-4)[: len(picks)], truth)
+        if replicate < R_REPLICATES:
+            claims, found = peers(work, y, len(picks))
+            for method, members in claims.items():
+                count(method, members, truth)
+            cover("susie", found, truth)
+        if replicate % 10 == 9 or replicate + 1 == REPLICATES:
+            table(replicate + 1)

@@ -353,12 +353,10 @@ static void test_prior(void **state) {
     plink_free(&f);
 }
 
-static void test_allocation_failures(void **state) {
-    (void)state;
-    plink_files f;
-    write_study(&f, 1, 0.05, false);
+/* All of the first positions, then ever fewer. */
+static void fail_allocations(const char *set, int64_t ever_fewer) {
     bool failed = true;
-    for (int64_t at = 0; failed; at += 1 + at / 40) { /* all of the first, then ever fewer */
+    for (int64_t at = 0; failed; at += 1 + at / ever_fewer) {
         test_allocator memory = {.fail_at = -1};
         pare_allocator allocator = test_allocator_of(&memory);
         pare_context *ctx = NULL;
@@ -367,7 +365,7 @@ static void test_allocation_failures(void **state) {
         assert_int_equal(pare_context_create(&allocator, &ctx), PARE_OK);
         assert_ok(ctx, pare_context_set_threads(ctx, 1));
         memory.fail_at = memory.count + at;
-        pare_status status = open_study(ctx, "covar=c max-picks=3 folds=2", &genome);
+        pare_status status = open_study(ctx, set, &genome);
         if (status == PARE_OK) {
             status = pare_analyse(genome, 0, &a);
         }
@@ -382,6 +380,14 @@ static void test_allocation_failures(void **state) {
         pare_context_destroy(ctx);
         assert_int_equal(memory.live, 0);
     }
+}
+
+static void test_allocation_failures(void **state) {
+    (void)state;
+    plink_files f;
+    write_study(&f, 1, 0.05, false);
+    fail_allocations("covar=c max-picks=3 folds=2", 40);
+    fail_allocations("max-picks=2 relationship=products", 8);
     plink_free(&f);
 }
 

@@ -111,6 +111,8 @@ X(genome, force, "force", TEXT, "", 0, 0, "", "variants chosen first, separated 
 X(genome, forbid, "forbid", TEXT, "", 0, 0, "", "variants never chosen, separated by commas") \
 X(genome, prior, "prior", TEXT, "", 0, 0, "", "file of prior weights, `ID weight` a line: how much more likely than others variants are to matter (stop ebic and cv)") \
 X(genome, background, "background", BOOL, "true", 0, 0, "", "model what many small effects and relatives share as a random effect (relationship matrix, REML)") \
+X(genome, relationship, "relationship", CHOICE, "auto", 0, 0, "auto|matrix|products", "how the background is computed: from the relationship matrix, or, without ever building it, by products with the packed genotypes of background-variants (Lanczos); auto: the matrix up to 12,000 samples") \
+X(genome, background_variants, "background-variants", INTEGER, "20000", 100, 100000000, "", "variants, evenly spaced among those that pass, that the background is made of under relationship products") \
 X(genome, alpha, "alpha", REAL, "0.05", 1e-6, 0.5, "", "level of stop permutation") \
 X(genome, permutations, "permutations", INTEGER, "199", 19, 100000, "", "permutations of stop permutation") \
 X(genome, folds, "folds", INTEGER, "0", 0, 100, "", "folds of the cross-validation that scores the whole analysis; 0: none") \
@@ -241,6 +243,7 @@ enum {
 enum { PARE_AMBIGUOUS_KEEP, PARE_AMBIGUOUS_DROP };
 enum { PARE_PURSUIT_AUTO, PARE_PURSUIT_SQUARES, PARE_PURSUIT_SOFTMAX };
 enum { PARE_CHEM_SPLIT_SCAFFOLD, PARE_CHEM_SPLIT_RANDOM };
+enum { PARE_RELATIONSHIP_AUTO, PARE_RELATIONSHIP_MATRIX, PARE_RELATIONSHIP_PRODUCTS };
 enum { PARE_STOP_EBIC, PARE_STOP_CV, PARE_STOP_PERMUTATION, PARE_STOP_KNOCKOFF };
 enum { PARE_MATRICES_FIRST, PARE_MATRICES_ALL };
 

@@ -13,6 +13,9 @@ extern void dormtr_(const char *side, const char *uplo, const char *trans, const
                     const int *ldc, double *work, const int *lwork, int *info, size_t side_length,
                     size_t uplo_length, size_t trans_length);
 
+extern void dsteqr_(const char *compz, const int *n, double *d, double *e, double *z,
+                    const int *ldz, double *work, int *info, size_t compz_length);
+
 static CBLAS_TRANSPOSE transposed(bool yes) {
     return yes ? CblasTrans : CblasNoTrans;
 }
@@ -89,6 +92,16 @@ void pare_tridiagonal_turn(int64_t n, const double *a, const double *tau, int64_
         dormtr_("L", "L", "T", &order, &count, a, &order, tau, vectors, &order, work, &size, &info,
                 1, 1, 1);
     }
+}
+
+int64_t pare_tridiagonal_eigen(int64_t n, double *diagonal, double *off, double *vectors,
+                               double *work) {
+    const int order = (int)n;
+    int info = 0;
+    if (n > 0) {
+        dsteqr_("I", &order, diagonal, off, vectors, &order, work, &info, 1);
+    }
+    return info;
 }
 
 void pare_blas_prepare(void) {

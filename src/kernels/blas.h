@@ -42,6 +42,14 @@ void pare_tridiagonal(int64_t n, double *a, double *diagonal, double *off, doubl
 void pare_tridiagonal_turn(int64_t n, const double *a, const double *tau, int64_t m,
                            double *vectors, double *work);
 
+/*
+ * Eigenvalues, ascending, and eigenvectors of a symmetric tridiagonal matrix (LAPACK dsteqr):
+ * diagonal (n) is overwritten by the values, off (n - 1) destroyed; vectors (n, n): row i belongs
+ * to value i; work (2 n). Returns 0, or how many off-diagonals did not vanish.
+ */
+int64_t pare_tridiagonal_eigen(int64_t n, double *diagonal, double *off, double *vectors,
+                               double *work);
+
 /* Must be called once before other work: makes the BLAS library single-threaded. */
 void pare_blas_prepare(void);
 /* Name and version of the BLAS library in use. */

@@ -24,7 +24,7 @@ static void put_trait(const pare_genome *genome, const pare_analysis *a, pare_te
     pare_text_append(out, "\n%s: %lld samples, %lld variants, %lld covariates%s\n", a->trait->name,
                      (long long)a->n, (long long)genome->genotypes.kept,
                      (long long)genome->traits.named, a->trait->binary ? ", case/control" : "");
-    if (genome->k) {
+    if (genome->k || genome->shared.ctx) {
         pare_text_append(out, "  heritability %.3f before, %.3f after the picks; ", a->h_null,
                          a->h_final);
     } else {
@@ -231,7 +231,7 @@ static pare_status render_card(const pare_genome *genome, pare_text *out) {
         "samples_in_file", (json_int_t)g->samples, "samples", (json_int_t)g->used,
         "variants_in_file", (json_int_t)g->variants, "variants", (json_int_t)g->kept, "maf",
         genome->options.maf, "geno", genome->options.geno, "hwe", genome->options.hwe, "stop",
-        stops[genome->options.stop], "background", genome->k != NULL, "covariates",
+        stops[genome->options.stop], "background", genome->k || genome->shared.ctx, "covariates",
         (json_int_t)genome->traits.named, "seed", (json_int_t)genome->options.seed, "traits",
         traits);
     return pare_put_card(out, card);

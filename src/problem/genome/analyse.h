@@ -51,8 +51,9 @@ struct pare_genome {
     pare_options options;
     pare_genotypes genotypes;
     pare_traits traits;
-    float *relationship; /* NULL: not built */
-    const float *k;      /* the same where it is the background, else NULL */
+    float *relationship;    /* NULL: not built */
+    const float *k;         /* the same where it is the background, else NULL */
+    pare_background shared; /* what stands for it under relationship products; ctx NULL: unused */
     bool *forbidden;
     double *prior; /* (kept) logarithms of prior weights, NULL: none */
     int64_t forced;

@@ -156,8 +156,8 @@ pare_status pare_chooser_create(const pare_whiten *w, int64_t count, const doubl
     }
     for (int64_t k = 0; k < count && status == PARE_OK; k++) {
         memcpy(v, fixed + k * n, (size_t)n * sizeof *v);
-        pare_whiten_apply(w, v);
-        if (!add_direction(&c, v, 1e-12)) {
+        status = pare_whiten_apply(w, v);
+        if (status == PARE_OK && !add_direction(&c, v, 1e-12)) {
             status = pare_fail(c.ctx, PARE_ERROR_INPUT, "covariates are collinear");
         }
     }
@@ -165,7 +165,10 @@ pare_status pare_chooser_create(const pare_whiten *w, int64_t count, const doubl
         goto fail;
     }
     memcpy(c.rest, y, (size_t)n * sizeof *v);
-    pare_whiten_apply(w, c.rest);
+    status = pare_whiten_apply(w, c.rest);
+    if (status != PARE_OK) {
+        goto fail;
+    }
     project(&c, c.rest);
     c.rss = dot(n, c.rest, c.rest);
     status = first_products(&c);
@@ -222,10 +225,12 @@ pare_status pare_chooser_add(pare_chooser *c, int64_t kept, bool *added) {
     if (status == PARE_OK) {
         status = pare_whiten_column(c->w, kept, v);
     }
+    if (status == PARE_OK) {
+        status = pare_whiten_apply(c->w, v);
+    }
     if (status != PARE_OK) {
         goto fail;
     }
-    pare_whiten_apply(c->w, v);
     c->state[kept] = BARRED;
     if (!add_direction(c, v, CONSTANT)) {
         goto fail;

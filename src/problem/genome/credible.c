@@ -80,7 +80,7 @@ static pare_status gather_near(const pare_chooser *c, int64_t picks, int64_t nea
 
 typedef struct single_effects {
     int64_t p, effects;
-    const double *gram;    /* (p, p) unit diagonal */
+    const float *gram;     /* (p, p) unit diagonal */
     const double *product; /* (p) z'y for unit z */
     double yy, n;
     double least;         /* |b| below which an effect adds nothing to the fit */
@@ -97,7 +97,7 @@ static void add_effect(single_effects *s, int64_t l, double sign) {
         double b = sign * s->alpha[l * s->p + j] * s->mean[l * s->p + j];
         if (fabs(b) > s->least) {
             for (int64_t i = 0; i < s->p; i++) {
-                s->fit[i] += b * s->gram[j * s->p + i];
+                s->fit[i] += b * (double)s->gram[j * s->p + i];
             }
         }
     }
@@ -146,8 +146,8 @@ static double residual_variance(const single_effects *s) {
             second += s->alpha[l * s->p + j] * s->square[l * s->p + j];
             if (fabs(b) > s->least) {
                 for (int64_t i = 0; i < s->p; i++) {
-                    own +=
-                        b * s->gram[j * s->p + i] * s->alpha[l * s->p + i] * s->mean[l * s->p + i];
+                    own += b * (double)s->gram[j * s->p + i] * s->alpha[l * s->p + i] *
+                           s->mean[l * s->p + i];
                 }
             }
         }
@@ -186,7 +186,7 @@ static void append_set(const single_effects *s, int64_t l, const int64_t *varian
     }
     for (int64_t a = 0; a < count; a++) {
         for (int64_t b = 0; b < a; b++) {
-            purity = fmin(purity, fabs(s->gram[order[a].kept * s->p + order[b].kept]));
+            purity = fmin(purity, (double)fabsf(s->gram[order[a].kept * s->p + order[b].kept]));
         }
     }
     if (purity < PURITY) {
@@ -236,16 +236,24 @@ static pare_status reserve(pare_context *ctx, int64_t p, int64_t effects, single
     return status == PARE_OK ? pare_alloc(ctx, p, sizeof **order, order) : status;
 }
 
-/* Unit columns of the whitened space outside the fixed effects: (p, n). */
+/*
+ * Unit columns of the whitened space outside the fixed effects: (p, n). With the background by
+ * products there is no time for so many roots: plain columns about their mean stand for them, as
+ * where correlations of genotypes are combined with statistics of a mixed model.
+ */
 static pare_status unit_columns(const pare_chooser *c, int64_t p, const int64_t *variant,
-                                double *z) {
+                                float *z) {
     const int64_t n = c->w->n;
-    pare_status status = PARE_OK;
+    const bool plain = c->w->background && c->w->h > 0;
+    double *v = NULL;
+    pare_status status = pare_alloc(c->ctx, n, sizeof *v, &v);
     for (int64_t j = 0; j < p && status == PARE_OK; j++) {
-        double *v = z + j * n, square = 0;
+        double square = 0, mean = 0;
         status = pare_whiten_column(c->w, variant[j], v);
-        pare_whiten_apply(c->w, v);
-        for (int64_t k = 0; k < c->fixed; k++) {
+        if (status == PARE_OK && !plain) {
+            status = pare_whiten_apply(c->w, v);
+        }
+        for (int64_t k = 0; k < c->fixed && !plain; k++) {
             const double *q = c->q + k * n;
             double part = 0;
             for (int64_t i = 0; i < n; i++) {
@@ -255,32 +263,38 @@ static pare_status unit_columns(const pare_chooser *c, int64_t p, const int64_t 
                 v[i] -= part * q[i];
             }
         }
+        for (int64_t i = 0; i < n && plain; i++) {
+            mean += v[i] / (double)n;
+        }
         for (int64_t i = 0; i < n; i++) {
+            v[i] -= mean;
             square += v[i] * v[i];
         }
         for (int64_t i = 0; i < n; i++) {
-            v[i] /= square > 0 ? sqrt(square) : 1;
+            z[j * n + i] = (float)(v[i] / (square > 0 ? sqrt(square) : 1));
         }
     }
+    pare_free(c->ctx, v);
     return status;
 }
 
-/* y of the whitened space outside the fixed effects: what is left plus what the picks took. */
-static void target_of(const pare_chooser *c, double *y) {
-    const int64_t n = c->w->n;
-    memcpy(y, c->rest, (size_t)n * sizeof *y);
-    for (int64_t k = c->fixed; k < c->columns; k++) {
-        for (int64_t i = 0; i < n; i++) {
-            y[i] += c->took[k - c->fixed] * c->q[k * n + i];
+/* product[i] = z'y for unit z, y outside the fixed effects: what is left plus what picks took. */
+static void products_of(const pare_chooser *c, int64_t p, const int64_t *variant, double *product) {
+    for (int64_t i = 0; i < p; i++) {
+        const int64_t j = variant[i];
+        double sum = c->dot[j];
+        for (int64_t k = 0; k < c->picks; k++) {
+            sum += c->took[k] * c->along[k * c->w->g->kept + j];
         }
+        product[i] = sum / sqrt(c->gain0[j]);
     }
 }
 
 /* Z Z' in panels of rows up to the diagonal, the rest by symmetry. */
-static void gram_of(int64_t p, int64_t n, const double *z, double *gram) {
+static void gram_of(int64_t p, int64_t n, const float *z, float *gram) {
     for (int64_t i = 0; i < p; i += PANEL) {
         int64_t rows = p - i < PANEL ? p - i : PANEL;
-        pare_gemm_double(false, true, rows, i + rows, n, 1, z + i * n, n, z, n, 0, gram + i * p, p);
+        pare_gemm(false, true, rows, i + rows, n, 1, z + i * n, n, z, n, 0, gram + i * p, p);
     }
     for (int64_t i = 0; i < p; i++) {
         for (int64_t j = 0; j < i; j++) {
@@ -294,7 +308,8 @@ pare_status pare_credible_create(const pare_chooser *c, int64_t picks, int64_t n
     *out = (pare_credible){0};
     pare_context *ctx = c->ctx;
     const int64_t n = c->w->n;
-    double *z = NULL, *gram = NULL, *product = NULL, *y = NULL;
+    float *z = NULL, *gram = NULL;
+    double *product = NULL;
     nearness *order = NULL;
     pare_credible made = {0};
     single_effects s = {.n = (double)(n - c->fixed)};
@@ -322,20 +337,14 @@ pare_status pare_credible_create(const pare_chooser *c, int64_t picks, int64_t n
         status = pare_alloc(ctx, p, sizeof *product, &product);
     }
     if (status == PARE_OK) {
-        status = pare_alloc(ctx, n, sizeof *y, &y);
-    }
-    if (status == PARE_OK) {
         status = unit_columns(c, p, made.variant, z);
     }
     if (status != PARE_OK) {
         goto fail;
     }
-    target_of(c, y);
     gram_of(p, n, z, gram);
-    pare_gemm_double(false, true, p, 1, n, 1, z, n, y, n, 0, product, 1);
-    for (int64_t i = 0; i < n; i++) {
-        s.yy += y[i] * y[i];
-    }
+    products_of(c, p, made.variant, product);
+    s.yy = c->rss_at[0];
     s.gram = gram;
     s.product = product;
     s.residual = s.yy / s.n;
@@ -360,7 +369,6 @@ fail:
     pare_free(ctx, z);
     pare_free(ctx, gram);
     pare_free(ctx, product);
-    pare_free(ctx, y);
     pare_free(ctx, order);
     pare_free(ctx, s.alpha);
     pare_free(ctx, s.mean);

@@ -30,22 +30,55 @@ static pare_status deal_folds(const pare_genotypes *g, const bool *some, int64_t
     return PARE_OK;
 }
 
-/* Adds squared errors on the samples with fold[i] == held to *error. The background of a sample is
- * h times its row of K times V^-1 (y - fit). */
+/* out (samples): h K V^-1 (y - fit) of the samples with fold[i] == held. */
+static pare_status shared_part(const struct pare_genome *genome, const pare_choice_made *made,
+                               const pare_mixed_fit *fit, const int64_t *fold, int64_t held,
+                               double *out) {
+    const pare_genotypes *g = &genome->genotypes;
+    if (made->w.h > 0 && made->w.background) {
+        pare_status status = pare_background_times(&made->w, fit->residual, out);
+        for (int64_t i = 0; i < g->samples && status == PARE_OK; i++) {
+            out[i] *= made->w.h;
+        }
+        return status;
+    }
+    for (int64_t i = 0, row = 0; i < g->samples; i++) {
+        out[i] = 0;
+        if (made->w.h > 0 && fold[i] == held) {
+            const float *k = genome->k + row * g->used;
+            double sum = 0;
+            for (int64_t s = 0; s < made->w.n; s++) {
+                sum += (double)k[made->w.row[s]] * fit->residual[s];
+            }
+            out[i] = made->w.h * sum;
+        }
+        row += g->in[i];
+    }
+    return PARE_OK;
+}
+
+/* Adds squared errors on the samples with fold[i] == held to *error. */
 static pare_status add_errors(const struct pare_genome *genome, const pare_choice_made *made,
                               const pare_mixed_fit *fit, const int64_t *pick,
                               const pare_trait *trait, const int64_t *fold, int64_t held,
                               double *error) {
     const pare_genotypes *g = &genome->genotypes;
     float *columns = NULL;
+    double *shared = NULL;
     pare_status status = pare_alloc(g->ctx, fit->picks * g->samples, sizeof *columns, &columns);
+    if (status == PARE_OK) {
+        status = pare_alloc(g->ctx, g->samples, sizeof *shared, &shared);
+    }
+    if (status == PARE_OK) {
+        status = shared_part(genome, made, fit, fold, held, shared);
+    }
     if (status != PARE_OK) {
-        return status;
+        goto fail;
     }
     pare_genotypes_fetch(g, fit->picks, pick, NULL, columns);
-    for (int64_t i = 0, row = 0; i < g->samples; i++) {
+    for (int64_t i = 0; i < g->samples; i++) {
         if (fold[i] == held) {
-            double value = 0;
+            double value = shared[i];
             for (int64_t c = 0; c < fit->fixed; c++) {
                 int64_t number = made->number[c];
                 value += fit->effect[c] *
@@ -54,21 +87,14 @@ static pare_status add_errors(const struct pare_genome *genome, const pare_choic
             for (int64_t k = 0; k < fit->picks; k++) {
                 value += fit->effect[fit->fixed + k] * (double)columns[k * g->samples + i];
             }
-            if (made->w.h > 0) {
-                const float *k = genome->k + row * g->used;
-                double sum = 0;
-                for (int64_t s = 0; s < made->w.n; s++) {
-                    sum += (double)k[made->w.row[s]] * fit->residual[s];
-                }
-                value += made->w.h * sum;
-            }
             double miss = trait->value[i] - value;
             *error += miss * miss;
         }
-        row += g->in[i];
     }
+fail:
     pare_free(g->ctx, columns);
-    return PARE_OK;
+    pare_free(g->ctx, shared);
+    return status;
 }
 
 /* Fit with the first `picks` under the factor as it stands, and its errors. */

@@ -24,7 +24,7 @@ static pare_status whitened_columns(const pare_whiten *w, int64_t count, const d
         status = pare_whiten_column(w, pick[k], out + (count + k) * w->n);
     }
     for (int64_t c = 0; c < count + picks && status == PARE_OK; c++) {
-        pare_whiten_apply(w, out + c * w->n);
+        status = pare_whiten_apply(w, out + c * w->n);
     }
     return status;
 }
@@ -60,7 +60,10 @@ pare_status pare_mixed_fit_create(const pare_whiten *w, int64_t count, const dou
         goto fail;
     }
     memcpy(fit.residual, y, (size_t)n * sizeof(double));
-    pare_whiten_apply(w, fit.residual);
+    status = pare_whiten_apply(w, fit.residual);
+    if (status != PARE_OK) {
+        goto fail;
+    }
     pare_gemm_double(false, true, all, all, n, 1, columns, n, columns, n, 0, product, all);
     pare_gemm_double(false, true, all, 1, n, 1, columns, n, fit.residual, n, 0, fit.effect, 1);
     if (pare_cholesky(all, product, all) != 0) {
@@ -81,9 +84,11 @@ pare_status pare_mixed_fit_create(const pare_whiten *w, int64_t count, const dou
     for (int64_t c = 0; c < all; c++) {
         fit.error[c] = sqrt(fit.sigma2 * inverse[c * all + c]);
     }
-    pare_whiten_back(w, fit.residual);
-    *out = fit;
-    fit = (pare_mixed_fit){0};
+    status = pare_whiten_back(w, fit.residual);
+    if (status == PARE_OK) {
+        *out = fit;
+        fit = (pare_mixed_fit){0};
+    }
 fail:
     pare_free(ctx, columns);
     pare_free(ctx, product);
@@ -99,14 +104,20 @@ pare_status pare_mixed_weights(const pare_whiten *w, const pare_mixed_fit *fit, 
     memset(weight, 0, (size_t)g->kept * sizeof *weight);
     pare_status status = PARE_OK;
     if (w->h > 0) {
+        /* The variants of the background stand at the end of `weight`, then in their places. */
+        const pare_background *b = w->background;
+        const pare_genotypes *of = b ? &b->view : g;
+        double *shared = weight + (g->kept - of->kept);
         status = pare_alloc_zero(w->ctx, g->samples, sizeof *r, &r);
         for (int64_t i = 0; i < w->n && status == PARE_OK; i++) {
             r[w->sample[i]] = fit->residual[i];
         }
-        status = status == PARE_OK ? pare_genotypes_correlate(g, 3, 1, r, weight) : status;
-        const double variance = pare_relationship_variance(g);
-        for (int64_t j = 0; j < g->kept && status == PARE_OK; j++) {
-            weight[j] = variance > 0 ? w->h * weight[j] / ((double)g->kept * variance) : 0;
+        status = status == PARE_OK ? pare_genotypes_correlate(of, 3, 1, r, shared) : status;
+        const double variance = pare_relationship_variance(of);
+        for (int64_t c = 0; c < of->kept && status == PARE_OK; c++) {
+            double value = variance > 0 ? w->h * shared[c] / ((double)of->kept * variance) : 0;
+            shared[c] = 0;
+            weight[b ? b->number[c] : c] = value; /* number[c] is at most where c stood */
         }
         pare_free(w->ctx, r);
     }

@@ -15,6 +15,7 @@ void pare_genome_free(pare_genome *genome) {
     }
     pare_free(ctx, genome->analysis);
     pare_free(ctx, genome->relationship);
+    pare_background_clear(&genome->shared);
     pare_free(ctx, genome->forbidden);
     pare_free(ctx, genome->prior);
     pare_free(ctx, genome->force);
@@ -97,17 +98,33 @@ static pare_status filter(pare_genome *genome) {
     return status;
 }
 
-/* The relationship matrix, where it is not too large. */
+/* The relationship matrix, or for many samples the variants that stand for it. */
 static pare_status relate(pare_genome *genome) {
-    if (genome->genotypes.used > PARE_RELATIONSHIP_MAX) {
+    const pare_options *o = &genome->options;
+    const bool many = genome->genotypes.used > PARE_RELATIONSHIP_MAX;
+    if (o->stop != PARE_STOP_KNOCKOFF && o->relationship == PARE_RELATIONSHIP_MATRIX && many) {
+        return pare_fail(genome->ctx, PARE_ERROR_ARGUMENT,
+                         "option relationship: the matrix is built for at most %d samples, not "
+                         "%lld",
+                         PARE_RELATIONSHIP_MAX, (long long)genome->genotypes.used);
+    }
+    if (o->background && o->relationship != PARE_RELATIONSHIP_MATRIX &&
+        (many || o->relationship == PARE_RELATIONSHIP_PRODUCTS)) {
+        pare_status status = pare_background_create(&genome->genotypes, o->background_variants,
+                                                    (uint64_t)o->seed, &genome->shared);
+        if (status != PARE_OK || o->stop != PARE_STOP_KNOCKOFF || many) {
+            return status;
+        }
+    }
+    if (many) {
         pare_warn(genome->ctx,
-                  "%lld samples: the relationship matrix is built for at most %d; relatives are "
-                  "not accounted for (give principal components as covariates)",
-                  (long long)genome->genotypes.used, PARE_RELATIONSHIP_MAX);
+                  "%lld samples are too many to look for relatives among them: knockoffs take them "
+                  "to be unrelated",
+                  (long long)genome->genotypes.used);
         return PARE_OK;
     }
     pare_status status = pare_relationship(&genome->genotypes, &genome->relationship);
-    genome->k = genome->options.background ? genome->relationship : NULL;
+    genome->k = o->background && !genome->shared.ctx ? genome->relationship : NULL;
     return status;
 }
 

@@ -22,6 +22,20 @@ double pare_relationship_variance(const pare_genotypes *g);
 /* K over the samples in, in their order: (used, used) float, both triangles. */
 pare_status pare_relationship(const pare_genotypes *g, float **out) PARE_MUST_CHECK;
 
+/* K of evenly spaced variants, never built: K v is two passes over their packed calls. */
+typedef struct pare_background {
+    pare_context *ctx;
+    pare_genotypes view; /* the genotypes with only these variants kept; its arrays are own */
+    int64_t *number;     /* (view.kept) their kept numbers */
+    double variance;     /* pare_relationship_variance of them */
+    uint64_t seed;       /* of the probes of traces */
+} pare_background;
+
+/* At most `most` variants of g, which it borrows. */
+pare_status pare_background_create(const pare_genotypes *g, int64_t most, uint64_t seed,
+                                   pare_background *out) PARE_MUST_CHECK;
+void pare_background_clear(pare_background *b);
+
 /* ---- Variance components (reml.c) ----------------------------------------------------------- */
 
 /* K of some samples as Q T Q', T tridiagonal: REML needs no eigenvalues beyond that, since
@@ -37,8 +51,12 @@ pare_status pare_spectrum_create(pare_context *ctx, const float *k_all, int64_t 
                                  const int64_t *row, pare_spectrum *out) PARE_MUST_CHECK;
 void pare_spectrum_clear(pare_spectrum *spectrum);
 
-/* h in [0, 0.999] that maximises the restricted likelihood of y given fixed effects (count, n):
- * a grid, then Brent's method about its best point. Cost: 60 factorisations of T. */
+/* The share h in [0, 0.999] of the least deviance (infinite where it does not exist): a grid, then
+ * Brent's method about its best point. False: infinite everywhere. */
+bool pare_share_search(double (*deviance)(const void *argument, double h), const void *argument,
+                       double *h);
+/* h in [0, 0.999] that maximises the restricted likelihood of y given fixed effects (count, n).
+ * Cost: 60 factorisations of T. */
 pare_status pare_reml(const pare_spectrum *spectrum, int64_t count, const double *fixed,
                       const double *y, double *h) PARE_MUST_CHECK;
 
@@ -52,23 +70,38 @@ typedef struct pare_whiten {
     int64_t *sample; /* (n) samples of the file, ascending */
     int64_t *row;    /* (n) their rows in K */
     double h;
-    double *l; /* (n, n) lower; NULL: V = I */
+    double *l;                         /* (n, n) lower; NULL: V = I, or background */
+    const pare_background *background; /* borrowed: L^-1 is then the symmetric V^-1/2 by Lanczos */
+    double ratio; /* with background: mean of z_j'z_j over that of x_j'x_j, outside fixed effects */
 } pare_whiten;
 
 /* some: (samples) marks those of the fit; k: as pare_relationship gave it, NULL: no background. */
 pare_status pare_whiten_create(const pare_genotypes *g, const bool *some, const float *k,
                                pare_whiten *out) PARE_MUST_CHECK;
-/* Factors V for share h; 0: V = I. */
+/* Factors V for share h; 0: V = I. With background nothing is factored. */
 pare_status pare_whiten_factor(pare_whiten *w, const float *k, double h) PARE_MUST_CHECK;
 void pare_whiten_clear(pare_whiten *w);
-/* v (n) in place: L^-1 v, and L^-T v. */
-void pare_whiten_apply(const pare_whiten *w, double *v);
-void pare_whiten_back(const pare_whiten *w, double *v);
+/* v (n) in place: L^-1 v, and L^-T v. Cost with background: 10 to 60 products with K. */
+pare_status pare_whiten_apply(const pare_whiten *w, double *v) PARE_MUST_CHECK;
+pare_status pare_whiten_back(const pare_whiten *w, double *v) PARE_MUST_CHECK;
 /* out (vectors, kept): z_j'v for vectors v (vectors, n) of the whitened space. */
 pare_status pare_whiten_correlate(const pare_whiten *w, int limbs, int64_t vectors, const double *v,
                                   double *out) PARE_MUST_CHECK;
-/* out[j] = z_j'z_j. Cost: n^2 a variant, or counts where V = I. */
+/* out[j] = z_j'z_j. Cost: n^2 a variant, or counts where V = I; with background ratio x_j'x_j. */
 pare_status pare_whiten_squares(const pare_whiten *w, double *out) PARE_MUST_CHECK;
+/* out (samples of the file): K r over all samples, r (n) over those of the fit; with background. */
+pare_status pare_background_times(const pare_whiten *w, const double *r,
+                                  double *out) PARE_MUST_CHECK;
+/* v (n) in place: (h K + (1 - h) I)^-1/2 v, by Lanczos' method with full reorthogonalisation until
+ * the residual of conjugate gradients on the same space is 1e-6 of |v|. */
+pare_status pare_background_root(const pare_whiten *w, double *v) PARE_MUST_CHECK;
+/*
+ * pare_reml with background: log determinants by stochastic Lanczos quadrature (Ubaru, Chen, Saad
+ * 2017) on the complement of the fixed effects, with 4e9 / n^2 random signs as probes, 4 to 30 (the
+ * rule of BOLT-LMM). *ratio: as in pare_whiten. Cost: (probes + 1) times up to 60 products.
+ */
+pare_status pare_background_reml(const pare_whiten *w, int64_t count, const double *fixed,
+                                 const double *y, double *h, double *ratio) PARE_MUST_CHECK;
 /* x of the kept variant over the samples of the fit, not whitened. */
 pare_status pare_whiten_column(const pare_whiten *w, int64_t kept, double *out) PARE_MUST_CHECK;
 

@@ -149,6 +149,11 @@ pare_status pare_choice_begin(const struct pare_genome *genome, const pare_trait
     for (int64_t i = 0; i < made->w.n && status == PARE_OK; i++) {
         made->y[i] = trait->value[made->w.sample[i]];
     }
+    if (status == PARE_OK && background && genome->shared.ctx) {
+        made->w.background = &genome->shared;
+        status =
+            pare_background_reml(&made->w, made->count, made->fixed, made->y, &h, &made->w.ratio);
+    }
     if (status == PARE_OK && k) {
         status = pare_spectrum_create(ctx, k, g->used, made->w.n, made->w.row, &made->spectrum);
         if (status == PARE_OK) {
@@ -291,7 +296,7 @@ pare_status pare_choice_refit(const struct pare_genome *genome, pare_choice_made
     double *all = NULL, h = 0;
     pare_status status = PARE_OK;
     *fit = (pare_mixed_fit){0};
-    if (made->w.l && picks > 0) {
+    if ((made->w.l || made->w.background) && picks > 0) {
         status = pare_alloc(genome->ctx, (made->count + picks) * n, sizeof *all, &all);
         if (status == PARE_OK) {
             memcpy(all, made->fixed, (size_t)(made->count * n) * sizeof *all);
@@ -300,7 +305,10 @@ pare_status pare_choice_refit(const struct pare_genome *genome, pare_choice_made
             status = pare_whiten_column(&made->w, pick[k], all + (made->count + k) * n);
         }
         if (status == PARE_OK) {
-            status = pare_reml(&made->spectrum, made->count + picks, all, made->y, &h);
+            status = made->w.background
+                         ? pare_background_reml(&made->w, made->count + picks, all, made->y, &h,
+                                                &made->w.ratio)
+                         : pare_reml(&made->spectrum, made->count + picks, all, made->y, &h);
         }
         if (status == PARE_OK) {
             status = pare_whiten_factor(&made->w, genome->k, h);

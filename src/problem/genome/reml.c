@@ -90,7 +90,8 @@ static double solve_tridiagonal(const likelihood *w, double h) {
 }
 
 /* -2 times the restricted log likelihood at its best variance, less constants. */
-static double deviance(const likelihood *w, double h) {
+static double deviance(const void *argument, double h) {
+    const likelihood *w = argument;
     const int64_t n = w->s->n, c = w->count, side = c + 1;
     double logarithm = solve_tridiagonal(w, h);
     if (isnan(logarithm)) {
@@ -110,10 +111,11 @@ static double deviance(const likelihood *w, double h) {
 }
 
 /* Brent's minimisation (1973, chapter 5) on [low, high] from x. */
-static double brent(const likelihood *w, double low, double high, double x) {
+static double brent(double (*deviance_of)(const void *, double), const void *w, double low,
+                    double high, double x) {
     const double golden = 0.3819660112501051;
     double v = x, u = 0, second = x, step = 0, before = 0;
-    double fx = deviance(w, x), fv = fx, fw = fx;
+    double fx = deviance_of(w, x), fv = fx, fw = fx;
     for (int i = 0; i < BRENT_STEPS; i++) {
         double middle = 0.5 * (low + high), tolerance = SHARE_TOLERANCE * 0.5;
         if (fabs(x - middle) <= 2 * tolerance - 0.5 * (high - low)) {
@@ -133,7 +135,7 @@ static double brent(const likelihood *w, double low, double high, double x) {
             step = golden * before;
         }
         u = x + (fabs(step) >= tolerance ? step : copysign(tolerance, step));
-        double fu = deviance(w, u);
+        double fu = deviance_of(w, u);
         if (fu <= fx) {
             *(u < x ? &high : &low) = x;
             v = second;
@@ -156,6 +158,28 @@ static double brent(const likelihood *w, double low, double high, double x) {
         }
     }
     return x;
+}
+
+bool pare_share_search(double (*deviance_of)(const void *argument, double h), const void *argument,
+                       double *h) {
+    int best = 0;
+    double least = INFINITY;
+    for (int i = 0; i <= GRID; i++) {
+        double value = deviance_of(argument, SHARE_MAX * i / GRID);
+        if (value < least) {
+            least = value;
+            best = i;
+        }
+    }
+    *h = 0;
+    if (!isfinite(least)) {
+        return false;
+    }
+    double low = best > 0 ? SHARE_MAX * (best - 1) / GRID : 0;
+    double high = best < GRID ? SHARE_MAX * (best + 1) / GRID : SHARE_MAX;
+    double x = brent(deviance_of, argument, low, high, SHARE_MAX * best / GRID);
+    *h = x < 2 * SHARE_TOLERANCE ? 0 : x;
+    return true;
 }
 
 pare_status pare_reml(const pare_spectrum *s, int64_t count, const double *fixed, const double *y,
@@ -182,23 +206,7 @@ pare_status pare_reml(const pare_spectrum *s, int64_t count, const double *fixed
     memcpy(w.turned, fixed, (size_t)(count * n) * sizeof(double));
     memcpy(w.turned + count * n, y, (size_t)n * sizeof(double));
     pare_tridiagonal_turn(n, s->a, s->tau, count + 1, w.turned, work);
-    int best = 0;
-    double least = INFINITY;
-    for (int i = 0; i <= GRID; i++) {
-        double value = deviance(&w, SHARE_MAX * i / GRID);
-        if (value < least) {
-            least = value;
-            best = i;
-        }
-    }
-    if (!isfinite(least)) {
-        *h = 0; /* no more samples than fixed effects */
-        goto fail;
-    }
-    double low = best > 0 ? SHARE_MAX * (best - 1) / GRID : 0;
-    double high = best < GRID ? SHARE_MAX * (best + 1) / GRID : SHARE_MAX;
-    double x = brent(&w, low, high, SHARE_MAX * best / GRID);
-    *h = x < 2 * SHARE_TOLERANCE ? 0 : x;
+    (void)pare_share_search(deviance, &w, h); /* no: no more samples than fixed effects */
 fail:
     pare_free(s->ctx, w.turned);
     pare_free(s->ctx, w.solved);

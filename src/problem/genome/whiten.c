@@ -43,9 +43,8 @@ pare_status pare_whiten_create(const pare_genotypes *g, const bool *some, const 
 }
 
 pare_status pare_whiten_factor(pare_whiten *w, const float *k, double h) {
-    w->h = h;
-    if (h == 0 || !k) {
-        w->h = 0;
+    w->h = k || w->background ? h : 0;
+    if (w->h == 0 || w->background) {
         return PARE_OK;
     }
     for (int64_t i = 0; i < w->n; i++) {
@@ -61,16 +60,22 @@ pare_status pare_whiten_factor(pare_whiten *w, const float *k, double h) {
     return PARE_OK;
 }
 
-void pare_whiten_apply(const pare_whiten *w, double *v) {
-    if (w->h > 0) {
-        pare_triangle_solve(false, w->n, w->l, w->n, v);
+static pare_status solve(const pare_whiten *w, bool transpose, double *v) {
+    if (w->h > 0 && w->background) {
+        return pare_background_root(w, v);
     }
+    if (w->h > 0) {
+        pare_triangle_solve(transpose, w->n, w->l, w->n, v);
+    }
+    return PARE_OK;
 }
 
-void pare_whiten_back(const pare_whiten *w, double *v) {
-    if (w->h > 0) {
-        pare_triangle_solve(true, w->n, w->l, w->n, v);
-    }
+pare_status pare_whiten_apply(const pare_whiten *w, double *v) {
+    return solve(w, false, v);
+}
+
+pare_status pare_whiten_back(const pare_whiten *w, double *v) {
+    return solve(w, true, v);
 }
 
 pare_status pare_whiten_correlate(const pare_whiten *w, int limbs, int64_t vectors, const double *v,
@@ -83,7 +88,7 @@ pare_status pare_whiten_correlate(const pare_whiten *w, int limbs, int64_t vecto
     }
     for (int64_t c = 0; c < vectors && status == PARE_OK; c++) {
         memcpy(back, v + c * w->n, (size_t)w->n * sizeof *back);
-        pare_whiten_back(w, back);
+        status = pare_whiten_back(w, back);
         for (int64_t i = 0; i < w->n; i++) {
             r[c * samples + w->sample[i]] = back[i];
         }
@@ -156,8 +161,12 @@ static pare_status plain_squares(const pare_whiten *w, double *out) {
 }
 
 pare_status pare_whiten_squares(const pare_whiten *w, double *out) {
-    if (w->h == 0) {
-        return plain_squares(w, out);
+    if (w->h == 0 || w->background) {
+        pare_status status = plain_squares(w, out);
+        for (int64_t j = 0; w->h > 0 && status == PARE_OK && j < w->g->kept; j++) {
+            out[j] *= w->ratio;
+        }
+        return status;
     }
     squares s = {.w = w, .out = out};
     pare_status status = pare_alloc(w->ctx, w->n * w->n, sizeof *s.l, &s.l);
