@@ -18,6 +18,13 @@ static pare_status read_text(reading *r, pare_fields_format format, const char *
     return status;
 }
 
+static void assert_level(const pare_fields *fields, int64_t f, int64_t level, const char *wanted) {
+    int64_t length = 0;
+    const unsigned char *text = pare_vocabulary_text(&fields->field[f].level, level, &length);
+    assert_int_equal(length, strlen(wanted));
+    assert_memory_equal(text, wanted, (size_t)length);
+}
+
 static void formats_agree(void **state) {
     (void)state;
     static const struct {
@@ -43,7 +50,7 @@ static void formats_agree(void **state) {
             assert_memory_equal(fields.label, label, sizeof label);
             assert_memory_equal(fields.cell, cell, sizeof cell);
             assert_null(fields.value);
-            assert_string_equal(fields.field[1].level.text[1], "31");
+            assert_level(&fields, 1, 1, "31");
             assert_ok(r.ctx, pare_fields_encode(&fields, 0, 1, 1));
             const int32_t row[6] = {1, 4, 2, 4, 1, 5}; /* tables of 3 rows: unseen, then by count */
             assert_memory_equal(fields.cell, row, sizeof row);
@@ -188,15 +195,84 @@ static void criteo(void **state) {
     assert_int_equal(fields.count, 39);
     assert_string_equal(fields.field[12].name, "I13");
     assert_string_equal(fields.field[13].name, "C1");
-    assert_string_equal(fields.field[13].level.text[0], "68fd1e64");
+    assert_level(&fields, 13, 0, "68fd1e64");
     assert_ok(r.ctx, pare_fields_encode(&fields, 0, 1, 1));
     /* log(148)^2 = 24.97, log(149)^2 = 25.04. */
     assert_int_equal(fields.field[0].size, 4);
-    assert_string_equal(fields.field[0].level.text[0], "bucket 24");
-    assert_string_equal(fields.field[0].level.text[1], "bucket 25");
-    assert_string_equal(fields.field[0].level.text[2], "");
+    assert_level(&fields, 0, 0, "bucket 24");
+    assert_level(&fields, 0, 1, "bucket 25");
+    assert_level(&fields, 0, 2, "");
     pare_fields_clear(&fields);
     reading_close(&r);
+}
+
+/* Neither threads nor the cutting into blocks show; long and quoted texts stay whole, and fields
+ * that turn up late get absent cells before. */
+static void threads_and_blocks(void **state) {
+    (void)state;
+    enum { ROWS = 700, SIZES = 4 };
+    char *ffm = malloc(ROWS * 128), *csv = malloc(ROWS * 128);
+    int64_t ffm_used = 0, csv_used = sprintf(csv, "y,a,\"b \"\"q\"\"\",c\n");
+    for (int64_t i = 0; i < ROWS; i++) {
+        long long id = (long long)pare_random_below(3, PARE_STREAM_TEST, (uint64_t)i, 300);
+        ffm_used += sprintf(ffm + ffm_used, "%d %lld:%lld:0.5 7:18446744073709551%03lld:1",
+                            (int)(i % 2), 100 + (long long)(i / 150), id, id);
+        ffm_used += sprintf(ffm + ffm_used, i % 3 ? " 99999:1:1\n" : "\r\n");
+        csv_used += sprintf(csv + csv_used, "%d,%lld,\"x, \"\"%lld\"\" and so on and on\",%s\n",
+                            (int)(i % 2), id, id % 7, id % 2 ? "" : "short");
+    }
+    const char *text[2] = {ffm, csv};
+    const pare_fields_format format[2] = {PARE_FIELDS_LIBFFM, PARE_FIELDS_CSV};
+    for (int k = 0; k < 2; k++) {
+        pare_fields first = {0};
+        reading keeper;
+        for (int64_t size = 0; size < SIZES; size++) {
+            const int64_t block[SIZES] = {0, 16, 300, 5000}, threads[SIZES] = {1, 4, 2, 3};
+            reading r;
+            pare_fields fields;
+            reading_open(&r, NULL, k ? "target=y" : NULL);
+            assert_ok(r.ctx, pare_context_set_threads(r.ctx, threads[size]));
+            r.block = block[size];
+            assert_ok(r.ctx, read_text(&r, format[k], text[k], &fields));
+            assert_int_equal(fields.rows, ROWS);
+            assert_int_equal(fields.count, k ? 3 : 7);
+            if (size == 0) {
+                first = fields;
+                keeper = r;
+                continue;
+            }
+            int64_t cells = ROWS * fields.count;
+            assert_memory_equal(fields.cell, first.cell, (size_t)cells * sizeof(int32_t));
+            assert_memory_equal(fields.label, first.label, ROWS * sizeof(float));
+            assert_int_equal(fields.value != NULL, k == 0);
+            if (k == 0) {
+                assert_memory_equal(fields.value, first.value, (size_t)cells * sizeof(float));
+            }
+            for (int64_t f = 0; f < fields.count; f++) {
+                assert_string_equal(fields.field[f].name, first.field[f].name);
+                assert_int_equal(fields.field[f].level.count, first.field[f].level.count);
+                for (int64_t l = 0; l < fields.field[f].level.count; l++) {
+                    int64_t length = 0, other = 0;
+                    const unsigned char *mine =
+                        pare_vocabulary_text(&fields.field[f].level, l, &length);
+                    assert_memory_equal(mine,
+                                        pare_vocabulary_text(&first.field[f].level, l, &other),
+                                        (size_t)length);
+                    assert_int_equal(length, other);
+                }
+            }
+            pare_fields_clear(&fields);
+            reading_close(&r);
+        }
+        if (k == 1) {
+            assert_string_equal(first.field[1].name, "b \"q\"");
+            assert_int_equal(first.field[1].level.count, 7);
+        }
+        pare_fields_clear(&first);
+        reading_close(&keeper);
+    }
+    free(ffm);
+    free(csv);
 }
 
 static void bad_input(void **state) {
@@ -214,6 +290,9 @@ static void bad_input(void **state) {
         {PARE_FIELDS_LIBFFM, "1 0:1:nan\n", "with a finite number as value"},
         {PARE_FIELDS_LIBFFM, "1 5\n", "expected field:id:value"},
         {PARE_FIELDS_LIBFFM, "1 0:1:1 0:2:1\n", "line 1: field 0 twice"},
+        {PARE_FIELDS_LIBFFM, "1 0:99999999999999999999999:1\n", "an id below 2^64"},
+        {PARE_FIELDS_LIBFFM, "0 0:1:1\n-1 0:1:1\n2 0:1:1\n", "line 2: '-1': expected labels"},
+        {PARE_FIELDS_LIBFFM, "-1 0:1:1\n2 0:1:1\n0 0:1:1\n", "line 2: '2'"},
         {PARE_FIELDS_LIBFFM, "", "no rows"},
         {PARE_FIELDS_LIBFFM, "1\n0\n", "no rows"},
         {PARE_FIELDS_LIBFM, "1 1:1 2:1\n0 1:1\n", "line 2: 1 entries, expected 2"},
@@ -309,6 +388,7 @@ int main(void) {
         cmocka_unit_test(vocabulary),
         cmocka_unit_test(numbers),
         cmocka_unit_test(criteo),
+        cmocka_unit_test(threads_and_blocks),
         cmocka_unit_test(bad_input),
         cmocka_unit_test(bad_tables),
         cmocka_unit_test(failing_allocation),

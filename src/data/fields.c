@@ -1,12 +1,10 @@
-/* Levels to rows of embedding tables: vocabulary from training rows, out-of-vocabulary row 0. */
+/* Field tables: buckets, numbers, and rows encoded as others were. */
 #include "data/fields.h"
 
-#include "base/random.h"
 #include "data/reader.h"
 
 #include <math.h>
 #include <stdio.h>
-#include <stdlib.h>
 
 void pare_fields_clear(pare_fields *fields) {
     if (!fields->ctx) {
@@ -15,7 +13,7 @@ void pare_fields_clear(pare_fields *fields) {
     for (int64_t f = 0; f < fields->count; f++) {
         pare_free(fields->ctx, fields->field[f].name);
         pare_free(fields->ctx, fields->field[f].row);
-        pare_levels_clear(fields->ctx, &fields->field[f].level);
+        pare_vocabulary_clear(fields->ctx, &fields->field[f].level);
     }
     void *owned[] = {fields->source, fields->target, fields->field,   fields->cell,
                      fields->value,  fields->label,  fields->held_out};
@@ -36,48 +34,57 @@ int64_t pare_fields_find(const pare_fields *fields, const char *name, int64_t le
 }
 
 static pare_cell level_number(const pare_field *field, int64_t level, double *out) {
-    const unsigned char *text = (const unsigned char *)field->level.text[level];
-    return pare_cell_parse_double(text, text + field->level.length[level], out);
+    int64_t length = 0;
+    const unsigned char *text = pare_vocabulary_text(&field->level, level, &length);
+    return pare_cell_parse_double(text, text + length, out);
 }
 
-pare_status pare_field_bucket(pare_fields *fields, int64_t f) {
+pare_status pare_field_bucket_levels(pare_fields *fields, int64_t f, int32_t **out) {
     pare_context *ctx = fields->ctx;
     pare_field *field = &fields->field[f];
-    pare_levels buckets = {0};
+    pare_vocabulary buckets = {0};
     int32_t *bucket_of = NULL;
+    *out = NULL;
     pare_status status = pare_alloc(ctx, field->level.count, sizeof *bucket_of, &bucket_of);
     for (int64_t l = 0; l < field->level.count && status == PARE_OK; l++) {
-        const char *text = field->level.text[l];
-        int64_t length = field->level.length[l], number = 0;
+        int64_t length = 0, number = 0;
+        const unsigned char *text = pare_vocabulary_text(&field->level, l, &length);
         double x = 0;
         char key[40];
         if (level_number(field, l, &x) == PARE_CELL_NUMBER) {
             double squared = x > 2 ? floor(log(x) * log(x)) : floor(x);
             length = snprintf(key, sizeof key, "bucket %.0f", squared);
             length = length < (int64_t)sizeof key ? length : (int64_t)sizeof key - 1;
-            text = key;
+            text = (const unsigned char *)key;
         }
-        status = pare_levels_add(ctx, &buckets, (const unsigned char *)text, length, &number);
+        status = pare_vocabulary_add(ctx, &buckets, text, length, &number);
         bucket_of[l] = (int32_t)number;
     }
-    if (status == PARE_OK) {
-        for (int64_t i = 0; i < fields->rows; i++) {
-            int32_t *cell = &fields->cell[i * fields->count + f];
-            *cell = *cell < 0 ? -1 : bucket_of[*cell];
-        }
-        pare_levels_clear(ctx, &field->level);
-        field->level = buckets;
-        field->kind = PARE_FIELD_CATEGORY;
-        field->bucketed = true;
-        buckets = (pare_levels){0};
+    if (status != PARE_OK) {
+        pare_vocabulary_clear(ctx, &buckets);
+        pare_free(ctx, bucket_of);
+        return status;
     }
-    pare_levels_clear(ctx, &buckets);
-    pare_free(ctx, bucket_of);
+    pare_vocabulary_clear(ctx, &field->level);
+    field->level = buckets;
+    field->kind = PARE_FIELD_CATEGORY;
+    field->bucketed = true;
+    *out = bucket_of;
+    return PARE_OK;
+}
+
+pare_status pare_field_bucket(pare_fields *fields, int64_t f) {
+    int32_t *bucket_of = NULL;
+    pare_status status = pare_field_bucket_levels(fields, f, &bucket_of);
+    for (int64_t i = 0; i < fields->rows && status == PARE_OK; i++) {
+        int32_t *cell = &fields->cell[i * fields->count + f];
+        *cell = *cell < 0 ? -1 : bucket_of[*cell];
+    }
+    pare_free(fields->ctx, bucket_of);
     return status;
 }
 
-/* Every level of a number field as a number; NaN: missing. */
-static pare_status numbers(const pare_fields *fields, int64_t f, double **out) {
+pare_status pare_field_numbers(const pare_fields *fields, int64_t f, double **out) {
     const pare_field *field = &fields->field[f];
     double *number = NULL;
     *out = NULL;
@@ -89,10 +96,12 @@ static pare_status numbers(const pare_fields *fields, int64_t f, double **out) {
             while (row < fields->rows && fields->cell[row * fields->count + f] != (int32_t)l) {
                 row++;
             }
-            status =
-                pare_fail(fields->ctx, PARE_ERROR_INPUT,
-                          "%s row %lld: '%.40s' in field %s: expected a finite number",
-                          fields->source, (long long)row + 1, field->level.text[l], field->name);
+            int64_t length = 0;
+            const unsigned char *text = pare_vocabulary_text(&field->level, l, &length);
+            status = pare_fail(fields->ctx, PARE_ERROR_INPUT,
+                               "%s row %lld: '%.*s' in field %s: expected a finite number",
+                               fields->source, (long long)row + 1, (int)(length < 40 ? length : 40),
+                               (const char *)text, field->name);
         }
     }
     if (status != PARE_OK) {
@@ -103,7 +112,7 @@ static pare_status numbers(const pare_fields *fields, int64_t f, double **out) {
     return PARE_OK;
 }
 
-static pare_status need_values(pare_fields *fields) {
+pare_status pare_fields_need_values(pare_fields *fields) {
     if (fields->value) {
         return PARE_OK;
     }
@@ -120,144 +129,50 @@ static void put_numbers(pare_fields *fields, int64_t f, const double *number,
                         const pare_field *rule) {
     for (int64_t i = 0; i < fields->rows; i++) {
         int64_t at = i * fields->count + f;
-        int32_t level = fields->cell[at];
-        bool there = level >= 0 && !isnan(number[level]);
-        fields->cell[at] = there ? (int32_t)rule->first : -1;
-        fields->value[at] = there ? (float)((number[level] - rule->mean) * rule->scale) : 0;
+        pare_field_put_number(rule, number, &fields->cell[at], &fields->value[at]);
     }
+}
+
+void pare_field_standardise(pare_field *field, const double *number, const int64_t *count) {
+    double sum = 0, square = 0;
+    field->present = 0;
+    for (int64_t l = 0; l < field->level.count; l++) {
+        if (!isnan(number[l]) && count[l] > 0) {
+            sum += (double)count[l] * number[l];
+            field->present += count[l];
+        }
+    }
+    field->mean = field->present > 0 ? sum / (double)field->present : 0;
+    for (int64_t l = 0; l < field->level.count; l++) {
+        double away = number[l] - field->mean;
+        square += isnan(away) ? 0 : (double)count[l] * away * away;
+    }
+    field->scale = square > 0 ? 1 / sqrt(square / (double)field->present) : 0;
+    field->size = 1;
 }
 
 pare_status pare_field_number(pare_fields *fields, int64_t f) {
+    pare_context *ctx = fields->ctx;
     pare_field *field = &fields->field[f];
     double *number = NULL;
-    pare_status status = need_values(fields);
+    int64_t *count = NULL;
+    pare_status status = pare_fields_need_values(fields);
     if (status == PARE_OK) {
-        status = numbers(fields, f, &number);
+        status = pare_field_numbers(fields, f, &number);
     }
-    if (status != PARE_OK) {
-        return status;
+    if (status == PARE_OK) {
+        status = pare_alloc_zero(ctx, field->level.count, sizeof *count, &count);
     }
-    double sum = 0, square = 0, count = 0;
-    for (int pass = 0; pass < 2; pass++) {
+    if (status == PARE_OK) {
         for (int64_t i = 0; i < fields->rows; i++) {
             int32_t level = fields->cell[i * fields->count + f];
-            if (fields->held_out[i] || level < 0 || isnan(number[level])) {
-                continue;
-            }
-            double away = number[level] - field->mean;
-            sum += pass == 0 ? number[level] : 0;
-            count += pass == 0;
-            square += pass == 1 ? away * away : 0;
+            count[level < 0 ? 0 : level] += level >= 0 && !fields->held_out[i];
         }
-        field->mean = count > 0 ? sum / count : 0;
+        pare_field_standardise(field, number, count);
+        put_numbers(fields, f, number, field);
     }
-    field->present = (int64_t)count;
-    field->scale = square > 0 ? 1 / sqrt(square / count) : 0;
-    field->size = 1;
-    put_numbers(fields, f, number, field);
-    pare_free(fields->ctx, number);
-    return PARE_OK;
-}
-
-typedef struct counted {
-    int64_t count, level;
-} counted;
-
-static int by_count(const void *a, const void *b) {
-    const counted *x = a, *y = b;
-    return x->count != y->count ? (x->count < y->count ? 1 : -1)
-                                : (x->level > y->level) - (x->level < y->level);
-}
-
-static pare_status encode_category(pare_fields *fields, int64_t f, int64_t minimum_count) {
-    pare_field *field = &fields->field[f];
-    counted *seen = NULL;
-    pare_status status =
-        pare_alloc_zero(fields->ctx, field->level.count, sizeof *field->row, &field->row);
-    if (status == PARE_OK) {
-        status = pare_alloc_zero(fields->ctx, field->level.count, sizeof *seen, &seen);
-    }
-    if (status != PARE_OK) {
-        return status;
-    }
-    for (int64_t l = 0; l < field->level.count; l++) {
-        seen[l].level = l;
-    }
-    for (int64_t i = 0; i < fields->rows; i++) {
-        int32_t level = fields->cell[i * fields->count + f];
-        if (level >= 0 && !fields->held_out[i]) {
-            seen[level].count++;
-        }
-    }
-    qsort(seen, (size_t)field->level.count, sizeof *seen, by_count);
-    field->size = 1;
-    for (int64_t l = 0; l < field->level.count && seen[l].count >= minimum_count; l++) {
-        field->row[seen[l].level] = (int32_t)field->size++;
-    }
-    for (int64_t i = 0; i < fields->rows; i++) {
-        int32_t *cell = &fields->cell[i * fields->count + f];
-        if (*cell >= 0) {
-            int32_t row = field->row[*cell];
-            field->present += !fields->held_out[i];
-            field->rare += row == 0 && !fields->held_out[i];
-            field->unseen += row == 0 && fields->held_out[i];
-            *cell = (int32_t)field->first + row;
-        }
-    }
-    pare_free(fields->ctx, seen);
-    return PARE_OK;
-}
-
-static pare_status split(pare_fields *fields, double share, uint64_t seed) {
-    int64_t classes[2] = {0, 0};
-    pare_status status =
-        pare_alloc(fields->ctx, fields->rows, sizeof *fields->held_out, &fields->held_out);
-    if (status != PARE_OK) {
-        return status;
-    }
-    for (int64_t i = 0; i < fields->rows; i++) {
-        bool out = pare_random_uniform(seed, PARE_STREAM_SPLIT, (uint64_t)i) < share;
-        fields->held_out[i] = out;
-        classes[fields->label[i] > 0] += !out;
-    }
-    fields->train_rows = classes[0] + classes[1];
-    if (classes[0] == 0 || classes[1] == 0) {
-        return pare_fail(fields->ctx, PARE_ERROR_INPUT,
-                         "%s: all %lld training rows have the label %d; expected both",
-                         fields->source, (long long)fields->train_rows, classes[1] > 0);
-    }
-    return PARE_OK;
-}
-
-pare_status pare_fields_encode(pare_fields *fields, double share, uint64_t seed,
-                               int64_t minimum_count) {
-    pare_status status = split(fields, share, seed);
-    bool varies = false;
-    for (int64_t f = 0; f < fields->count && status == PARE_OK; f++) {
-        pare_field *field = &fields->field[f];
-        if (field->kind == PARE_FIELD_BUCKET) {
-            status = pare_field_bucket(fields, f);
-        }
-        field->first = fields->joint;
-        if (status == PARE_OK) {
-            status = field->kind == PARE_FIELD_NUMBER ? pare_field_number(fields, f)
-                                                      : encode_category(fields, f, minimum_count);
-        }
-        varies = varies || field->present < fields->train_rows ||
-                 (field->kind == PARE_FIELD_NUMBER ? field->scale > 0
-                                                   : field->size > 2 || field->rare > 0);
-        fields->joint += field->size;
-        if (status == PARE_OK && fields->joint > INT32_MAX) {
-            status = pare_fail(fields->ctx, PARE_ERROR_INPUT,
-                               "%s: more than %d different ids; raise the minimum count",
-                               fields->source, INT32_MAX);
-        }
-    }
-    if (status == PARE_OK && !varies) {
-        status =
-            pare_fail(fields->ctx, PARE_ERROR_INPUT,
-                      "%s: every field has a single value in the training rows", fields->source);
-    }
+    pare_free(ctx, count);
+    pare_free(ctx, number);
     return status;
 }
 
@@ -277,9 +192,9 @@ pare_status pare_field_encode_like(pare_fields *fields, int64_t f, const pare_fi
     field->scale = rule->scale;
     if (rule->kind == PARE_FIELD_NUMBER) {
         double *number = NULL;
-        status = need_values(fields);
+        status = pare_fields_need_values(fields);
         if (status == PARE_OK) {
-            status = numbers(fields, f, &number);
+            status = pare_field_numbers(fields, f, &number);
         }
         if (status == PARE_OK) {
             put_numbers(fields, f, number, rule);
@@ -289,8 +204,9 @@ pare_status pare_field_encode_like(pare_fields *fields, int64_t f, const pare_fi
     }
     status = pare_alloc_zero(fields->ctx, field->level.count, sizeof *field->row, &field->row);
     for (int64_t l = 0; l < field->level.count && status == PARE_OK; l++) {
-        int64_t found = pare_levels_find(&rule->level, (const unsigned char *)field->level.text[l],
-                                         field->level.length[l]);
+        int64_t length = 0;
+        const unsigned char *text = pare_vocabulary_text(&field->level, l, &length);
+        int64_t found = pare_vocabulary_find(&rule->level, text, length);
         field->row[l] = found < 0 ? 0 : rule->row[found];
     }
     for (int64_t i = 0; i < fields->rows && status == PARE_OK; i++) {
@@ -389,7 +305,7 @@ pare_status pare_fields_encode_like(pare_fields *fields, const pare_fields *like
         for (int64_t f = 0; f < fields->count; f++) {
             pare_free(ctx, fields->field[f].name);
             pare_free(ctx, fields->field[f].row);
-            pare_levels_clear(ctx, &fields->field[f].level);
+            pare_vocabulary_clear(ctx, &fields->field[f].level);
         }
         pare_free(ctx, fields->field);
         fields->field = field;

@@ -7,8 +7,9 @@
 #define PARE_DATA_FIELDS_H
 
 #include "base/options.h"
-#include "data/levels.h"
+#include "data/vocabulary.h"
 
+#include <math.h>
 #include <string.h>
 
 typedef enum pare_field_kind {
@@ -34,16 +35,16 @@ enum { PARE_FIELDS_MAX = 4096 };
 typedef struct pare_field {
     char *name;
     pare_field_kind kind;
-    bool bucketed;      /* was BUCKET; encoding made it a CATEGORY of buckets */
-    pare_levels level;  /* texts of this file */
-    int64_t first;      /* row of the joint table where this field's rows begin */
-    int64_t size;       /* rows of its embedding table, row 0 included */
-    int32_t *row;       /* (level.count) row of each level */
-    double mean, scale; /* NUMBER: x -> (x - mean) * scale, from training rows */
-    int64_t present;    /* training cells that are not missing */
-    int64_t rare;       /* training cells of row 0: below the minimum count */
-    int64_t unseen;     /* cells of held-out or other rows in row 0 */
-    int64_t part[2];    /* CROSS: the two fields */
+    bool bucketed;         /* was BUCKET; encoding made it a CATEGORY of buckets */
+    pare_vocabulary level; /* texts of this file */
+    int64_t first;         /* row of the joint table where this field's rows begin */
+    int64_t size;          /* rows of its embedding table, row 0 included */
+    int32_t *row;          /* (level.count) row of each level */
+    double mean, scale;    /* NUMBER: x -> (x - mean) * scale, from training rows */
+    int64_t present;       /* training cells that are not missing */
+    int64_t rare;          /* training cells of row 0: below the minimum count */
+    int64_t unseen;        /* cells of held-out or other rows in row 0 */
+    int64_t part[2];       /* CROSS: the two fields */
 } pare_field;
 
 typedef struct pare_field_pair {
@@ -128,8 +129,23 @@ pare_status pare_fields_continue(pare_fields *known, pare_fields *rows, int64_t 
 
 /* ---- Private to fields*.c: one field ---- */
 
-/* Replaces the levels of a bucket field by those of its buckets; what is no number stays. */
+/* Replaces the levels of a bucket field by those of its buckets; what is no number stays.
+ * *out: (levels before) bucket of each, the caller's to free, where cells are not mapped yet. */
+pare_status pare_field_bucket_levels(pare_fields *fields, int64_t f, int32_t **out) PARE_MUST_CHECK;
 pare_status pare_field_bucket(pare_fields *fields, int64_t f) PARE_MUST_CHECK;
+/* Every level of a number field as a number, the caller's to free; NaN: missing. */
+pare_status pare_field_numbers(const pare_fields *fields, int64_t f, double **out) PARE_MUST_CHECK;
+/* Values of 1 where there are none. */
+pare_status pare_fields_need_values(pare_fields *fields) PARE_MUST_CHECK;
+/* Mean and scale from the training cells of each level. */
+void pare_field_standardise(pare_field *field, const double *number, const int64_t *count);
+/* A cell becomes row 0 times the standardised number; a missing one absent. */
+static inline void pare_field_put_number(const pare_field *rule, const double *number,
+                                         int32_t *cell, float *value) {
+    double x = *cell >= 0 ? number[*cell] : (double)NAN;
+    *value = isnan(x) ? 0 : (float)((x - rule->mean) * rule->scale);
+    *cell = isnan(x) ? -1 : (int32_t)rule->first;
+}
 /* Standardises a number by the rows that are not held out. */
 pare_status pare_field_number(pare_fields *fields, int64_t f) PARE_MUST_CHECK;
 /* Encodes field f, in place, as `rule` is. */

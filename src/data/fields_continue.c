@@ -30,7 +30,7 @@ static pare_status append_field(pare_fields *known, const pare_field *field) {
 static pare_status extend(const pare_fields *rows, int64_t f, int64_t minimum_count,
                           pare_field *rule) {
     pare_context *ctx = rows->ctx;
-    const pare_levels *level = &rows->field[f].level;
+    const pare_vocabulary *level = &rows->field[f].level;
     int64_t *count = NULL, most = rule->size + level->count;
     int32_t *row = NULL;
     pare_status status = pare_alloc_zero(ctx, level->count, sizeof *count, &count);
@@ -52,8 +52,9 @@ static pare_status extend(const pare_fields *rows, int64_t f, int64_t minimum_co
     for (int64_t l = 0; status == PARE_OK && l < level->count; l++) {
         int64_t before = rule->level.count, found = 0;
         if (count[l] >= minimum_count) {
-            status = pare_levels_add(ctx, &rule->level, (const unsigned char *)level->text[l],
-                                     level->length[l], &found);
+            int64_t length = 0;
+            const unsigned char *text = pare_vocabulary_text(level, l, &length);
+            status = pare_vocabulary_add(ctx, &rule->level, text, length, &found);
             if (status == PARE_OK && found == before) {
                 rule->row[found] = (int32_t)rule->size++;
             }

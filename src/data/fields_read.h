@@ -1,5 +1,12 @@
-/* Private to the readers of field tables: from an open input, so that tests and fuzzers read
- * memory. */
+/*
+ * Private to the readers of field tables: from an open input, so that tests and fuzzers read
+ * memory.
+ *
+ * A file is read in blocks of a few megabytes, cut at line ends into chunks. Chunks are parsed in
+ * parallel into entries (field, text, value); then each field gives its texts numbers, in the order
+ * of the file and in parallel over fields; then chunks put the numbers into the rows. Nothing
+ * depends on how many threads there are.
+ */
 #ifndef PARE_DATA_FIELDS_READ_H
 #define PARE_DATA_FIELDS_READ_H
 
@@ -12,5 +19,109 @@ pare_status pare_fields_read_input(pare_input *input, pare_fields_format format,
 enum { PARE_CRITEO_COLUMNS = 40 };
 /* By name, then by the first line. */
 pare_fields_format pare_fields_guess(const pare_input *input);
+
+enum {
+    PARE_FIELDS_DIRECT = 1 << 14, /* field numbers below this are found by index */
+    PARE_FIELDS_FRESH = 64,       /* new field numbers a chunk tells at a time */
+    PARE_FIELDS_SHOWN = 40        /* bytes of a text that a sentence quotes */
+};
+
+typedef struct pare_fields_entry {
+    pare_word word; /* long texts: their place in the block. After the look-up, length: the level */
+    int32_t field;
+    float value;
+} pare_fields_entry;
+
+typedef enum pare_fields_fault_kind {
+    PARE_FIELDS_FINE,
+    PARE_FIELDS_REFUSED, /* text, expected */
+    PARE_FIELDS_TWICE,   /* number: a field's second entry in a row */
+    PARE_FIELDS_WIDTH,   /* number: entries of a libfm line */
+    PARE_FIELDS_RAGGED   /* number: columns of a csv line */
+} pare_fields_fault_kind;
+
+typedef struct pare_fields_fault {
+    pare_fields_fault_kind kind;
+    int64_t line; /* in the chunk, from 1 */
+    int64_t number;
+    const char *expected;
+    char text[PARE_FIELDS_SHOWN + 4];
+} pare_fields_fault;
+
+typedef struct pare_fields_chunk {
+    int64_t begin, end;  /* bytes of the block, whole lines */
+    int64_t lines, rows; /* lines: counted before parsing */
+    int64_t entries, first_row;
+    pare_fields_entry *entry;
+    int32_t *order;    /* (entries) by field, then as in the file */
+    int32_t *start;    /* (fields + 1) where a field begins in order */
+    int32_t *last_row; /* (fields) row of a field's last entry, -1: none */
+    int32_t *row_end;  /* (rows) entries up to the end of the row */
+    uint8_t *label;    /* (rows) */
+    int64_t entry_capacity, order_capacity, start_capacity, last_capacity, end_capacity,
+        label_capacity;
+    int64_t negative, zero; /* lines of the first labels -1 and 0; 0: none */
+    bool missing, valued;   /* a row without label; a value that is not 1 */
+    uint64_t fresh[PARE_FIELDS_FRESH];
+    int64_t fresh_line[PARE_FIELDS_FRESH];
+    int64_t freshes;
+    pare_fields_fault fault;
+} pare_fields_chunk;
+
+typedef struct pare_fields_reader {
+    pare_context *ctx;
+    const char *name;
+    const pare_options *options;
+    pare_input *input;
+    pare_fields_format format;
+    pare_fields *fields;
+    pare_lines lines;
+    bool fills;    /* the next block is read while this one is parsed */
+    int64_t line;  /* before the block */
+    int64_t width; /* libfm: cells of a line; -1: not known yet */
+    bool optional, missing, valued, negative, zero; /* as of a chunk; optional: may lack labels */
+    int64_t target;                                 /* csv: column of the label, -1: none */
+    int64_t columns;                                /* csv: cells of a line; 0: no line was seen */
+    int32_t *column_field; /* csv: (columns) field of the column, -1: none */
+    int32_t *direct;       /* libffm, libfm: (PARE_FIELDS_DIRECT) field of a number, -1: none */
+    uint64_t *number;      /* (fields) number that names it */
+    pare_fields_chunk *chunk;
+    int64_t chunks, chunk_capacity, chunks_made;
+    struct pare_fields_place *place; /* (fields) */
+    int64_t fields_capacity, number_capacity, place_capacity;
+    int64_t cell_capacity, value_capacity, label_capacity;
+    int64_t wide; /* fields the cells are laid out for */
+} pare_fields_reader;
+
+/* How far the look-up of a field has come in a block. */
+typedef struct pare_fields_place {
+    int64_t chunk, at;
+    int64_t wanted; /* bytes of the text that found no room; -1: done */
+} pare_fields_place;
+
+/* Appends a field (fields_head.c). */
+pare_status pare_fields_add(pare_fields_reader *r, const char *name, int64_t length,
+                            pare_field_kind kind) PARE_MUST_CHECK;
+/* The field of a number in libffm and libfm, -1 if there is none; adds one that is new. */
+int64_t pare_fields_numbered(const pare_fields_reader *r, uint64_t number);
+pare_status pare_fields_add_number(pare_fields_reader *r, uint64_t number,
+                                   int64_t line) PARE_MUST_CHECK;
+/* The first line of csv, tsv or criteo: names of the columns, or the first row (*consumed false).
+ */
+pare_status pare_fields_columns(pare_fields_reader *r, const unsigned char *line, int64_t length,
+                                bool *consumed) PARE_MUST_CHECK;
+
+/* Parses a chunk whose arrays have room (fields_parse.c). */
+void pare_fields_parse(const pare_fields_reader *r, pare_fields_chunk *chunk);
+/* The next cell of [*p, end), freed of its quotes in place; *p: after its delimiter, NULL: it was
+ * the last. false: a quote is not closed. */
+bool pare_fields_cell(const pare_fields_reader *r, unsigned char **p, unsigned char *end,
+                      unsigned char **cell, int64_t *length);
+/* Sets a fault that quotes [p, end). */
+void pare_fields_refuse(pare_fields_fault *fault, const unsigned char *p, const unsigned char *end,
+                        const char *expected);
+/* The sentence of a fault; `before`: lines before its chunk. */
+pare_status pare_fields_fail(const pare_fields_reader *r, const pare_fields_fault *fault,
+                             int64_t before) PARE_MUST_CHECK;
 
 #endif

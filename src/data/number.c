@@ -174,9 +174,37 @@ pare_cell pare_cell_parse(const unsigned char *begin, const unsigned char *end, 
     return cell;
 }
 
+/* [-]digits[.digits] of at most 15 digits: both the whole number of all of them and the power of
+ * ten are doubles, so that their quotient is the nearest one (Clinger 1990). */
+static bool exact_quotient(const unsigned char *p, const unsigned char *end, double *out) {
+    bool negative = p < end && *p == '-';
+    int64_t mantissa = 0, digits = 0, decimals = 0;
+    bool point = false;
+    for (p += negative; p < end && digits <= 15; p++) {
+        if (*p == '.' && !point) {
+            point = true;
+        } else if (*p >= '0' && *p <= '9') {
+            mantissa = 10 * mantissa + (*p - '0');
+            digits++;
+            decimals += point;
+        } else {
+            return false;
+        }
+    }
+    if (p < end || digits == 0 || digits > 15) {
+        return false;
+    }
+    double value = (double)mantissa / pare_power_of_ten[decimals];
+    *out = negative ? -value : value;
+    return true;
+}
+
 pare_cell pare_cell_parse_double(const unsigned char *begin, const unsigned char *end,
                                  double *out) {
     decimal number;
+    if (exact_quotient(begin, end, out)) {
+        return PARE_CELL_NUMBER;
+    }
     pare_cell cell = classify(begin, end, &number);
     *out = cell == PARE_CELL_INFINITE ? (double)INFINITY : (double)NAN;
     if (cell == PARE_CELL_NUMBER) {

@@ -65,7 +65,7 @@ static pare_status read_ids(const loader *l, const char *file, pare_field *field
         const unsigned char *end = memchr(map.bytes + at, '\n', (size_t)(map.length - at));
         int64_t length = (end ? end - map.bytes : map.length) - at, level = 0,
                 before = field->level.count;
-        status = pare_levels_add(l->ctx, &field->level, map.bytes + at, length, &level);
+        status = pare_vocabulary_add(l->ctx, &field->level, map.bytes + at, length, &level);
         if (status == PARE_OK && level < before) {
             status = refuse(l, file, "an id stands there twice");
         }

@@ -102,8 +102,9 @@ static pare_status save_ids(const saver *s, int64_t f, const char *name) {
             level[field->row[l]] = l;
         }
         for (int64_t r = 1; r < field->size; r++) {
-            (void)fwrite(field->level.text[level[r]], 1, (size_t)field->level.length[level[r]],
-                         out.file);
+            int64_t length = 0;
+            const unsigned char *text = pare_vocabulary_text(&field->level, level[r], &length);
+            (void)fwrite(text, 1, (size_t)length, out.file);
             fputc('\n', out.file);
         }
         status = pare_output_commit(&out);

@@ -48,8 +48,9 @@ static pare_status copy_field(pare_context *ctx, const pare_field *field, pare_f
     }
     for (int64_t r = 1; r < field->size && status == PARE_OK; r++) {
         int64_t added = 0, from = level[r];
-        status = pare_levels_add(ctx, &out->level, (const unsigned char *)field->level.text[from],
-                                 field->level.length[from], &added);
+        int64_t length = 0;
+        const unsigned char *text = pare_vocabulary_text(&field->level, from, &length);
+        status = pare_vocabulary_add(ctx, &out->level, text, length, &added);
         if (status == PARE_OK) {
             out->row[added] = (int32_t)r;
         }

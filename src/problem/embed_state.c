@@ -90,14 +90,15 @@ static void visit_text(stream *s, const char **text, int64_t *length) {
 static void visit_ids(stream *s, pare_field *field) {
     for (int64_t r = 1; r < field->size && s->status == PARE_OK; r++) {
         int64_t level = r - 1;
-        const char *text = s->to ? field->level.text[level] : NULL;
-        int64_t length = s->to ? field->level.length[level] : 0;
+        int64_t length = 0;
+        const char *text =
+            s->to ? (const char *)pare_vocabulary_text(&field->level, level, &length) : NULL;
         visit_text(s, &text, &length);
         if (s->to || s->status != PARE_OK) {
             continue;
         }
         s->status =
-            pare_levels_add(s->ctx, &field->level, (const unsigned char *)text, length, &level);
+            pare_vocabulary_add(s->ctx, &field->level, (const unsigned char *)text, length, &level);
         if (s->status == PARE_OK && level != r - 1) {
             damaged(s);
         }
