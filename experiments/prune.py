@@ -1,16 +1,19 @@
 #!/usr/bin/env python3
 """Quality of pruned language models: every criterion at equal kept layer parameters.
 
-    experiments/prune.py PARE DATA OUT.jsonl [MODEL[:SEEDS] ...]
+    experiments/prune.py PARE DATA OUT.jsonl [MODEL[:SEEDS[:KEEP,KEEP]] ...]
     experiments/prune.py --table OUT.jsonl
 
 PARE: the program; DATA: the folder `llm` of models and texts (docs/pruning.md names them); SEEDS: 1
-unless said, each another choice of calibration windows. Each run appends one line to OUT.jsonl;
-runs that are there already are skipped, so that it can be stopped. --table writes them as Markdown."""
+unless said, each another choice of calibration windows; KEEP: shares of the layer parameters. What
+removes one kind of structure only is run with the first seed. Each run appends one line to
+OUT.jsonl; runs that are there already are skipped, so that it can be stopped. --table writes them
+as Markdown: mean and, in brackets, standard deviation over the seeds."""
 import json
 import math
 import os
 import resource
+import statistics
 import subprocess
 import sys
 import tempfile
@@ -40,6 +43,8 @@ RUNS = {
     "perplexity, halves (BlockPruner)": f"--criterion perplexity {WHOLE} --no-compensate",
     "block-influence, layers (ShortGPT)":
         "--criterion block-influence --structure layers --no-compensate",
+}
+ONE_SEED = {
     "perplexity, halves, refitted": f"--criterion perplexity {WHOLE}",
     "sequential-attention, heads": "--criterion sequential-attention --structure heads",
     "sequential-attention, ffn": "--criterion sequential-attention --structure ffn",
@@ -118,12 +123,18 @@ def run(pare, data, out, models):
         for line in open(out):
             r = json.loads(line)
             done.add((r["model"], r["keep"], r["run"], r["seed"]))
-    wanted = {m.split(":")[0]: int((m + ":1").split(":")[1]) for m in models}
+    wanted, keeps = {}, {}
+    for model in models:
+        name, seeds, shares = (model + "::").split(":")[:3]
+        wanted[name] = int(seeds or 1)
+        keeps[name] = [float(k) for k in shares.split(",") if k] or MODELS[name]["keep"]
     with tempfile.TemporaryDirectory() as folder, open(out, "a") as log:
         jobs = [(m, 1.0, "dense", "", 1) for m in wanted]
         jobs += [(m, k, name, options, seed) for seed in range(1, max(wanted.values()) + 1)
-                 for name, options in RUNS.items() for m in wanted if seed <= wanted[m]
-                 for k in MODELS[m]["keep"]]
+                 for m in wanted if seed <= wanted[m] for name, options in RUNS.items()
+                 for k in keeps[m]]
+        jobs += [(m, k, name, options, 1) for m in wanted for name, options in ONE_SEED.items()
+                 for k in keeps[m]]
         for model, keep, name, options, seed in jobs:
             if (model, keep, name, seed) in done:
                 continue
@@ -143,7 +154,7 @@ def table(out):
         print(f"\n## {model}\n\nDense: {dense[0]['perplexity']:.2f} on {dense[0]['tokens']} tokens.\n")
         print("| | " + " | ".join(f"keep {k:g}" for k in keeps) + " | CPU s |")
         print("|---" * (len(keeps) + 2) + "|")
-        for name in RUNS:
+        for name in RUNS | ONE_SEED:
             cells, cpu = [], []
             for k in keeps:
                 found = [r for r in own if r["run"] == name and r["keep"] == k]
@@ -153,7 +164,7 @@ def table(out):
                     cells.append("-" if not found else "cannot")
                     continue
                 mean = sum(good) / len(good)
-                spread = f" ({min(good):.2f} to {max(good):.2f})" if len(good) > 1 else ""
+                spread = f" ({statistics.stdev(good):.2f})" if len(good) > 1 else ""
                 kept = [r["kept"] for r in found if "kept" in r]
                 note = f" [{kept[0]:.3f}]" if abs(kept[0] - k) > 0.005 else ""
                 cells.append(f"{mean:.2f}{spread}{note}")

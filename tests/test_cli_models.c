@@ -88,6 +88,9 @@ static void test_prune(void **state) {
         "gpt2 --budget params=0.7",
         "neox --budget params=0.7 --structure heads,ffn --uniform --dtype f32",
         "hf --budget params=0.7 --structure layers --criterion sequential-attention --recover 1k",
+        "hf --budget params=0.6 --structure layers,heads,ffn,hidden --uniform --round 8 --recover "
+        "1k "
+        "--gguf",
     };
     for (size_t i = 0; i < sizeof options / sizeof options[0]; i++) {
         char line[512];
@@ -201,7 +204,10 @@ static void test_bad(void **state) {
         {"prune hf " TEXT "--out o --budget params=0.5 --structure arms", 2, {"'arms'", "heads"}},
         {"prune hf " TEXT "--out o --budget bytes=0.1", 2, {"the least is"}},
         {"prune hf " TEXT "--out o --budget params=0.5 --round 25", 2, {"only 24 channels"}},
-        {"prune hf " TEXT "--out o --budget params=0.5 --structure layers,ffn", 2, {"alone"}},
+        {"prune hf " TEXT
+         "--out o --budget params=0.5 --structure layers,ffn --criterion perplexity",
+         2,
+         {"layers alone"}},
         {"prune hf " TEXT "--out hf --budget params=0.5", 2, {"exists already", "--overwrite"}},
         {"prune hf " TEXT "--out o --budgets params=0.5,1.5", 2, {"params=0.5,1.5"}},
         {"prune hf " TEXT "--out o --budgets params=0.5,0.5", 2, {"different shares"}},

@@ -173,6 +173,61 @@ static void test_hidden(void **state) {
     }
 }
 
+static int stop_at_third(void *user, const char *stage, double fraction) {
+    (void)stage;
+    (void)fraction;
+    return ++*(int *)user > 3;
+}
+
+/* Layers, heads, channels and dimensions together: no worse than heads and channels, since that is
+ * one of the plans; layers alike, widths rounded, the budget met, the caller heard between plans.
+ */
+static void test_together(void **state) {
+    (void)state;
+    double loss[2];
+    for (int i = 0; i < 2; i++) {
+        pare_context *ctx = NULL;
+        pare_lm lm;
+        pare_prune_result result;
+        assert_int_equal(pare_context_create(NULL, &ctx), PARE_OK);
+        pare_prune_options o = usual();
+        o.uniform = true;
+        o.round = 4;
+        o.keep = 0.55;
+        o.layers = o.hidden = i > 0;
+        assert_ok(ctx, run(ctx, &o, &lm, &result));
+        assert_true(pare_lm_uniform(&lm.shape));
+        assert_int_equal(lm.shape.layer[0].ffn % 4 + lm.shape.hidden % 4, 0);
+        assert_true(result.share <= o.keep && lm.shape.layers > 0);
+        int64_t left = 0;
+        for (int64_t j = 0; j < lm.shape.layers; j++) {
+            left += pare_lm_layer_parameters(&lm.shape, j);
+        }
+        assert_int_equal(left, result.parameters_after);
+        loss[i] = result.loss_after;
+        pare_prune_result_clear(ctx, &result);
+        pare_lm_clear(&lm);
+        pare_context_destroy(ctx);
+    }
+    assert_true(loss[1] <= loss[0]);
+    pare_context *ctx = NULL;
+    pare_lm lm, dense;
+    pare_prune_result result;
+    int calls = 0;
+    assert_int_equal(pare_context_create(NULL, &ctx), PARE_OK);
+    tiny_make(ctx, "llama", false, &dense);
+    tiny_make(ctx, "llama", false, &lm);
+    pare_prune_options o = usual();
+    o.hidden = true;
+    assert_int_equal(pare_prune(&dense, &lm, SEQUENCES, TINY_CONTEXT, tokens, &o, stop_at_third,
+                                &calls, &result),
+                     PARE_ERROR_ARGUMENT);
+    assert_non_null(strstr(pare_context_error(ctx), "stopped"));
+    pare_lm_clear(&lm);
+    pare_lm_clear(&dense);
+    pare_context_destroy(ctx);
+}
+
 /* Channels whose output weights are zero go first and cost nothing, by every criterion that
  * looks at the outputs. */
 static void test_worthless(void **state) {
@@ -242,12 +297,6 @@ static void test_recover(void **state) {
     test_free(logits[1]);
 }
 
-static int stop_at_third(void *user, const char *stage, double fraction) {
-    (void)stage;
-    (void)fraction;
-    return ++*(int *)user > 3;
-}
-
 static void test_recover_stops(void **state) {
     (void)state;
     pare_context *ctx = NULL;
@@ -274,12 +323,13 @@ static void test_refused(void **state) {
     }
     bad[0].keep = 1;
     bad[1].layers = true;
+    bad[1].criterion = PARE_PRUNE_PERPLEXITY;
     bad[2].heads = bad[2].ffn = false;
     bad[3].attention = bad[3].uniform = true;
     bad[4].round = 25;
     bad[5].keep = 0.01;
-    static const char *const says[] = {"between 0",        "alone",       "no structure", "alike",
-                                       "only 24 channels", "the least is"};
+    static const char *const says[] = {"between 0", "layers alone",     "no structure",
+                                       "alike",     "only 24 channels", "the least is"};
     for (int i = 0; i < 6; i++) {
         pare_context *ctx = NULL;
         pare_lm lm;
@@ -350,10 +400,15 @@ static void test_sharing_out(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_recover),     cmocka_unit_test(test_recover_stops),
-        cmocka_unit_test(test_budget),      cmocka_unit_test(test_shapes),
-        cmocka_unit_test(test_worthless),   cmocka_unit_test(test_hidden),
-        cmocka_unit_test(test_refused),     cmocka_unit_test(test_prune_allocations),
+        cmocka_unit_test(test_recover),
+        cmocka_unit_test(test_recover_stops),
+        cmocka_unit_test(test_budget),
+        cmocka_unit_test(test_shapes),
+        cmocka_unit_test(test_together),
+        cmocka_unit_test(test_worthless),
+        cmocka_unit_test(test_hidden),
+        cmocka_unit_test(test_refused),
+        cmocka_unit_test(test_prune_allocations),
 
         cmocka_unit_test(test_sharing_out),
     };

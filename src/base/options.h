@@ -128,7 +128,7 @@ X(pruning, structure, "structure", TEXT, "attention,mlp,heads,ffn", 0, 0, "", "w
 X(pruning, criterion, "criterion", CHOICE, "reconstruction", 0, 0, "reconstruction|sequential-attention|perplexity|block-influence|taylor|activation|fluctuation|magnitude|random", "how candidates are ranked") \
 X(pruning, uniform, "uniform", BOOL, "false", 0, 0, "", "the same shape for every layer") \
 X(pruning, round, "round", INTEGER, "1", 1, 65536, "", "feed-forward channels stay a multiple of this") \
-X(pruning, compensate, "compensate", BOOL, "true", 0, 0, "", "solve for new output matrices that make up for what went") \
+X(pruning, compensate, "compensate", BOOL, "true", 0, 0, "", "solve for new matrices that make up for what went") \
 X(pruning, calibration, "calibration", INTEGER, "128", 1, 1000000, "", "windows of the text to calibrate on") \
 X(pruning, probe, "probe", INTEGER, "16", 1, 1000000, "", "windows on which the loss without each structure is measured") \
 X(pruning, mask_steps, "mask-steps", INTEGER, "0", 0, 1000000, "", "training steps of the mask of sequential-attention, a window each; 0: as many as cost 1/30 of an epoch of fine-tuning on 1,000 samples of 512 tokens") \

@@ -1,7 +1,7 @@
 /*
  * Structural pruning of a language model to a budget, without training of weights: which key/value
- * head groups, feed-forward channels, halves of layers or whole layers go, and new output matrices
- * that make up for them (model/transformer/reconstruct.h).
+ * head groups, feed-forward channels, halves of layers, whole layers or hidden dimensions go, and
+ * new matrices that make up for them (model/transformer/reconstruct.h).
  */
 #ifndef PARE_PROBLEM_PRUNE_H
 #define PARE_PROBLEM_PRUNE_H
@@ -42,13 +42,14 @@ typedef struct pare_prune_options {
     pare_prune_criterion criterion;
     pare_prune_resource resource;
     double keep;                 /* share of the resource that may stay, 0 < keep < 1 */
-    bool layers;                 /* whole layers may go: nothing else at the same time */
+    bool layers;                 /* whole layers may go */
     bool attention, mlp;         /* whole halves may go */
     bool heads, ffn;             /* single groups, channels may go */
     bool hidden;                 /* dimensions of the residual stream; params and bytes
-                                    only; pack must be F32 */
+                                    only; pack must be F32. With it, and with layers beside
+                                    others, several plans are carried out and judged */
     bool uniform;                /* the same shape for every layer */
-    bool compensate;             /* refit the output matrices */
+    bool compensate;             /* refit the matrices that write the stream and read it */
     int64_t round;               /* channels of a layer stay a multiple of this */
     double ridge;                /* share of the mean diagonal of the Gram matrix */
     int64_t probe;               /* calibration sequences for measuring losses */

@@ -209,7 +209,7 @@ static void gather(void *user, int64_t layer, pare_lm_half half) {
 
 static void train_step(attention *a) {
     const pare_calibration *c = &a->p->calibration;
-    bool layers = a->p->options->layers;
+    bool layers = a->p->whole_layers;
     double turn = (double)(a->step + 1) * 0.6180339887498949; /* spread over the text */
     int64_t window = (int64_t)((turn - floor(turn)) * (double)c->sequences);
     const int32_t *token = c->token + window * c->length;

@@ -135,7 +135,7 @@ static pare_status curve_of_part(curve *c) {
     if (status == PARE_OK) {
         status = pare_alloc(p->ctx, c->problem.width * c->problem.outputs, sizeof *c->cut, &c->cut);
     }
-    if (status == PARE_OK && !p->options->layers) {
+    if (status == PARE_OK && !p->whole_layers) {
         status = measure(c);
     }
     if (status == PARE_OK) {

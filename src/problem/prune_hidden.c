@@ -1,11 +1,8 @@
-/* Hidden dimensions: which go, how many instead of other structures, and their cut. */
+/* Hidden dimensions: which go, and their cut. */
 #include "problem/prune_parts.h"
 
 #include <math.h>
-#include <stdlib.h>
 #include <string.h>
-
-enum { STEPS = 24 }; /* at most so many numbers of dimensions are tried */
 
 /* Adds what a dimension gives to the matrices that read the stream: its mean square after the norm
  * times the squared norm of their columns. */
@@ -38,8 +35,6 @@ static void measure_stream(const pruning *p, const float *x, double *square) {
 
 /* All that read the stream before half `index` of the model (2 a layer; then the output). */
 static void add_half(const pruning *p, int64_t index, const double *square, prune_ranked *list) {
-    static const pare_lm_slot readers[2][3] = {{PARE_LM_Q, PARE_LM_K, PARE_LM_V},
-                                               {PARE_LM_GATE, PARE_LM_UP, PARE_LM_UP}};
     if (index == 2 * p->dense->shape.layers) {
         add_readers(p, &p->lm->norm, p->lm->shape.tied ? &p->lm->embedding : &p->lm->head, square,
                     list);
@@ -48,19 +43,27 @@ static void add_half(const pruning *p, int64_t index, const double *square, prun
     const pare_lm_tensor *t = p->lm->layer[index / 2];
     bool ffn = index % 2 > 0;
     const pare_lm_tensor *gain = &t[ffn ? PARE_LM_FFN_NORM : PARE_LM_ATTENTION_NORM];
-    for (int i = 0; gain->own && i < (ffn ? 2 : 3); i++) {
-        add_readers(p, gain, &t[readers[ffn][i]], square, list);
+    pare_lm_slot reader[PRUNE_READERS];
+    int count = pare_prune_readers_of(ffn ? PARE_LM_FFN : PARE_LM_ATTENTION, reader);
+    for (int i = 0; gain->own && i < count; i++) {
+        add_readers(p, gain, &t[reader[i]], square, list);
     }
 }
 
-/* p->hidden_order: the least read dimension first. */
-static pare_status rank(pruning *p) {
+/* The least read dimension first. */
+pare_status pare_prune_hidden_rank(pruning *p) {
     const pare_calibration *c = &p->calibration;
     int64_t hidden = p->dense->shape.hidden;
     prune_ranked *list = NULL;
     double *square = NULL;
     float *x = NULL;
     pare_status status = pare_alloc_zero(p->ctx, hidden, sizeof *list, &list);
+    if (status == PARE_OK) {
+        status = pare_alloc(p->ctx, hidden, sizeof *p->hidden_order, &p->hidden_order);
+    }
+    if (status == PARE_OK) {
+        status = pare_alloc_zero(p->ctx, hidden, 1, &p->hidden_gone);
+    }
     if (status == PARE_OK) {
         status = pare_alloc(p->ctx, hidden, sizeof *square, &square);
     }
@@ -95,64 +98,8 @@ static pare_status rank(pruning *p) {
     return status;
 }
 
-/* Divergence from the dense model without the first `removed` dimensions, nothing made up for. */
-static double divergence(const pruning *p, pare_lm_run *run, int64_t removed, float *gate) {
-    const pare_calibration *c = &p->calibration;
-    const pare_lm_gates gates = {NULL, NULL, gate};
-    double sum = 0;
-    int64_t batches = 0;
-    for (int64_t j = 0; j < p->dense->shape.hidden; j++) {
-        gate[p->hidden_order[j]] = j < removed ? 0 : 1;
-    }
-    for (int64_t at = 0; at < c->sequences && (at == 0 || at < p->options->probe);
-         at += c->batch, batches++) {
-        const int32_t *token = c->token + at * c->length;
-        for (int64_t i = 0; i < c->batch * c->length; i++) {
-            c->target[i] = (i + 1) % c->length == 0 ? -1 : token[i + 1];
-        }
-        (void)pare_lm_forward(c->dense_run, token, NULL);
-        (void)pare_lm_forward(run, token, &gates);
-        sum += pare_lm_loss(run, &gates, c->target, c->dense_run, NULL, NULL);
-    }
-    return sum / (double)batches;
-}
-
-/* The number that, with the rest of the budget shared out, is predicted to lose least. */
-static pare_status choose(pruning *p, pare_lm_run *run, float *gate) {
-    const pare_prune_options *o = p->options;
-    int64_t hidden = p->dense->shape.hidden, best = -1;
-    int64_t step = o->round > 1 ? o->round : (hidden + STEPS - 1) / STEPS;
-    bool others = o->layers || o->attention || o->mlp || o->heads || o->ffn;
-    int64_t least = others ? 0 : (int64_t)ceil((1 - o->keep) * (double)hidden - 1e-9);
-    double loss = INFINITY;
-    for (int64_t removed = (least + o->round - 1) / o->round * o->round; removed < hidden;
-         removed += step) {
-        double share = (double)(hidden - removed) / (double)hidden;
-        double alone = removed > 0 ? divergence(p, run, removed, gate) : 0;
-        pare_status status = pare_prune_tell(p, "measure", 0.6);
-        if (status != PARE_OK) {
-            return status;
-        }
-        status = pare_prune_share_out(p, fmin(1, o->keep / share));
-        if (status != PARE_OK && status != PARE_ERROR_ARGUMENT) {
-            return status;
-        }
-        if (status == PARE_OK && alone + p->predicted < loss) {
-            loss = alone + p->predicted;
-            best = removed;
-        }
-        if (alone > loss || share <= o->keep) {
-            break; /* more can only be worse */
-        }
-    }
-    p->hidden_removed = best < 0 ? 0 : best;
-    double share = (double)(hidden - p->hidden_removed) / (double)hidden;
-    return pare_prune_share_out(p, fmin(1, o->keep / share)); /* says so if none was enough */
-}
-
-/* Makes the model one without the dimensions, its tensors still as large: what writes them is 0,
- * norms divide by the new number. */
-static void hide(pruning *p) {
+/* What writes the dimensions becomes 0, norms divide by the new number. */
+void pare_prune_hidden_hide(pruning *p) {
     pare_lm *lm = p->lm;
     int64_t hidden = lm->shape.hidden;
     float scale = (float)sqrt((double)(hidden - p->hidden_removed) / (double)hidden);
@@ -172,42 +119,11 @@ static void hide(pruning *p) {
             t->own[j] *= scale;
         }
     }
+    memset(p->hidden_gone, 0, (size_t)hidden);
     for (int64_t j = 0; j < p->hidden_removed; j++) {
         p->hidden_gone[p->hidden_order[j]] = 1;
     }
     p->calibration.gone = p->hidden_gone;
-}
-
-pare_status pare_prune_hidden(pruning *p) {
-    int64_t hidden = p->dense->shape.hidden;
-    pare_lm_run *run = NULL;
-    float *gate = NULL;
-    pare_status status = pare_lm_own(p->lm); /* every matrix changes */
-    if (status == PARE_OK) {
-        status =
-            pare_lm_run_create(p->dense, p->calibration.batch, p->calibration.length, false, &run);
-    }
-    if (status == PARE_OK) {
-        status = pare_alloc(p->ctx, hidden, sizeof *gate, &gate);
-    }
-    if (status == PARE_OK) {
-        status = pare_alloc(p->ctx, hidden, sizeof *p->hidden_order, &p->hidden_order);
-    }
-    if (status == PARE_OK) {
-        status = pare_alloc_zero(p->ctx, hidden, 1, &p->hidden_gone);
-    }
-    if (status == PARE_OK) {
-        status = rank(p);
-    }
-    if (status == PARE_OK) {
-        status = choose(p, run, gate);
-    }
-    if (status == PARE_OK && p->hidden_removed > 0) {
-        hide(p);
-    }
-    pare_lm_run_destroy(run);
-    pare_free(p->ctx, gate);
-    return status;
 }
 
 pare_status pare_prune_hidden_cut(pruning *p) {

@@ -1,5 +1,5 @@
 /* How much memory pruning will take, from sizes alone: the greatest of what its stages hold. */
-#include "problem/prune.h"
+#include "problem/prune_parts.h"
 
 enum { REAL = sizeof(double), NUMBER = sizeof(float) };
 
@@ -10,13 +10,13 @@ static int64_t greater(int64_t a, int64_t b) {
 /* Sizes over all layers, in values. */
 typedef struct sizes {
     int64_t inner, widest_layer; /* parameters of all layers, of the largest */
-    int64_t width;               /* of the widest last matrix */
+    int64_t width;               /* of the widest matrix solved anew */
     int64_t lasts;               /* bytes of all last matrices in the model's format */
 } sizes;
 
 static sizes sizes_of(const pare_lm *dense) {
     const pare_lm_shape *s = &dense->shape;
-    sizes z = {0};
+    sizes z = {.width = s->hidden}; /* readers of the stream are solved for its width */
     for (int64_t i = 0; i < s->layers; i++) {
         int64_t parameters = pare_lm_layer_parameters(s, i);
         int64_t width = s->layer[i].heads * s->head_dim, ffn = s->layer[i].ffn;
@@ -71,6 +71,7 @@ int64_t pare_prune_bytes(const pare_lm *dense, int64_t sequences, int64_t length
     }
     cutting += z.widest_layer * NUMBER + measure;
     int64_t bytes = base + greater(scoring, greater(cutting, kept + run));
-    /* Dimensions go from own copies of all. */
-    return bytes + (options->hidden ? (z.inner + s->vocabulary * s->hidden) * NUMBER : 0);
+    /* Dimensions go from own copies of all; plans are carried out on two more. */
+    int64_t copies = (options->hidden ? 1 : 0) + (pare_prune_by_plans(options) ? 2 : 0);
+    return bytes + copies * pare_lm_parameters(s) * NUMBER;
 }

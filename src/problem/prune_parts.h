@@ -29,7 +29,10 @@ typedef struct pruning {
     double *layer_loss;    /* (layers) with the whole layer gone; option `layers` */
     double loss;           /* dense */
     double measured;       /* share of the dense model's time that the chosen shape takes */
-    double predicted;      /* loss of what was shared out last */
+    bool whole_layers;     /* layers and nothing else may go: they are the groups */
+    uint8_t *dropped;      /* (layers) gone before the budget is shared out */
+    float *gain;           /* factors of the final norm's, of what is left; or NULL */
+    int64_t trials;        /* plans carried out so far */
     int64_t hidden_removed, *hidden_order; /* (hidden) in order of removal; NULL: not asked for */
     uint8_t *hidden_gone;                  /* (hidden) */
     double flops;                          /* of the training of the mask, and of passes it needs */
@@ -60,13 +63,43 @@ pare_status pare_prune_cut_matrix(const pruning *p, const prune_part *one,
                                   const pare_half_problem *problem, int64_t removed, uint8_t *keep,
                                   float *out) PARE_MUST_CHECK;
 
-/* Sets removed of every part so that `keep` of the cost is left, by the loss curves. */
+/* Sets removed of every part so that `keep` of the cost is left, by the loss curves; nothing is
+ * left of a dropped layer. */
 pare_status pare_prune_share_out(pruning *p, double keep) PARE_MUST_CHECK;
 
-/* After the loss curves: how many hidden dimensions go, and the rest shared out. They are hidden
- * until pare_prune_hidden_cut takes them out of the tensors. */
-pare_status pare_prune_hidden(pruning *p) PARE_MUST_CHECK;
+/* Cuts the model to what was shared out, half after half, and fills the result. */
+pare_status pare_prune_carry_out(pruning *p, pare_prune_result *result) PARE_MUST_CHECK;
+
+/* Whether layers or hidden dimensions may go besides other structures, or hidden dimensions alone:
+ * what several plans are carried out for. */
+bool pare_prune_by_plans(const pare_prune_options *options);
+/* After the loss curves: tries how many layers and hidden dimensions go, the rest of the budget
+ * shared out among the other structures, and keeps what loses least. */
+pare_status pare_prune_plans(pruning *p, pare_prune_result *result) PARE_MUST_CHECK;
+
+/* Reserves and fills hidden_order. */
+pare_status pare_prune_hidden_rank(pruning *p) PARE_MUST_CHECK;
+/* Makes the (owned) model one without the first hidden_removed dimensions of the order, its tensors
+ * still as large; pare_prune_hidden_cut takes them out. */
+void pare_prune_hidden_hide(pruning *p);
 pare_status pare_prune_hidden_cut(pruning *p) PARE_MUST_CHECK;
+
+/* The matrices that read the stream before a half; returns their number. */
+enum { PRUNE_READERS = 3 };
+int pare_prune_readers_of(pare_lm_half half, pare_lm_slot out[PRUNE_READERS]);
+/*
+ * New weights for what reads the stream before half `index` (2 a layer; the number of halves: the
+ * output), before the half is measured: ridge least squares from what the stream has become to the
+ * dense model's, both normalised. For the output p->gain is solved for, and if it is not tied and
+ * dimensions are gone, new weights instead. Nothing happens with layer norm or parallel halves, or
+ * if the options do not want it. The layer must be owned.
+ */
+pare_status pare_prune_readers(pruning *p, int64_t index) PARE_MUST_CHECK;
+
+/* Of the final norm's gain as it is, as p->gain would have it (least squares of the logits, which
+ * need not be best for the loss) and half way: that with the least loss on the calibration text,
+ * which it gives. After the last cut. */
+pare_status pare_prune_best_gain(pruning *p, double *loss) PARE_MUST_CHECK;
 
 typedef struct prune_ranked {
     double score;

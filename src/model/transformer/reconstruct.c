@@ -245,6 +245,77 @@ pare_status pare_half_measure(pare_calibration *c, const pare_lm *lm, int64_t la
     return PARE_OK;
 }
 
+/* Rows as the norm leaves them, of the dimensions that are there. */
+static void normalise(const pare_calibration *c, const float *gain, const uint8_t *gone,
+                      const float *x, float *out) {
+    int64_t hidden = c->dense->shape.hidden, there = 0;
+    for (int64_t j = 0; j < hidden; j++) {
+        there += !gone || !gone[j];
+    }
+    for (int64_t row = 0; row < c->batch * c->length; row++) {
+        const float *from = x + row * hidden;
+        double sum = c->ctx->kernels->dot_double(hidden, from, from);
+        float inverse = (float)(1 / sqrt(sum / (double)there + c->dense->shape.norm_epsilon));
+        for (int64_t j = 0; j < hidden; j++) {
+            out[row * hidden + j] = from[j] * inverse * gain[j];
+        }
+    }
+}
+
+pare_status pare_norm_measure(pare_calibration *c, int64_t index, double ridge,
+                              pare_half_problem *out) {
+    pare_context *ctx = c->ctx;
+    int64_t hidden = c->dense->shape.hidden, rows = c->batch * c->length;
+    const pare_lm_tensor *norm =
+        index == 2 * c->dense->shape.layers
+            ? &c->dense->norm
+            : &c->dense
+                   ->layer[index / 2][index % 2 > 0 ? PARE_LM_FFN_NORM : PARE_LM_ATTENTION_NORM];
+    float *inner = NULL, *target = NULL, *part = NULL, *converted = NULL;
+    const float *gain = NULL;
+    double mean = 0;
+    *out = (pare_half_problem){.width = hidden, .outputs = hidden};
+    const struct {
+        void *array;
+        int64_t count;
+        size_t size;
+    } arrays[] = {
+        {&out->gram, hidden * hidden, sizeof(double)},
+        {&out->cross, hidden * hidden, sizeof(double)},
+        {&out->sum, hidden, sizeof(double)},
+        {&inner, rows * hidden, sizeof(float)},
+        {&target, rows * hidden, sizeof(float)},
+        {&part, hidden * 2 * hidden, sizeof(float)},
+    };
+    pare_status status = as_float(ctx, norm, &converted, &gain);
+    for (size_t i = 0; status == PARE_OK && i < sizeof arrays / sizeof arrays[0]; i++) {
+        status = pare_alloc_zero(ctx, arrays[i].count, arrays[i].size, arrays[i].array);
+    }
+    for (int64_t at = 0; status == PARE_OK && at < c->sequences; at += c->batch) {
+        int64_t place = at * c->length * hidden;
+        normalise(c, gain, c->gone, c->stream + place, inner);
+        normalise(c, gain, NULL, c->dense_stream + place, target);
+        gram_work work = {out, inner, target, part, rows};
+        pare_pool_run(ctx->pool, (hidden + UPDATE_ROWS - 1) / UPDATE_ROWS, gram_chunk, &work);
+    }
+    for (int64_t i = 0; status == PARE_OK && i < hidden; i++) {
+        mean += out->gram[i * hidden + i] / (double)hidden;
+    }
+    for (int64_t i = 0; status == PARE_OK && i < hidden; i++) {
+        bool gone = c->gone && c->gone[i];
+        out->gram[i * hidden + i] += ridge * mean;
+        out->cross[i * hidden + i] += gone ? 0 : ridge * mean;
+    }
+    pare_free(ctx, inner);
+    pare_free(ctx, target);
+    pare_free(ctx, part);
+    pare_free(ctx, converted);
+    if (status != PARE_OK) {
+        pare_half_clear(ctx, out);
+    }
+    return status;
+}
+
 /* ---- Elimination ----------------------------------------------------------------------------- */
 
 typedef struct elimination {

@@ -60,6 +60,13 @@ pare_status pare_half_measure(pare_calibration *calibration, const pare_lm *lm, 
                               pare_half_problem *out) PARE_MUST_CHECK;
 void pare_half_clear(pare_context *ctx, pare_half_problem *problem);
 
+/* The regression of the dense model's normalised stream v on that of the other model u, over the
+ * dimensions it has (entries of the others are 0), where both stand: before half `index` of the
+ * model (2 a layer; the number of halves: before the output). The ridge pulls u to v = u. With it a
+ * matrix that reads the stream is solved anew: W becomes W T', T the solution. RMS norm only. */
+pare_status pare_norm_measure(pare_calibration *calibration, int64_t index, double ridge,
+                              pare_half_problem *out) PARE_MUST_CHECK;
+
 /*
  * Removes blocks of `block` neighbouring columns one after the other, always the one whose removal
  * raises the sum of squares least. order: (width / block) blocks in order of removal; increase:

@@ -59,6 +59,8 @@ typedef struct pare_lm {
 pare_status pare_lm_open(const pare_checkpoint *checkpoint, pare_lm *out) PARE_MUST_CHECK;
 /* Makes every tensor an own float32 copy (for training, and for cutting). */
 pare_status pare_lm_own(pare_lm *lm) PARE_MUST_CHECK;
+/* The same for the final norm alone. */
+pare_status pare_lm_own_norm(pare_lm *lm) PARE_MUST_CHECK;
 /* The same for one layer, and back: the copies go where the stored values are still there. */
 pare_status pare_lm_own_layer(pare_lm *lm, int64_t index) PARE_MUST_CHECK;
 void pare_lm_disown_layer(pare_lm *lm, int64_t index);
@@ -68,6 +70,8 @@ pare_status pare_lm_pack_layer(pare_lm *lm, int64_t index, pare_dtype dtype) PAR
 pare_status pare_lm_replace(pare_lm *lm, pare_lm_tensor *tensor, pare_dtype dtype,
                             const float *values) PARE_MUST_CHECK;
 void pare_lm_clear(pare_lm *lm);
+/* Another model with the same values, every tensor an own copy; to clear. */
+pare_status pare_lm_copy(const pare_lm *lm, pare_lm *out) PARE_MUST_CHECK;
 /* Where the shape says that whole blocks are zero, and at most half of a matrix of a layer is not:
  * its blocks, for products that skip the rest. Part of pare_lm_open; bfloat16 stays so, the rest
  * becomes float32. Cost: the matrices are read once, kept blocks twice. */

@@ -144,6 +144,48 @@ pare_status pare_lm_own(pare_lm *lm) {
     return each(lm, own);
 }
 
+pare_status pare_lm_own_norm(pare_lm *lm) {
+    return own(lm, &lm->norm);
+}
+
+static pare_status copy(pare_context *ctx, const pare_lm_tensor *from, pare_lm_tensor *to) {
+    *to = (pare_lm_tensor){.rows = from->rows, .columns = from->columns};
+    if (!from->own && !from->stored) {
+        return PARE_OK;
+    }
+    pare_status status = pare_alloc(ctx, values_of(from), sizeof *to->own, &to->own);
+    if (status == PARE_OK) {
+        const float *values = pare_lm_values(from, to->own);
+        if (values != to->own) {
+            memcpy(to->own, values, (size_t)values_of(from) * sizeof *to->own);
+        }
+    }
+    return status;
+}
+
+pare_status pare_lm_copy(const pare_lm *lm, pare_lm *out) {
+    *out = (pare_lm){.ctx = lm->ctx};
+    const pare_lm_tensor *const from[] = {&lm->embedding, &lm->norm, &lm->head, &lm->norm_bias,
+                                          &lm->positions};
+    pare_lm_tensor *const to[] = {&out->embedding, &out->norm, &out->head, &out->norm_bias,
+                                  &out->positions};
+    pare_status status = pare_lm_shape_copy(lm->ctx, &lm->shape, &out->shape);
+    if (status == PARE_OK) {
+        status = pare_alloc_zero(lm->ctx, lm->shape.layers, sizeof *out->layer, &out->layer);
+    }
+    for (size_t i = 0; status == PARE_OK && i < sizeof from / sizeof from[0]; i++) {
+        status = copy(lm->ctx, from[i], to[i]);
+    }
+    for (int64_t i = 0; status == PARE_OK && i < lm->shape.layers * PARE_LM_SLOTS; i++) {
+        status = copy(lm->ctx, &lm->layer[i / PARE_LM_SLOTS][i % PARE_LM_SLOTS],
+                      &out->layer[i / PARE_LM_SLOTS][i % PARE_LM_SLOTS]);
+    }
+    if (status != PARE_OK) {
+        pare_lm_clear(out);
+    }
+    return status;
+}
+
 pare_status pare_lm_own_layer(pare_lm *lm, int64_t index) {
     pare_status status = PARE_OK;
     for (int slot = 0; status == PARE_OK && slot < PARE_LM_SLOTS; slot++) {
