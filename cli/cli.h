@@ -140,6 +140,21 @@ pare_exit pare_embed_set(pare_cli *cli, int64_t count);
 /* Opens a language model, or says why not. */
 pare_exit pare_cli_open_model(pare_cli *cli, const char *path, pare_model **out);
 
+/* ---- lines.c ---- */
+
+/* Lines "name: value", printed as they come or, with json, kept for the end. */
+typedef struct pare_lines {
+    bool json, failed; /* failed: out of memory */
+    char *text;
+    size_t length, room;
+} pare_lines;
+/* Every line ends in \n; an empty one begins another group. */
+void pare_lines_add(pare_lines *lines, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
+/* With json: {"format": ..., "format_version": 1, GROUPS: [an object a group]} on standard output.
+ * Names become lower case with underscores, lines "layer ..." the list "shape". Frees the lines. */
+void pare_lines_finish(pare_lines *lines, const char *format, const char *groups);
+
 /* ---- arguments.c ---- */
 
 /* Reads argv[0 .. argc - 1], the words after the command's name, into cli. */

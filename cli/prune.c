@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { OWN_OUT, OWN_BUDGETS, OWN_REPORT, OWN_TEST, OWN_COUNT };
+enum { OWN_OUT, OWN_BUDGETS, OWN_REPORT, OWN_TEST, OWN_JSON, OWN_COUNT };
 enum { PATH_SIZE = 4096, BUDGETS_MAX = 16, BUDGET_SIZE = 48 };
 
 static const pare_option own[OWN_COUNT] = {
@@ -18,6 +18,13 @@ static const pare_option own[OWN_COUNT] = {
                                  "where, perplexity, times and samples before and after"),
     [OWN_TEST] = PARE_OWN_TEXT("export", "test", "",
                                "text whose perplexity the report gives (default: that of text)"),
+    [OWN_JSON] = {.size = sizeof(pare_option),
+                  .name = "json",
+                  .section = "output",
+                  .type = PARE_OPTION_BOOL,
+                  .initial = "false",
+                  .choices = "",
+                  .help = "print JSON instead of lines, at the end"},
 };
 
 /* One smaller model: its budget ("" without one) and its folder. */
@@ -25,66 +32,88 @@ typedef struct target {
     char budget[BUDGET_SIZE], out[PATH_SIZE];
 } target;
 
+/* One run of the command. */
+typedef struct course {
+    pare_cli *cli;
+    pare_model *model;
+    pare_pruning *report; /* NULL where none was asked for */
+    pare_lines lines;
+    int count, written; /* models asked for, models in their folders */
+    const char *last;   /* folder of the latest of them */
+} course;
+
+/* writing: whether it was an output that could not be. */
+static pare_exit failed(course *c, pare_status status, bool writing) {
+    if (!pare_system_interrupted()) {
+        return writing ? pare_cli_written(c->cli, status) : pare_cli_failed(c->cli, status);
+    }
+    if (c->written == 0) {
+        return pare_cli_fail(c->cli, PARE_EXIT_INTERRUPTED, "interrupted; nothing is written");
+    }
+    return pare_cli_fail(
+        c->cli, PARE_EXIT_INTERRUPTED, "interrupted; %d of %d models are written, the last to %s%s",
+        c->written, c->count, c->last, c->cli->own[OWN_REPORT][0] ? ", the report is not" : "");
+}
+
 /* Milliseconds of a step before and after: the exported model itself is opened and timed. */
-static pare_exit print_speed(pare_cli *cli, pare_model *before, const char *out,
-                             double seconds[2]) {
+static pare_exit print_speed(course *c, const char *out, double seconds[2]) {
     pare_model *after = NULL;
-    pare_exit code = pare_cli_open_model(cli, out, &after);
+    pare_exit code = pare_cli_open_model(c->cli, out, &after);
     if (code != PARE_EXIT_OK) {
         return code;
     }
-    pare_status status = pare_model_step_seconds(before, after, cli->config, seconds);
+    pare_status status = pare_model_step_seconds(c->model, after, c->cli->config, seconds);
     pare_model_close(after);
     if (status != PARE_OK) {
-        return pare_cli_failed(cli, status);
+        return failed(c, status, false);
     }
-    printf("measured step before: %.4f ms\nmeasured step after: %.4f ms, %.3f of before\n",
-           1e3 * seconds[0], 1e3 * seconds[1], seconds[1] / seconds[0]);
+    if (c->lines.json) {
+        pare_lines_add(&c->lines, "measured step before ms: %.4f\nmeasured step after ms: %.4f\n",
+                       1e3 * seconds[0], 1e3 * seconds[1]);
+        pare_lines_add(&c->lines, "measured share: %.3f\n", seconds[1] / seconds[0]);
+    } else {
+        printf("measured step before: %.4f ms\nmeasured step after: %.4f ms, %.3f of before\n",
+               1e3 * seconds[0], 1e3 * seconds[1], seconds[1] / seconds[0]);
+    }
     return PARE_EXIT_OK;
 }
 
-/* writing: whether it was an output that could not be. */
-static pare_exit failed(pare_cli *cli, pare_status status, bool writing) {
-    if (pare_system_interrupted()) {
-        return pare_cli_fail(cli, PARE_EXIT_INTERRUPTED, "interrupted; nothing is written");
-    }
-    return writing ? pare_cli_written(cli, status) : pare_cli_failed(cli, status);
-}
-
-static pare_exit write_model(pare_cli *cli, pare_model *pruned, const target *to) {
+static pare_exit write_model(course *c, pare_model *pruned, const target *to) {
     const char *text = NULL;
     double difference = 0;
     pare_status status = pare_model_text(pruned, &text);
     if (status == PARE_OK) {
-        printf(to->budget[0] ? "%sbudget: %s\n" : "%s", text, to->budget);
-        status = pare_model_save(pruned, cli->config, to->out, &difference);
+        pare_lines_add(&c->lines, to->budget[0] ? "%sbudget: %s\n" : "%s", text, to->budget);
+        status = pare_model_save(pruned, c->cli->config, to->out, &difference);
     }
     if (status != PARE_OK) {
-        return failed(cli, status, true);
+        return failed(c, status, true);
     }
-    printf("written to: %s\nread again, largest difference of a logit: %.3g\n", to->out,
-           difference);
+    c->written++;
+    c->last = to->out;
+    pare_lines_add(&c->lines, "written to: %s\nread again, largest difference of a logit: %.3g\n",
+                   to->out, difference);
     return PARE_EXIT_OK;
 }
 
-/* report: NULL where none was asked for. */
-static pare_exit prune(pare_cli *cli, pare_model *model, const target *to, pare_pruning *report) {
+static pare_exit prune(course *c, const target *to) {
+    pare_cli *cli = c->cli;
     pare_model *pruned = NULL;
     double seconds[2] = {0, 0};
     pare_status status = pare_config_set(cli->config, "budget", to->budget);
     if (status == PARE_OK) {
-        status = pare_model_prune(model, cli->config, pare_view_progress, &cli->view, &pruned);
+        status = pare_model_prune(c->model, cli->config, pare_view_progress, &cli->view, &pruned);
     }
     pare_view_clear(&cli->view);
-    pare_exit code = status == PARE_OK ? write_model(cli, pruned, to) : failed(cli, status, false);
+    pare_exit code = status == PARE_OK ? write_model(c, pruned, to) : failed(c, status, false);
     if (code == PARE_EXIT_OK) {
-        code = print_speed(cli, model, to->out, seconds);
+        code = print_speed(c, to->out, seconds);
     }
-    if (code == PARE_EXIT_OK && report) {
-        status =
-            pare_pruning_add(report, pruned, cli->config, seconds, pare_view_progress, &cli->view);
+    if (code == PARE_EXIT_OK && c->report) {
+        status = pare_pruning_add(c->report, pruned, cli->config, seconds, pare_view_progress,
+                                  &cli->view);
         pare_view_clear(&cli->view);
-        code = status == PARE_OK ? PARE_EXIT_OK : failed(cli, status, false);
+        code = status == PARE_OK ? PARE_EXIT_OK : failed(c, status, false);
     }
     pare_model_close(pruned);
     return code;
@@ -105,8 +134,7 @@ static pare_exit read_budgets(pare_cli *cli, target *to, int *count) {
         char *end = NULL;
         size_t length = strcspn(++share, ",");
         double value = strtod(share, &end);
-        bool fits = *count < BUDGETS_MAX && share - text + (ptrdiff_t)length < BUDGET_SIZE;
-        if (!fits || end != share + length || !(value > 0 && value < 1)) {
+        if (*count == BUDGETS_MAX || end != share + length || !(value > 0 && value < 1)) {
             return bad_budgets(cli);
         }
         target *one = &to[(*count)++];
@@ -161,9 +189,12 @@ static pare_exit check(pare_cli *cli, target *to, int *count) {
 }
 
 static pare_exit prune_all(pare_cli *cli, pare_model *model, const target *to, int count) {
-    pare_pruning *report = NULL;
     const char *test = cli->own[OWN_TEST], *reason = NULL;
     bool several = cli->own[OWN_BUDGETS][0] != 0;
+    course c = {.cli = cli,
+                .model = model,
+                .lines = {.json = strcmp(cli->own[OWN_JSON], "true") == 0},
+                .count = count};
     pare_status status = PARE_OK;
     if (several && !pare_system_folder(cli->own[OWN_OUT], &reason)) {
         return pare_cli_fail(cli, PARE_EXIT_OUTPUT, "%s: cannot be written: %s", cli->own[OWN_OUT],
@@ -171,19 +202,27 @@ static pare_exit prune_all(pare_cli *cli, pare_model *model, const target *to, i
     }
     if (cli->own[OWN_REPORT][0]) {
         status = pare_pruning_create(model, cli->config, test[0] ? test : NULL, pare_view_progress,
-                                     &cli->view, &report);
+                                     &cli->view, &c.report);
         pare_view_clear(&cli->view);
     }
-    pare_exit code = status == PARE_OK ? PARE_EXIT_OK : failed(cli, status, false);
+    pare_exit code = status == PARE_OK ? PARE_EXIT_OK : failed(&c, status, false);
     for (int i = 0; code == PARE_EXIT_OK && i < count; i++) {
-        fputs(i > 0 ? "\n" : "", stdout);
-        code = prune(cli, model, &to[i], report);
+        pare_lines_add(&c.lines, "%s", i > 0 ? "\n" : "");
+        code = prune(&c, &to[i]);
     }
-    if (code == PARE_EXIT_OK && report) {
-        status = pare_pruning_report(report, cli->own[OWN_REPORT]);
-        code = status == PARE_OK ? PARE_EXIT_OK : failed(cli, status, true);
+    if (code == PARE_EXIT_OK && c.report) {
+        status = pare_pruning_report(c.report, cli->own[OWN_REPORT]);
+        code = status == PARE_OK ? PARE_EXIT_OK : failed(&c, status, true);
     }
-    pare_pruning_destroy(report);
+    pare_pruning_destroy(c.report);
+    if (code == PARE_EXIT_OK || c.lines.failed) {
+        pare_lines_finish(&c.lines, "pare pruning", "models");
+    }
+    free(c.lines.text);
+    if (code == PARE_EXIT_OK) {
+        code = c.lines.failed ? pare_cli_fail(cli, PARE_EXIT_MEMORY, "out of memory")
+                              : pare_cli_flush(cli);
+    }
     if (several && code != PARE_EXIT_OK) {
         pare_system_remove_empty(cli->own[OWN_OUT]);
     }

@@ -150,6 +150,38 @@ static void test_report(void **state) {
     assert_null(strstr(page, "What is left"));
 }
 
+/* The same lines as an object a model; nothing else on standard output. */
+static void test_json(void **state) {
+    (void)state;
+    if (cli_run("prune hf " TEXT "--calibration 8 --out many --overwrite --budgets "
+                                 "params=0.95,0.9,0.85,0.8,0.75,0.7,0.65,0.6 --json") != 0) {
+        fail_msg("%s", cli_err);
+    }
+    assert_memory_equal(cli_out, "{\n  \"format\": \"pare pruning\"", 27);
+    static const char *const says[] = {"\"models\": [",
+                                       "\"shape\": [",
+                                       "{\"from\": 0, \"to\": ",
+                                       "\"layers\": 3,",
+                                       "\"kept\": 0.",
+                                       "\"budget\": \"params=0.8\",",
+                                       "\"budget\": \"params=0.6\",",
+                                       "\"written_to\": \"many/0.6\",",
+                                       "\"calibration_loss_after\": ",
+                                       "\"measured_share\": "};
+    for (size_t i = 0; i < sizeof says / sizeof says[0]; i++) {
+        if (!strstr(cli_out, says[i])) {
+            fail_msg("'%s' is not in\n%s", says[i], cli_out);
+        }
+    }
+    int64_t open = 0, quotes = 0;
+    for (const char *at = cli_out; *at; at++) {
+        quotes += *at == '"';
+        open += *at == '{' || *at == '[' ? 1 : *at == '}' || *at == ']' ? -1 : 0;
+    }
+    assert_int_equal(open, 0);
+    assert_int_equal(quotes % 2, 0);
+}
+
 static void test_generate(void **state) {
     (void)state;
     assert_int_equal(cli_run("generate hf --tokenizer tokenizer.bin --prompt abc --generate 9"), 0);
@@ -238,8 +270,9 @@ static void test_bad(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_info),     cmocka_unit_test(test_prune),
-        cmocka_unit_test(test_report),   cmocka_unit_test(test_generate),
-        cmocka_unit_test(test_protocol), cmocka_unit_test(test_bad),
+        cmocka_unit_test(test_report),   cmocka_unit_test(test_json),
+        cmocka_unit_test(test_generate), cmocka_unit_test(test_protocol),
+        cmocka_unit_test(test_bad),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
 }
