@@ -134,6 +134,9 @@ extern const pare_option pare_embed_own[PARE_EMBED_OWN];
 /* Gives the values of the first `count` own options of the command, in this order, to the library.
  */
 pare_exit pare_embed_set(pare_cli *cli, int64_t count);
+/* Shows how far the work on embeddings is; stops: the first Ctrl-C ends it, and nothing is written.
+ */
+void pare_embed_watch_work(pare_cli *cli, bool stops);
 
 /* ---- model.c ---- */
 

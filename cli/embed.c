@@ -19,7 +19,7 @@ const pare_option pare_embed_own[PARE_EMBED_OWN] = {
     PARE_OWN_CHOICE(
         "model", "method", "sequential-attention",
         "sequential-attention|frequency|mutual-information|magnitude|sseds|uniform|random|"
-        "permutation|shark",
+        "permutation|shark|group-lasso",
         "how fields and chunks are ranked"),
 };
 
@@ -66,6 +66,16 @@ pare_exit pare_embed_set(pare_cli *cli, int64_t count) {
     return PARE_EXIT_OK;
 }
 
+/* Nothing is chosen before the end: a stop is silent until then. */
+static int show(void *user, const pare_progress *progress) {
+    return pare_system_interrupted() ? 1 : pare_view_progress(user, progress);
+}
+
+void pare_embed_watch_work(pare_cli *cli, bool stops) {
+    pare_context_on_progress(cli->ctx, show, &cli->view);
+    pare_system_catch(stops);
+}
+
 static pare_exit run_embed(pare_cli *cli) {
     static const char *const outputs[] = {"out", "report", "state"};
     pare_embedding *plan = NULL;
@@ -84,7 +94,12 @@ static pare_exit run_embed(pare_cli *cli) {
             return code;
         }
     }
+    pare_embed_watch_work(cli, !pare_cli_text(cli, "continue")[0]);
     pare_status status = pare_embedding_create(cli->ctx, cli->positional[0], cli->config, &plan);
+    pare_view_clear(&cli->view);
+    if (status != PARE_OK && pare_system_interrupted()) {
+        return pare_cli_fail(cli, PARE_EXIT_INTERRUPTED, "interrupted; nothing is written");
+    }
     code = status == PARE_OK ? write_results(cli, plan) : pare_cli_failed(cli, status);
     pare_embedding_destroy(plan);
     return code;

@@ -17,12 +17,16 @@ static pare_exit run_train(pare_cli *cli) {
         return code;
     }
     pare_view_status(&cli->view, "training on %s", cli->positional[0]);
+    pare_embed_watch_work(cli, true);
     pare_status status =
         pare_embedding_train(cli->ctx, cli->positional[0], cli->config, out, &scores);
+    pare_view_clear(&cli->view);
+    if (status != PARE_OK && pare_system_interrupted()) {
+        return pare_cli_fail(cli, PARE_EXIT_INTERRUPTED, "interrupted; nothing is written");
+    }
     if (status != PARE_OK) {
         return pare_cli_written(cli, status);
     }
-    pare_view_clear(&cli->view);
     printf("%lld rows in %.2f CPU seconds, written to %s\n", (long long)scores.rows,
            scores.cpu_seconds, out);
     if (isfinite(scores.log_loss)) {

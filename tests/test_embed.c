@@ -116,7 +116,8 @@ static void test_methods(void **state) {
                                         "uniform",
                                         "random",
                                         "permutation",
-                                        "shark"};
+                                        "shark",
+                                        "group-lasso"};
     assert_int_equal(sizeof names / sizeof names[0], PARE_EMBED_METHODS);
     for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
         for (int model = 0; model < 2; model++) {
@@ -257,6 +258,30 @@ static void test_budget_files(void **state) {
     close_run(&r);
 }
 
+static int stop_at_once(void *user, const pare_progress *progress) {
+    int64_t *calls = user;
+    assert_true(progress->fraction >= 0 && progress->fraction <= 1);
+    return ++*calls == 1;
+}
+
+/* A caller who says stop gets an error and no plan. */
+static void test_stop(void **state) {
+    (void)state;
+    for (int m = 0; m < 2; m++) {
+        int64_t calls = 0;
+        run r;
+        open_run(&r, 1);
+        pare_context_on_progress(r.ctx, stop_at_once, &calls);
+        pare_status status = m ? pare_embed_fit(r.ctx, rows_path, &r.options, &r.embed)
+                               : pare_embed_run(r.ctx, rows_path, &r.options, &r.embed);
+        assert_int_equal(status, PARE_ERROR_ARGUMENT);
+        assert_non_null(strstr(pare_context_error(r.ctx), "stopped"));
+        assert_null(r.embed);
+        assert_int_equal(calls, 1);
+        close_run(&r);
+    }
+}
+
 static void test_failing_allocation(void **state) {
     (void)state;
     char path[] = "/tmp/pare-embed-XXXXXX";
@@ -265,9 +290,10 @@ static void test_failing_allocation(void **state) {
         fprintf(file, "%d 0:%d:1 1:%d:1\n", i % 2, i % 3, i % 4);
     }
     assert_int_equal(fclose(file), 0);
-    static const char *const methods[] = {"sequential-attention", "permutation", "shark"};
+    static const char *const methods[] = {"sequential-attention", "permutation", "shark",
+                                          "group-lasso"};
     pare_status status = PARE_ERROR_MEMORY;
-    for (int64_t at = 0, m = 0; m < 3; at = status == PARE_OK ? 0 : at + 1) {
+    for (int64_t at = 0, m = 0; m < 4; at = status == PARE_OK ? 0 : at + 1) {
         test_allocator memory = {.fail_at = -1};
         pare_allocator allocator = test_allocator_of(&memory);
         run r = {0};
@@ -290,13 +316,10 @@ static void test_failing_allocation(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_planted),
-        cmocka_unit_test(test_methods),
-        cmocka_unit_test(test_deepfm),
-        cmocka_unit_test(test_schema),
-        cmocka_unit_test(test_refusals),
-        cmocka_unit_test(test_budget_files),
-        cmocka_unit_test(test_failing_allocation),
+        cmocka_unit_test(test_planted),  cmocka_unit_test(test_methods),
+        cmocka_unit_test(test_deepfm),   cmocka_unit_test(test_schema),
+        cmocka_unit_test(test_refusals), cmocka_unit_test(test_budget_files),
+        cmocka_unit_test(test_stop),     cmocka_unit_test(test_failing_allocation),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
 }

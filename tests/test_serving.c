@@ -4,6 +4,7 @@
 #include "base/random.h"
 #include "select/serving.h"
 
+#include <math.h>
 #include <stdio.h>
 
 enum { FIELDS_MAX = 12, CHUNKS_MAX = 3, SEEDS = 1000 };
@@ -204,12 +205,101 @@ static void test_failing_allocation(void **state) {
     }
 }
 
+/* Curvature and slope of standardised columns of `fields` signals; field 1 repeats field 0. */
+static void make_joint(int64_t n, double *slope, double *curvature) {
+    for (int64_t i = 0; i < n; i++) {
+        slope[i] = 1.0 - 0.1 * (double)i;
+        for (int64_t k = 0; k < n; k++) {
+            curvature[i * n + k] = i == k || (i < 2 && k < 2) ? 1 : 0;
+        }
+    }
+    slope[1] = slope[0];
+    slope[n - 1] = -0.5; /* wrong sign: never */
+}
+
+/* Of two fields that say the same one is kept, the cheaper; what has a weight below zero is not;
+ * the gains are those of leaving out, found by choosing without. */
+static void test_joint(void **state) {
+    (void)state;
+    enum { FIELDS = 5 };
+    pare_context *ctx = NULL;
+    assert_int_equal(pare_context_create(NULL, &ctx), PARE_OK);
+    problem p;
+    make(&p, ctx, 1, FIELDS, 0, false);
+    for (int r = 0; r < PARE_RESOURCES; r++) {
+        p.serving.limit[r] = INT64_MAX;
+    }
+    double slope[FIELDS], curvature[FIELDS * FIELDS], gain[FIELDS];
+    make_joint(FIELDS, slope, curvature);
+    for (int64_t f = 0; f < FIELDS; f++) {
+        p.size[f] = f == 0 ? 100 : 10;
+        p.group[2 * f] = p.group[2 * f + 1] = -1;
+    }
+    p.serving.limit[PARE_RESOURCE_BYTES] = 1000;
+    const pare_serving_joint joint = {slope, curvature, 0.001};
+    assert_ok(ctx, pare_serving_choose_joint(&p.serving, &joint, p.keep, gain));
+    static const uint8_t wanted[FIELDS] = {0, 1, 1, 1, 0};
+    assert_memory_equal(p.keep, wanted, FIELDS);
+    /* max over w of g w - w^2 / 2 - 0.15 (w - 1)^2 - price */
+    double w = (slope[2] + 0.3) / 1.3;
+    double one = slope[2] * w - w * w / 2 - 0.15 * (w - 1) * (w - 1) - 0.001;
+    assert_true(fabs(gain[2] - one) < 1e-9);
+    p.pinned[4] = 1;
+    memset(p.keep, 0, sizeof p.keep);
+    assert_ok(ctx, pare_serving_choose_joint(&p.serving, &joint, p.keep, gain));
+    assert_int_equal(p.keep[4], 1);
+    pare_context_destroy(ctx);
+}
+
+/* Random problems: never over, pins kept, bans left out, chunks only with their field. */
+static void test_joint_never_over(void **state) {
+    (void)state;
+    pare_context *ctx = NULL;
+    assert_int_equal(pare_context_create(NULL, &ctx), PARE_OK);
+    for (uint64_t seed = 0; seed < SEEDS / 2; seed++) {
+        problem p;
+        int64_t fields = 1 + below(seed, 9000, FIELDS_MAX), chunks = below(seed, 9001, 4);
+        int64_t n = fields * (chunks + 1), cost[PARE_RESOURCES];
+        double curvature[FIELDS_MAX * FIELDS_MAX * 16] = {0}, slope[FIELDS_MAX * 4],
+                                                   gain[FIELDS_MAX * 4];
+        make(&p, ctx, seed, fields, chunks, true);
+        for (int64_t k = 0; k < 2 * n / 3 + 1; k++) { /* of less than full rank */
+            for (int64_t i = 0; i < n; i++) {
+                for (int64_t j = 0; j < n; j++) {
+                    uint64_t at = 20000 + (uint64_t)(k * n);
+                    curvature[i * n + j] +=
+                        (pare_random_uniform(seed, PARE_STREAM_TEST, at + (uint64_t)i) - 0.5) *
+                        (pare_random_uniform(seed, PARE_STREAM_TEST, at + (uint64_t)j) - 0.5);
+                }
+            }
+        }
+        for (int64_t i = 0; i < n; i++) {
+            slope[i] = pare_random_uniform(seed, PARE_STREAM_TEST, 70000 + (uint64_t)i) - 0.3;
+        }
+        const pare_serving_joint joint = {slope, curvature, 1e-3};
+        if (pare_serving_choose_joint(&p.serving, &joint, p.keep, gain) != PARE_OK) {
+            continue;
+        }
+        pare_serving_cost(&p.serving, p.keep, cost);
+        assert_true(pare_serving_fits(&p.serving, cost));
+        for (int64_t f = 0; f < fields; f++) {
+            const uint8_t *kept = p.keep + f * (chunks + 1);
+            assert_true(!p.pinned[f] || kept[0]);
+            assert_true(!p.banned[f] || !kept[0]);
+            for (int64_t c = 0; c <= chunks; c++) {
+                assert_true(!kept[c] || kept[0]);
+                assert_true(isfinite(gain[f * (chunks + 1) + c]));
+            }
+        }
+    }
+    pare_context_destroy(ctx);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_costs),
-        cmocka_unit_test(test_never_over),
-        cmocka_unit_test(test_near_best),
-        cmocka_unit_test(test_failing_allocation),
+        cmocka_unit_test(test_joint),     cmocka_unit_test(test_joint_never_over),
+        cmocka_unit_test(test_costs),     cmocka_unit_test(test_never_over),
+        cmocka_unit_test(test_near_best), cmocka_unit_test(test_failing_allocation),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

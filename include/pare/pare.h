@@ -176,6 +176,10 @@ typedef struct pare_progress {
 
 /* Called about ten times a second; a nonzero return stops the work: the partial answer is kept. */
 typedef int (*pare_progress_fn)(void *user, const pare_progress *progress);
+/* Progress of the calls on this context that take no such function of their own:
+ * pare_embedding_create and pare_embedding_train, which, stopped, fail and write nothing. NULL:
+ * none. */
+PARE_API void pare_context_on_progress(pare_context *ctx, pare_progress_fn fn, void *user);
 
 /* ---- Data ---------------------------------------------------------------------------------- */
 

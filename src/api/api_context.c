@@ -76,6 +76,11 @@ void pare_context_on_warning(pare_context *ctx, pare_warning_fn fn, void *user) 
     ctx->warning_user = user;
 }
 
+void pare_context_on_progress(pare_context *ctx, pare_progress_fn fn, void *user) {
+    ctx->on_progress = fn;
+    ctx->progress_user = user;
+}
+
 pare_status pare_context_set_threads(pare_context *ctx, int64_t threads) {
     if (threads < 0 || threads > 256) {
         return pare_fail(ctx, PARE_ERROR_ARGUMENT, "threads: %lld is not from 0 to 256",

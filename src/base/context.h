@@ -16,6 +16,8 @@ struct pare_context {
     char message[PARE_MESSAGE_SIZE];
     pare_warning_fn on_warning;
     void *warning_user;
+    pare_progress_fn on_progress;
+    void *progress_user;
     int64_t warnings; /* sentences kept for the record of a selection; later ones only pass */
     char *warning[PARE_WARNINGS_MAX];
     int64_t threads;                    /* as asked for: 0 = one per core */

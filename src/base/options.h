@@ -81,7 +81,7 @@ X(continual, continue_from, "continue", TEXT, "", 0, 0, "", "go on from this sta
 X(continual, switch_cost, "switch-cost", REAL, "0.0001", 0, 1e6, "", "nats a row that the lower confidence bound of a change's gain must exceed") \
 X(continual, audit, "audit", BOOL, "false", 0, 0, "", "with continue: also choose anew from this file alone, and take that choice if it is better by the switching cost") \
 X(embedding, embed_model, "embed-model", CHOICE, "fm", 0, 0, "lr|fm|deepfm|dnn|dcnv2", "model of pare embed: logistic regression, factorisation machine, DeepFM, a network alone, DCNv2") \
-X(embedding, embed_method, "embed-method", CHOICE, "sequential-attention", 0, 0, "sequential-attention|frequency|mutual-information|magnitude|sseds|uniform|random|permutation|shark", "how pare embed ranks fields and chunks") \
+X(embedding, embed_method, "embed-method", CHOICE, "sequential-attention", 0, 0, "sequential-attention|frequency|mutual-information|magnitude|sseds|uniform|random|permutation|shark|group-lasso", "how pare embed ranks fields and chunks") \
 X(embedding, embed_format, "embed-format", CHOICE, "auto", 0, 0, "auto|csv|tsv|libffm|libfm|criteo", "format of the rows of pare embed") \
 X(output, out, "out", TEXT, "", 0, 0, "", "write the selection as JSON to this file; - is standard output") \
 X(output, report, "report", TEXT, "", 0, 0, "", "write a self-contained HTML report to this file") \
@@ -207,6 +207,7 @@ enum {
     PARE_EMBED_RANDOM,
     PARE_EMBED_PERMUTATION,
     PARE_EMBED_SHARK,
+    PARE_EMBED_GROUP_LASSO,
     PARE_EMBED_METHODS
 };
 enum { PARE_HEADER_AUTO, PARE_HEADER_YES, PARE_HEADER_NO };

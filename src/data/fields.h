@@ -101,15 +101,15 @@ pare_status pare_fields_cross(pare_fields *fields, int64_t count,
 static inline int64_t pare_cross_size(int64_t a_rows, int64_t b_rows, int64_t most) {
     return a_rows <= most / b_rows ? a_rows * b_rows : most;
 }
-static inline int64_t pare_cross_row(int64_t a, int64_t b, int64_t a_rows, int64_t b_rows,
-                                     int64_t size) {
-    if (a_rows <= size / b_rows) {
-        return a * b_rows + b;
-    }
+static inline int64_t pare_pair_hash(int64_t a, int64_t b, int64_t size) {
     uint64_t mixed = (uint64_t)a << 32 | (uint64_t)b; /* the finaliser of splitmix64 */
     mixed = (mixed ^ mixed >> 30) * UINT64_C(0xbf58476d1ce4e5b9);
     mixed = (mixed ^ mixed >> 27) * UINT64_C(0x94d049bb133111eb);
     return (int64_t)(((mixed ^ mixed >> 31) >> 32) * (uint64_t)size >> 32);
+}
+static inline int64_t pare_cross_row(int64_t a, int64_t b, int64_t a_rows, int64_t b_rows,
+                                     int64_t size) {
+    return a_rows <= size / b_rows ? a * b_rows + b : pare_pair_hash(a, b, size);
 }
 /* Encodes more rows with the rows of `like`, matched by field name; a field they lack is refused,
  * one they have more is dropped. All rows are held out. */

@@ -101,6 +101,15 @@ double pare_field_model_slopes(pare_field_model *model, const pare_fields *field
 void pare_field_model_removals(pare_field_model *model, const pare_fields *fields, int64_t count,
                                const int64_t *row, int64_t chunks, const int64_t *width,
                                double *out);
+/*
+ * What each candidate (as above) adds to the logit: out (count, fields (chunks + 1)) row-major,
+ * count <= batch. model->mask says what is in; open: (fields, stride) masks of what to ask for. The
+ * product of two vectors that are both in counts half for each, that of one outside with those
+ * inside whole; the network counts by its slope.
+ */
+void pare_field_model_terms(pare_field_model *model, const pare_fields *fields, int64_t count,
+                            const int64_t *row, const float *open, int64_t chunks,
+                            const int64_t *width, float *out);
 /* Logits of the rows, inference mode; out: (count). */
 void pare_field_model_predict(pare_field_model *model, const pare_fields *fields, int64_t count,
                               const int64_t *row, float *out);
@@ -123,5 +132,10 @@ pare_status pare_fields_rows(const pare_fields *fields, bool held_out, int64_t *
 /* `epochs` passes over the rows, shuffled for each; row: (count) scratch, permuted. */
 double pare_field_model_fit(pare_field_model *model, const pare_fields *fields, int64_t count,
                             int64_t *row, int64_t epochs);
+/* The same until `stop`, asked before each batch with the share done and the mean log loss of the
+ * pass so far (NaN: none), says so. */
+typedef bool (*pare_field_stop)(void *user, double done, double loss);
+double pare_field_model_fit_until(pare_field_model *model, const pare_fields *fields, int64_t count,
+                                  int64_t *row, int64_t epochs, pare_field_stop stop, void *user);
 
 #endif

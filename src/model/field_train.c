@@ -187,17 +187,26 @@ double pare_field_model_train(pare_field_model *model, const pare_fields *fields
                   : train_batch(model, fields, count, row, d_mask);
 }
 
-double pare_field_model_fit(pare_field_model *model, const pare_fields *fields, int64_t count,
-                            int64_t *row, int64_t epochs) {
-    double loss = 0;
+double pare_field_model_fit_until(pare_field_model *model, const pare_fields *fields, int64_t count,
+                                  int64_t *row, int64_t epochs, pare_field_stop stop, void *user) {
+    double loss = 0, all = (double)count * (double)epochs;
     for (int64_t epoch = 0; epoch < epochs; epoch++) {
         uint64_t first = (uint64_t)epoch * (uint64_t)count;
         pare_random_shuffle(model->seed, PARE_STREAM_SHUFFLE, first, count, row);
         loss = 0;
         for (int64_t at = 0; at < count; at += model->spec.batch) {
             int64_t rows = count - at < model->spec.batch ? count - at : model->spec.batch;
+            double mean = at > 0 ? loss / (double)at : (double)NAN;
+            if (stop && stop(user, (double)(epoch * count + at) / all, mean)) {
+                return mean;
+            }
             loss += pare_field_model_train(model, fields, rows, row + at, NULL);
         }
     }
     return count > 0 ? loss / (double)count : 0;
+}
+
+double pare_field_model_fit(pare_field_model *model, const pare_fields *fields, int64_t count,
+                            int64_t *row, int64_t epochs) {
+    return pare_field_model_fit_until(model, fields, count, row, epochs, NULL, NULL);
 }

@@ -15,6 +15,8 @@ enum {
     RATE_PASSES = 4
 };
 
+static const double TELL_SECONDS = 0.1;
+
 void pare_embed_free(pare_embed *embed) {
     if (!embed) {
         return;
@@ -89,6 +91,39 @@ static pare_status create_kept(pare_embed *embed, const uint8_t *keep, pare_fiel
     return status;
 }
 
+/* ---- Progress -------------------------------------------------------------------------------- */
+
+void pare_embed_stage(pare_embed *embed, const char *stage, double from, double to) {
+    embed->stage = stage;
+    embed->stage_from = from;
+    embed->stage_to = to;
+}
+
+bool pare_embed_tell(void *user, double done, double loss) {
+    pare_embed *e = user;
+    double now = pare_clock_seconds();
+    if (!e->ctx->on_progress || e->stopped || now - e->told < TELL_SECONDS) {
+        return e->stopped;
+    }
+    double share = e->stage_from + (e->stage_to - e->stage_from) * done, seconds = now - e->began;
+    pare_progress at = {.size = sizeof at,
+                        .stage = e->stage,
+                        .fraction = share,
+                        .seconds = seconds,
+                        .seconds_left = share > 0 ? seconds * (1 - share) / share : -1,
+                        .loss = loss};
+    e->told = now;
+    e->stopped = e->ctx->on_progress(e->ctx->progress_user, &at) != 0;
+    return e->stopped;
+}
+
+pare_status pare_embed_going(const pare_embed *embed) {
+    return embed->stopped ? pare_fail(embed->ctx, PARE_ERROR_ARGUMENT, "stopped by the caller")
+                          : PARE_OK;
+}
+
+/* ---- Training -------------------------------------------------------------------------------- */
+
 void pare_embed_order(pare_embed *embed) {
     int64_t used = 0;
     for (int64_t i = 0; i < embed->fields.rows; i++) {
@@ -102,8 +137,13 @@ pare_status pare_embed_train(pare_embed *embed, const uint8_t *keep, pare_field_
     pare_status status = create_kept(embed, keep, out);
     if (status == PARE_OK) {
         pare_embed_order(embed);
-        (void)pare_field_model_fit(*out, &embed->fields, embed->train, embed->train_row,
-                                   embed->passes);
+        (void)pare_field_model_fit_until(*out, &embed->fields, embed->train, embed->train_row,
+                                         embed->passes, pare_embed_tell, embed);
+        status = pare_embed_going(embed);
+    }
+    if (status != PARE_OK) {
+        pare_field_model_destroy(*out);
+        *out = NULL;
     }
     return status;
 }
@@ -124,8 +164,12 @@ static pare_status least_loss(pare_embed *embed, int64_t first, int64_t count, i
     pare_random_shuffle((uint64_t)embed->options.seed, PARE_STREAM_PREFIX, 0, embed->train, row);
     for (int64_t pass = 1; pass <= most && worse < WORSE_MAX && status == PARE_OK; pass++) {
         double loss = 0, auc = 0;
-        (void)pare_field_model_fit(model, &embed->fields, first, row, 1);
-        status = pare_field_model_score(model, &embed->fields, count, row + first, &loss, &auc);
+        (void)pare_field_model_fit_until(model, &embed->fields, first, row, 1, pare_embed_tell,
+                                         embed);
+        status = pare_embed_going(embed);
+        if (status == PARE_OK) {
+            status = pare_field_model_score(model, &embed->fields, count, row + first, &loss, &auc);
+        }
         worse = loss < *least ? 0 : worse + 1;
         *passes = loss < *least ? pass : *passes;
         *least = fmin(*least, loss);
@@ -275,6 +319,7 @@ static pare_status prepare(pare_embed *embed, const char *path) {
     if (status == PARE_OK && options->plan[0]) {
         status = pare_embed_plan_crosses(embed);
     } else if (status == PARE_OK && options->crosses > 0) {
+        pare_embed_stage(embed, "screen crosses", 0.03, 0.05);
         status = pare_embed_crosses(embed);
         embed->cpu_screening = pare_cpu_seconds() - start;
     }
@@ -311,12 +356,15 @@ static pare_status check_budget(pare_embed *embed) {
 
 static pare_status run(pare_embed *embed) {
     pare_status status = check_budget(embed);
+    pare_embed_stage(embed, "tune", 0.05, 0.4);
     if (status == PARE_OK) {
         status = find_passes(embed);
     }
+    pare_embed_stage(embed, "train all", 0.4, 0.6);
     if (status == PARE_OK) {
         status = score(embed, NULL, &embed->full);
     }
+    pare_embed_stage(embed, "select", 0.6, 0.85);
     double start = pare_cpu_seconds();
     if (status == PARE_OK) {
         status = embed->options.embed_method == PARE_EMBED_SEQUENTIAL_ATTENTION
@@ -325,6 +373,7 @@ static pare_status run(pare_embed *embed) {
         embed->cpu_selecting = pare_cpu_seconds() - start;
     }
     if (status == PARE_OK) {
+        pare_embed_stage(embed, "train plan", 0.85, 1);
         pare_serving_cost(&embed->serving, embed->keep, embed->cost);
         status = score(embed, embed->keep, &embed->chosen);
     }
@@ -340,6 +389,8 @@ static pare_status start(pare_context *ctx, const char *path, const pare_options
         return status;
     }
     embed->ctx = ctx;
+    embed->began = pare_clock_seconds();
+    pare_embed_stage(embed, "read", 0, 0.05);
     status = pare_options_copy(options, &embed->options);
     if (status == PARE_OK) {
         status = prepare(embed, path);
@@ -362,7 +413,9 @@ pare_status pare_embed_run(pare_context *ctx, const char *path, const pare_optio
 
 /* Trains what the plan keeps, else everything. */
 static pare_status fit(pare_embed *embed) {
+    pare_embed_stage(embed, "tune", 0.05, 0.5);
     pare_status status = find_passes(embed);
+    pare_embed_stage(embed, "train", 0.5, 1);
     double start_seconds = pare_cpu_seconds();
     if (status == PARE_OK && embed->options.plan[0]) {
         status = pare_embed_plan_keep(embed);

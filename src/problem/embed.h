@@ -62,6 +62,10 @@ typedef struct pare_embed {
     int64_t cost[PARE_RESOURCES], full_cost[PARE_RESOURCES];
     pare_embed_score chosen, full;
     double cpu_selecting, cpu_screening;
+    /* Progress: the stage, the share of the work where it begins and ends; clock seconds. */
+    const char *stage;
+    double stage_from, stage_to, began, told;
+    bool stopped;
     pare_field_model *model;   /* pare_embed_fit: trained */
     pare_embed_window *window; /* NULL: not a continuation */
 } pare_embed;
@@ -120,6 +124,12 @@ void pare_embed_mask(const pare_embed *embed, const double *weight, pare_field_m
 /* Sums of the masks' gradients by candidate. d_mask: (fields, stride), out: (candidates). */
 void pare_embed_fold(const pare_embed *embed, const pare_field_model *model, const float *d_mask,
                      double *out);
+/* A stage of the work, from one share of it to another; and the caller told about it, some ten
+ * times a second (a pare_field_stop; user: the pare_embed). True: the caller stopped the work,
+ * which pare_embed_going then says in a sentence. */
+void pare_embed_stage(pare_embed *embed, const char *stage, double from, double to);
+bool pare_embed_tell(void *embed, double done, double loss);
+pare_status pare_embed_going(const pare_embed *embed) PARE_MUST_CHECK;
 /* Puts train_row into file order: training shuffles it, and must not depend on what ran before. */
 void pare_embed_order(pare_embed *embed);
 /* A fresh model with what is kept (NULL: all), trained on the training rows. */
@@ -128,6 +138,17 @@ pare_status pare_embed_train(pare_embed *embed, const uint8_t *keep,
 /* gain of the baselines (embed_gains.c), and the choice of sequential attention (embed_search.c),
  * which fills gain and keep. */
 pare_status pare_embed_gains(pare_embed *embed) PARE_MUST_CHECK;
+/* gain by group lasso (embed_lasso.c). */
+pare_status pare_embed_lasso(pare_embed *embed) PARE_MUST_CHECK;
 pare_status pare_embed_search(pare_embed *embed) PARE_MUST_CHECK;
+/*
+ * Adds to keep what brings most within the limits of `serving` on the given rows, which must not
+ * have taught the model, with its masks (embed_joint.c); gain as well. again: then once more what
+ * brings something beside that, if room is left. Cost: a prediction and candidates^2 a row, twice.
+ * The masks are not what they were.
+ */
+pare_status pare_embed_joint(pare_embed *embed, pare_field_model *model, int64_t rows,
+                             const int64_t *row, const pare_serving *serving,
+                             bool again) PARE_MUST_CHECK;
 
 #endif

@@ -2,7 +2,7 @@
  * Cross screening: which pairs of fields say together what they do not say apart. Residuals of a
  * logistic regression on all fields are summed by pair of ids, in two halves of the training rows;
  * weights learned on one half are judged on the other. One pass over the rows for all pairs, no
- * training of any cross.
+ * training of any cross. The regression is fitted by Newton steps, one field after the other.
  */
 #include "problem/embed.h"
 
@@ -12,18 +12,47 @@
 #include <math.h>
 #include <stdlib.h>
 
-enum { LR_PASSES = 3, SUMS = 4 };
+enum { SWEEPS = 2, HALVES = 2 };
 
 typedef struct screen {
     pare_embed *embed;
-    int64_t rows; /* training rows, padded columns of which follow each other */
-    int32_t *id;  /* (fields, rows) row within the field's table, -1: absent */
-    float *term;  /* (rows, SUMS) gradient and curvature of the loss, of the row's half */
+    int64_t rows;   /* training rows, padded columns of which follow each other */
+    int32_t *id;    /* (fields, rows) row within the field's table, -1: absent */
+    int64_t *order; /* (rows) rows of the file, ordered by half */
+    int64_t begin;  /* of the second half */
+    float *label;   /* (rows) 0 or 1 */
+    float *logit, *scratch;
+    uint64_t *term; /* (rows) gradient and curvature of the loss, see pack */
+    double unit;    /* of both */
     int64_t pairs;
     pare_embed_cross *pair; /* (pairs) */
-    float **sums;           /* (chunks) tables, (cross_rows, SUMS) each */
+    uint64_t **sums;        /* (chunks) tables, (HALVES, cross_rows) each */
     int64_t chunks;         /* pairs are dealt to so many tables */
 } screen;
+
+/* Gradient and curvature as whole multiples of a unit that lets all rows add up: the gradient in
+ * the low half of 64 bits, the curvature, which is positive, above. One addition sums both. */
+static uint64_t pack(double gradient, double curvature, double unit) {
+    return (uint64_t)(int64_t)llrint(gradient / unit) + ((uint64_t)llrint(curvature / unit) << 32);
+}
+
+static double gradient_of(uint64_t sum) {
+    return (double)(int32_t)(uint32_t)sum;
+}
+
+static double curvature_of(uint64_t sum) {
+    return (double)((sum - (uint64_t)(int64_t)(int32_t)(uint32_t)sum) >> 32);
+}
+
+/* 1 / t of the variance t of the true weights, see judge; infinite: the halves agree on nothing. */
+static double prior_of(int64_t rows, const uint64_t *a, const uint64_t *b) {
+    double both = 0, curvature = 0;
+    for (int64_t r = 0; r < rows; r++) {
+        both += gradient_of(a[r]) * gradient_of(b[r]);
+        curvature += curvature_of(a[r]) * curvature_of(b[r]);
+    }
+    return both > 0 && curvature > 0 ? curvature / both : (double)INFINITY;
+}
 
 /*
  * With sums G of the gradient and H of the curvature in the halves a and b, a weight w changes the
@@ -31,41 +60,45 @@ typedef struct screen {
  * together, E G_a G_b = t H_a H_b; the weight of a half is -G / (H + 1 / t). Returns how much the
  * weights of each half lower the loss of the other, summed over both.
  */
-static double judge(int64_t rows, const float *sums) {
-    double both = 0, curvature = 0, gain = 0;
-    for (int64_t r = 0; r < rows; r++, sums += SUMS) {
-        both += (double)sums[0] * (double)sums[2];
-        curvature += (double)sums[1] * (double)sums[3];
-    }
-    if (!(both > 0) || !(curvature > 0)) {
+static double judge(int64_t rows, const uint64_t *a, const uint64_t *b, double unit) {
+    double gain = 0, prior = prior_of(rows, a, b) / unit; /* in units, as the curvature */
+    if (!isfinite(prior)) {
         return 0;
     }
-    double prior = curvature / both;
-    sums -= rows * SUMS;
-    for (int64_t r = 0; r < rows; r++, sums += SUMS) {
-        double a = -(double)sums[0] / ((double)sums[1] + prior);
-        double b = -(double)sums[2] / ((double)sums[3] + prior);
-        gain -= (double)sums[2] * a + (double)sums[3] * a * a / 2;
-        gain -= (double)sums[0] * b + (double)sums[1] * b * b / 2;
+    for (int64_t r = 0; r < rows; r++) {
+        double g = gradient_of(a[r]), h = curvature_of(a[r]);
+        double g_other = gradient_of(b[r]), h_other = curvature_of(b[r]);
+        double w = -g / (h + prior), w_other = -g_other / (h_other + prior);
+        gain -= g_other * w + h_other * w * w / 2;
+        gain -= g * w_other + h * w_other * w_other / 2;
     }
-    return gain;
+    return gain * unit;
 }
 
-static void score_pair(const screen *s, pare_embed_cross *pair, float *sums) {
+static void add_rows(const screen *s, const pare_embed_cross *pair, int64_t first, int64_t end,
+                     uint64_t *sums) {
     const pare_field *field = s->embed->fields.field;
     const int32_t *a = s->id + pair->part[0] * s->rows, *b = s->id + pair->part[1] * s->rows;
     int64_t a_rows = field[pair->part[0]].size, b_rows = field[pair->part[1]].size;
-    memset(sums, 0, (size_t)(pair->rows * SUMS) * sizeof *sums);
-    for (int64_t i = 0; i < s->rows; i++) {
+    bool whole = pair->rows == a_rows * b_rows; /* else hashed */
+    for (int64_t i = first; i < end && whole; i++) {
         if (a[i] >= 0 && b[i] >= 0) {
-            float *at = sums + SUMS * pare_cross_row(a[i], b[i], a_rows, b_rows, pair->rows);
-            const float *term = s->term + SUMS * i;
-            for (int k = 0; k < SUMS; k++) {
-                at[k] += term[k];
-            }
+            sums[a[i] * b_rows + b[i]] += s->term[i];
         }
     }
-    pair->score = judge(pair->rows, sums) / (double)s->rows;
+    for (int64_t i = first; i < end && !whole; i++) {
+        if (a[i] >= 0 && b[i] >= 0) {
+            sums[pare_pair_hash(a[i], b[i], pair->rows)] += s->term[i];
+        }
+    }
+}
+
+static void score_pair(const screen *s, pare_embed_cross *pair, uint64_t *sums) {
+    uint64_t *other = sums + pair->rows;
+    memset(sums, 0, (size_t)(HALVES * pair->rows) * sizeof *sums);
+    add_rows(s, pair, 0, s->begin, sums);
+    add_rows(s, pair, s->begin, s->rows, other);
+    pair->score = judge(pair->rows, sums, other, s->unit) / (double)s->rows;
 }
 
 static void score_chunk(void *argument, int64_t chunk) {
@@ -75,39 +108,108 @@ static void score_chunk(void *argument, int64_t chunk) {
     }
 }
 
-/* Residuals of logistic regression, and ids, column by column. */
-static pare_status fill(screen *s) {
-    pare_embed *e = s->embed;
-    pare_field_spec spec = pare_field_spec_default(PARE_FIELD_MODEL_LR, 0);
-    pare_field_model *model = NULL;
-    float *logit = NULL;
-    pare_status status =
-        pare_field_model_create(e->ctx, &spec, &e->fields, (uint64_t)e->options.seed, &model);
-    if (status == PARE_OK) {
-        status = pare_alloc(e->ctx, s->rows, sizeof *logit, &logit);
-    }
-    if (status == PARE_OK) {
-        pare_embed_order(e);
-        (void)pare_field_model_fit(model, &e->fields, s->rows, e->train_row, LR_PASSES);
-        pare_embed_order(e);
-        pare_field_model_predict(model, &e->fields, s->rows, e->train_row, logit);
-    }
-    for (int64_t i = 0; i < s->rows && status == PARE_OK; i++) {
-        int64_t row = e->train_row[i];
-        double p = 1 / (1 + exp(-(double)logit[i]));
+/* Ids column by column, rows ordered by half. */
+static void fill(screen *s) {
+    const pare_embed *e = s->embed;
+    int64_t place[HALVES] = {0, s->rows};
+    s->unit = 2 * (double)s->rows / (double)INT32_MAX;
+    for (int64_t i = 0; i < s->rows; i++) {
         bool half =
             pare_random_uniform((uint64_t)e->options.seed, PARE_STREAM_HALVES, (uint64_t)i) < 0.5;
-        float *term = s->term + SUMS * i + 2 * half;
-        term[0] = (float)p - e->fields.label[row];
-        term[1] = (float)(p * (1 - p));
+        s->order[half ? --place[1] : place[0]++] = e->train_row[i];
+    }
+    s->begin = place[0];
+    for (int64_t i = 0; i < s->rows; i++) {
+        const int32_t *cell = e->fields.cell + s->order[i] * e->fields.count;
+        s->label[i] = e->fields.label[s->order[i]] > 0;
         for (int64_t f = 0; f < e->fields.count; f++) {
-            int32_t cell = e->fields.cell[row * e->fields.count + f];
-            s->id[f * s->rows + i] = cell < 0 ? -1 : cell - (int32_t)e->fields.field[f].first;
+            s->id[f * s->rows + i] = cell[f] < 0 ? -1 : cell[f] - (int32_t)e->fields.field[f].first;
         }
     }
-    pare_free(e->ctx, logit);
-    pare_field_model_destroy(model);
-    return status;
+}
+
+/* Terms of all rows at their logits. */
+static void find_terms(screen *s) {
+    for (int64_t i = 0; i < s->rows; i++) {
+        s->scratch[i] = -fabsf(s->logit[i]);
+    }
+    s->embed->ctx->kernels->exponential(s->rows, s->scratch, s->scratch);
+    for (int64_t i = 0; i < s->rows; i++) {
+        double small = (double)s->scratch[i], p = 1 / (1 + small);
+        p = s->logit[i] > 0 ? p : small * p;
+        s->term[i] = pack(p - (double)s->label[i], p * (1 - p), s->unit);
+    }
+}
+
+/* A Newton step for the weights of a field's ids, shrunk as pairs are: none where the halves agree
+ * on nothing. */
+static void step_field(screen *s, int64_t f, uint64_t *sums) {
+    int64_t size = s->embed->fields.field[f].size;
+    const int32_t *id = s->id + f * s->rows;
+    uint64_t *other = sums + size;
+    memset(sums, 0, (size_t)(HALVES * size) * sizeof *sums);
+    for (int64_t i = 0; i < s->rows; i++) {
+        if (id[i] >= 0) {
+            (i < s->begin ? sums : other)[id[i]] += s->term[i];
+        }
+    }
+    double prior = prior_of(size, sums, other) / s->unit;
+    if (!isfinite(prior)) {
+        return;
+    }
+    for (int64_t r = 0; r < size; r++) {
+        double g = gradient_of(sums[r]) + gradient_of(other[r]);
+        double h = curvature_of(sums[r]) + curvature_of(other[r]);
+        float weight = (float)(-g / (h + prior));
+        memcpy(&sums[r], &weight, sizeof weight);
+    }
+    for (int64_t i = 0; i < s->rows; i++) {
+        float weight = 0;
+        if (id[i] >= 0) {
+            memcpy(&weight, &sums[id[i]], sizeof weight);
+            s->logit[i] += weight;
+        }
+    }
+    find_terms(s);
+}
+
+/* The same for the one weight of a field of numbers. */
+static void step_number(screen *s, int64_t f) {
+    const pare_fields *fields = &s->embed->fields;
+    double g = 0, h = 1; /* a prior of one */
+    for (int64_t i = 0; i < s->rows; i++) {
+        double x = (double)fields->value[s->order[i] * fields->count + f];
+        x = s->id[f * s->rows + i] >= 0 ? x : 0;
+        g += gradient_of(s->term[i]) * s->unit * x;
+        h += curvature_of(s->term[i]) * s->unit * x * x;
+    }
+    for (int64_t i = 0; i < s->rows; i++) {
+        float x = fields->value[s->order[i] * fields->count + f];
+        s->logit[i] -= s->id[f * s->rows + i] >= 0 ? (float)(g / h) * x : 0;
+    }
+    find_terms(s);
+}
+
+/* Logistic regression on all fields: logits and terms. */
+static void regress(screen *s) {
+    const pare_fields *fields = &s->embed->fields;
+    double up = 1;
+    for (int64_t i = 0; i < s->rows; i++) {
+        up += (double)s->label[i];
+    }
+    for (int64_t i = 0; i < s->rows; i++) {
+        s->logit[i] = (float)log(up / ((double)s->rows + 2 - up));
+    }
+    find_terms(s);
+    for (int64_t sweep = 0; sweep < SWEEPS; sweep++) {
+        for (int64_t f = 0; f < fields->count; f++) {
+            if (fields->field[f].kind == PARE_FIELD_NUMBER && fields->value) {
+                step_number(s, f);
+            } else {
+                step_field(s, f, s->sums[0]);
+            }
+        }
+    }
 }
 
 /* Pairs of categories that vary and are not banned. */
@@ -135,26 +237,39 @@ static int by_score(const void *a, const void *b) {
 
 static pare_status prepare(screen *s) {
     pare_embed *e = s->embed;
-    int64_t cells = 0, terms = 0, pairs = e->fields.count * (e->fields.count - 1) / 2;
-    if (!pare_checked_multiply(e->fields.count, s->rows, &cells) ||
-        !pare_checked_multiply(SUMS, s->rows, &terms)) {
+    int64_t cells = 0, pairs = e->fields.count * (e->fields.count - 1) / 2;
+    if (!pare_checked_multiply(e->fields.count, s->rows, &cells)) {
         return pare_fail(e->ctx, PARE_ERROR_MEMORY, "out of memory: cross screening");
     }
-    pare_status status = pare_alloc(e->ctx, cells, sizeof *s->id, &s->id);
-    if (status == PARE_OK) {
-        status = pare_alloc_zero(e->ctx, terms, sizeof *s->term, &s->term);
+    int64_t widest = e->options.cross_rows;
+    for (int64_t f = 0; f < e->fields.count; f++) {
+        widest = e->fields.field[f].size > widest ? e->fields.field[f].size : widest;
     }
-    if (status == PARE_OK) {
-        status = pare_alloc(e->ctx, pairs, sizeof *s->pair, &s->pair);
+    const struct {
+        int64_t count;
+        size_t size;
+        void *array;
+    } parts[] = {{cells, sizeof *s->id, &s->id},
+                 {s->rows, sizeof *s->order, &s->order},
+                 {s->rows, sizeof *s->label, &s->label},
+                 {s->rows, sizeof *s->logit, &s->logit},
+                 {s->rows, sizeof *s->scratch, &s->scratch},
+                 {s->rows, sizeof *s->term, &s->term},
+                 {pairs, sizeof *s->pair, &s->pair}};
+    pare_status status = pare_alloc_zero(e->ctx, s->chunks, sizeof *s->sums, &s->sums);
+    for (size_t i = 0; i < sizeof parts / sizeof parts[0] && status == PARE_OK; i++) {
+        status = pare_alloc(e->ctx, parts[i].count, parts[i].size, parts[i].array);
+    }
+    for (int64_t c = 0; c < s->chunks && status == PARE_OK; c++) {
+        int64_t most = c > 0 ? e->options.cross_rows : widest; /* the first also takes fields */
+        status = pare_alloc(e->ctx, HALVES * most, sizeof **s->sums, &s->sums[c]);
     }
     if (status == PARE_OK) {
         list_pairs(s);
-        status = pare_alloc_zero(e->ctx, s->chunks, sizeof *s->sums, &s->sums);
+        fill(s);
+        regress(s);
     }
-    for (int64_t c = 0; c < s->chunks && status == PARE_OK; c++) {
-        status = pare_alloc(e->ctx, SUMS * e->options.cross_rows, sizeof(float), &s->sums[c]);
-    }
-    return status == PARE_OK ? fill(s) : status;
+    return status;
 }
 
 /* The best pairs become fields. */
@@ -195,7 +310,7 @@ pare_status pare_embed_crosses(pare_embed *embed) {
     for (int64_t c = 0; c < s.chunks && s.sums; c++) {
         pare_free(embed->ctx, s.sums[c]);
     }
-    void *owned[] = {s.id, s.term, s.pair, s.sums};
+    void *owned[] = {s.id, s.order, s.label, s.logit, s.scratch, s.term, s.pair, s.sums};
     for (size_t i = 0; i < sizeof owned / sizeof owned[0]; i++) {
         pare_free(embed->ctx, owned[i]);
     }

@@ -295,6 +295,9 @@ pare_status pare_embed_gains(pare_embed *embed) {
     case PARE_EMBED_SHARK:
         status = shark(embed);
         break;
+    case PARE_EMBED_GROUP_LASSO:
+        status = pare_embed_lasso(embed);
+        break;
     case PARE_EMBED_UNIFORM:
         uniform(embed);
         break;

@@ -11,11 +11,17 @@
 #include <math.h>
 
 enum {
-    PHASES = 8,
+    PHASES = 4,
     JUDGES = 4,  /* one training row in so many judges the masks and teaches the model nothing: on
                     rows it learned from, the largest tables always look best */
+    JUDGED = 12, /* one judging row for so many that teach, each step: more only cost */
     STEPS = 512, /* of the logits, about */
-    BATCH_MIN = 16
+    THIRDS = 2,  /* of the batches of a training: the rest only polishes */
+    BATCH_MIN = 16,
+    COLUMN_SHARE = 8,   /* rows seen in training for each row of the last choice, */
+    COLUMNS_MIN = 1024, /* PHASES times as many for the others; */
+    COLUMNS_MAX = 32768,
+    TOGETHER_MAX = 1024 /* candidates weighed together; more add up */
 };
 
 #define FILL      1e-6 /* nats a row, added to what chunks may bring by their field's gain */
@@ -79,39 +85,80 @@ static void step_logits(search *s, int64_t open) {
     }
 }
 
-/* What the budget has left goes to longer vectors of the fields that are in, first of those that
- * bring most: on the judging rows a vector that learns from fewer rows than it will looks worse
- * than it is. */
-static pare_status fill(search *s) {
-    pare_embed *e = s->embed;
-    int64_t width = e->serving.chunks + 1;
-    double *gain = s->weight;
-    for (int64_t i = 0; i < e->candidates; i++) {
-        int64_t field = i - i % width;
-        gain[i] = e->keep[field] && !e->keep[i] ? FILL + e->gain[field] : 0;
+/* The chunk of a kept field that comes next: of those not kept the one that would bring most; -1.
+ */
+static int64_t next_chunk(const pare_embed *e, int64_t field) {
+    int64_t at = field * (e->serving.chunks + 1), best = -1;
+    for (int64_t k = at + 1; e->keep[at] && k <= at + e->serving.chunks; k++) {
+        if (!e->keep[k] && (best < 0 || e->gain[k] > e->gain[best])) {
+            best = k;
+        }
     }
-    return pare_serving_choose(&e->serving, gain, e->keep);
+    return best;
+}
+
+/* What the budget has left goes to longer vectors of the fields that are in, first of those that
+ * bring most for their cost: on the judging rows a vector that learns from fewer rows than it will
+ * looks worse than it is. */
+static void lengthen(search *s) {
+    pare_embed *e = s->embed;
+    int64_t width = e->serving.chunks + 1, best = 0, before[PARE_RESOURCES], after[PARE_RESOURCES];
+    while (best >= 0) {
+        double most = 0;
+        best = -1;
+        pare_serving_cost(&e->serving, e->keep, before);
+        for (int64_t f = 0; f < e->serving.fields; f++) {
+            int64_t next = next_chunk(e, f);
+            if (next < 0) {
+                continue;
+            }
+            e->keep[next] = 1;
+            pare_serving_cost(&e->serving, e->keep, after);
+            e->keep[next] = 0;
+            double ratio = (FILL + e->gain[f * width]) /
+                           fmax(pare_serving_share(&e->serving, before, after), 1e-12);
+            if (pare_serving_fits(&e->serving, after) && ratio > most) {
+                most = ratio;
+                best = next;
+            }
+        }
+        if (best >= 0) {
+            e->keep[best] = 1;
+        }
+    }
 }
 
 /* Commits within phase / PHASES of the limits. Early phases may have room for nothing. */
 static pare_status commit(search *s, int64_t phase) {
     pare_embed *e = s->embed;
     pare_serving part = e->serving;
+    int64_t judges = e->train - s->learners, share = s->learners * e->passes / COLUMN_SHARE;
     bool last = phase == PHASES;
     for (int r = 0; r < PARE_RESOURCES && !last; r++) {
         int64_t limit = part.limit[r] < e->full_cost[r] ? part.limit[r] : e->full_cost[r];
         part.limit[r] = limit / PHASES * phase;
     }
     (void)find_weights(s);
-    for (int64_t i = 0; i < e->candidates; i++) {
-        e->gain[i] = fmax(s->removal[i], 0);
-    }
+    pare_embed_mask(e, s->weight, s->model);
     if (last) { /* early commitments had to be cheap; now the whole budget is there */
         memset(e->keep, 0, (size_t)e->candidates);
     }
-    pare_status status = pare_serving_choose(&part, e->gain, e->keep);
+    share = last ? share : share / PHASES;
+    int64_t rows = share < COLUMNS_MIN ? COLUMNS_MIN : share > COLUMNS_MAX ? COLUMNS_MAX : share;
+    const int64_t *row = e->train_row + (judges > 0 ? s->learners : 0);
+    judges = judges > 0 ? judges : e->train;
+    rows = rows < judges ? rows : judges;
+    pare_status status = PARE_OK;
+    if (e->candidates <= TOGETHER_MAX && e->serving.chunks <= PARE_SERVING_CHUNKS) {
+        status = pare_embed_joint(e, s->model, rows, row, &part, last);
+    } else {
+        for (int64_t i = 0; i < e->candidates; i++) {
+            e->gain[i] = fmax(s->removal[i], 0);
+        }
+        status = pare_serving_choose(&part, e->gain, e->keep);
+    }
     if (last && status == PARE_OK) {
-        status = fill(s);
+        lengthen(s);
     }
     return !last && status == PARE_ERROR_INPUT ? PARE_OK : status;
 }
@@ -138,19 +185,23 @@ static pare_status run(search *s) {
     int64_t batch = s->learners * e->passes / STEPS;
     batch = batch < BATCH_MIN ? BATCH_MIN : batch;
     batch = batch > e->spec.batch ? e->spec.batch : batch;
-    int64_t batches = (s->learners + batch - 1) / batch, total = batches * e->passes, done = 0;
+    int64_t batches = (s->learners + batch - 1) / batch, done = 0;
+    int64_t total = (batches * e->passes * THIRDS + 2) / 3;
     pare_embed_order(e);
     pare_random_shuffle(seed, PARE_STREAM_METHOD, 0, e->train, e->train_row);
     for (int64_t pass = 1; pass <= e->passes; pass++) {
         pare_random_shuffle(seed, PARE_STREAM_METHOD, (uint64_t)(pass * e->train), s->learners,
                             e->train_row);
-        for (int64_t at = 0; at < s->learners; at += batch) {
+        for (int64_t at = 0; at < s->learners && done < total; at += batch) {
             int64_t rows = s->learners - at < batch ? s->learners - at : batch;
             int64_t open = find_weights(s);
             pare_embed_mask(e, s->weight, s->model);
+            if (pare_embed_tell(e, (double)done / (double)total, (double)NAN)) {
+                return pare_embed_going(e);
+            }
             (void)pare_field_model_train(s->model, &e->fields, rows, e->train_row + at, NULL);
             if (open > 0 && s->learners < e->train) {
-                judge(s, (rows + JUDGES - 2) / (JUDGES - 1));
+                judge(s, (rows + JUDGED - 1) / JUDGED);
                 step_logits(s, open);
             }
             done++;

@@ -1,9 +1,9 @@
-#include "select/serving.h"
+#include "select/serving_private.h"
 
 #include <math.h>
 #include <string.h>
 
-enum { LINE_FLOATS = 16, FLOAT_BYTES = 4, SWAP_ROUNDS = 8 };
+enum { LINE_FLOATS = 16, FLOAT_BYTES = 4, SWAP_ROUNDS = 8, GROUP_WORDS = 16 };
 
 const char *pare_resource_name(pare_resource resource) {
     static const char *const names[] = {
@@ -40,10 +40,17 @@ static const uint8_t *kept_of(const pare_serving *serving, const uint8_t *keep, 
     return keep + field * (serving->chunks + 1);
 }
 
-/* Has group `place` of the list been opened by one before it? */
-static bool opened(const pare_serving *serving, const uint8_t *keep, int64_t place) {
+/* Has group `place` of the list been opened by one before it? seen: bits of the first groups. */
+static bool opened(const pare_serving *serving, const uint8_t *keep, int64_t place,
+                   uint64_t seen[GROUP_WORDS]) {
+    int64_t group = serving->group[place];
+    if (group < 64 * GROUP_WORDS) {
+        uint64_t bit = UINT64_C(1) << group % 64, before = seen[group / 64];
+        seen[group / 64] |= bit;
+        return before & bit;
+    }
     for (int64_t i = 0; i < place; i++) {
-        if (serving->group[i] == serving->group[place] && kept_of(serving, keep, i / 2)[0]) {
+        if (serving->group[i] == group && kept_of(serving, keep, i / 2)[0]) {
             return true;
         }
     }
@@ -53,6 +60,7 @@ static bool opened(const pare_serving *serving, const uint8_t *keep, int64_t pla
 void pare_serving_cost(const pare_serving *serving, const uint8_t *keep,
                        int64_t cost[PARE_RESOURCES]) {
     int64_t all = 0; /* floats of all kept vectors */
+    uint64_t seen[GROUP_WORDS] = {0};
     memset(cost, 0, PARE_RESOURCES * sizeof *cost);
     for (int64_t f = 0; f < serving->fields; f++) {
         const uint8_t *kept = kept_of(serving, keep, f);
@@ -71,7 +79,7 @@ void pare_serving_cost(const pare_serving *serving, const uint8_t *keep,
         cost[PARE_RESOURCE_LINES] += (row + LINE_FLOATS - 1) / LINE_FLOATS;
         cost[PARE_RESOURCE_FLOPS] = sum(cost[PARE_RESOURCE_FLOPS], flops);
         for (int64_t i = 2 * f; i < 2 * f + 2 && serving->group; i++) {
-            if (serving->group[i] >= 0 && !opened(serving, keep, i)) {
+            if (serving->group[i] >= 0 && !opened(serving, keep, i, seen)) {
                 cost[PARE_RESOURCE_FETCH] =
                     sum(cost[PARE_RESOURCE_FETCH], serving->fetch[serving->group[i]]);
             }
@@ -90,15 +98,14 @@ bool pare_serving_fits(const pare_serving *serving, const int64_t cost[PARE_RESO
     return true;
 }
 
-static bool keep_fits(const pare_serving *serving, const uint8_t *keep) {
+bool pare_serving_keep_fits(const pare_serving *serving, const uint8_t *keep) {
     int64_t cost[PARE_RESOURCES];
     pare_serving_cost(serving, keep, cost);
     return pare_serving_fits(serving, cost);
 }
 
-/* Share of the limits that going from `before` to `after` takes, summed over resources. */
-static double share(const pare_serving *serving, const int64_t before[PARE_RESOURCES],
-                    const int64_t after[PARE_RESOURCES]) {
+double pare_serving_share(const pare_serving *serving, const int64_t before[PARE_RESOURCES],
+                          const int64_t after[PARE_RESOURCES]) {
     double total = 0;
     for (int r = 0; r < PARE_RESOURCES; r++) {
         if (serving->limit[r] < INT64_MAX) {
@@ -160,7 +167,7 @@ static bool best_bundle(const pare_serving *serving, const double *gain, const u
             if (!pare_serving_fits(serving, after)) {
                 continue; /* a wider row may be no dearer, but the sum only grows */
             }
-            double ratio = total / fmax(share(serving, before, after), 1e-12);
+            double ratio = total / fmax(pare_serving_share(serving, before, after), 1e-12);
             if (total > 0 && (!found || ratio > out->ratio)) {
                 *out = (bundle){f, count, ratio, total};
                 found = true;
@@ -181,7 +188,7 @@ static void add_each(const pare_serving *serving, const double *gain, uint8_t *k
     for (int64_t c = 0; c <= serving->chunks && (c == 0 || keep[at]); c++) {
         if (!keep[at + c] && gain[at + c] > 0) {
             keep[at + c] = 1;
-            keep[at + c] = keep_fits(serving, keep);
+            keep[at + c] = pare_serving_keep_fits(serving, keep);
         }
     }
 }
@@ -215,7 +222,7 @@ static void fill_from_each(const pare_serving *serving, const double *gain, cons
         int64_t at = f * (serving->chunks + 1);
         memcpy(other, fixed, bytes);
         other[at] = 1;
-        if ((serving->banned && serving->banned[f]) || !keep_fits(serving, other)) {
+        if ((serving->banned && serving->banned[f]) || !pare_serving_keep_fits(serving, other)) {
             continue;
         }
         fill(serving, gain, other, trial);
@@ -237,7 +244,7 @@ static void add_most(const pare_serving *serving, const double *gain, uint8_t *k
     for (bool first = true;
          (one = add_next(serving, gain, trial, field)) > 0 || (first && one == 0); first = false) {
         total += one;
-        if (total > 0 && keep_fits(serving, trial)) {
+        if (total > 0 && pare_serving_keep_fits(serving, trial)) {
             memcpy(keep, trial, bytes);
         }
     }
@@ -293,8 +300,7 @@ static pare_status too_small(const pare_serving *serving, const uint8_t *keep, c
     return pare_fail(serving->ctx, PARE_ERROR_INPUT, "every field is banned");
 }
 
-/* Some field alone fits, or what is fixed does; else a sentence. trial: zeroed scratch. */
-static pare_status check_possible(const pare_serving *serving, const uint8_t *fixed,
+pare_status pare_serving_possible(const pare_serving *serving, const uint8_t *fixed,
                                   uint8_t *trial) {
     int64_t count = pare_serving_candidates(serving), cheapest = -1;
     bool any = false;
@@ -303,7 +309,9 @@ static pare_status check_possible(const pare_serving *serving, const uint8_t *fi
         any = any || fixed[i];
     }
     if (any) {
-        return keep_fits(serving, fixed) ? PARE_OK : too_small(serving, fixed, "the pinned fields");
+        return pare_serving_keep_fits(serving, fixed)
+                   ? PARE_OK
+                   : too_small(serving, fixed, "the pinned fields");
     }
     const int64_t nothing[PARE_RESOURCES] = {0};
     for (int64_t f = 0; f < serving->fields; f++) {
@@ -317,7 +325,7 @@ static pare_status check_possible(const pare_serving *serving, const uint8_t *fi
         if (pare_serving_fits(serving, cost)) {
             return PARE_OK;
         }
-        double one = share(serving, nothing, cost);
+        double one = pare_serving_share(serving, nothing, cost);
         if (cheapest < 0 || one < least) {
             cheapest = f;
             least = one;
@@ -343,13 +351,13 @@ pare_status pare_serving_choose(const pare_serving *serving, const double *gain,
     for (int64_t f = 0; f < serving->fields && serving->pinned; f++) {
         fixed[f * (serving->chunks + 1)] |= serving->pinned[f];
     }
-    status = check_possible(serving, fixed, trial);
+    status = pare_serving_possible(serving, fixed, trial);
     if (status == PARE_OK) {
         memcpy(chosen, fixed, bytes);
         fill(serving, gain, chosen, trial);
         fill_from_each(serving, gain, fixed, chosen, other, trial);
         swap(serving, gain, fixed, chosen, other, trial);
-        if (!keep_fits(serving, chosen)) { /* cannot happen: every step was checked */
+        if (!pare_serving_keep_fits(serving, chosen)) { /* cannot happen: every step was checked */
             status = pare_fail(serving->ctx, PARE_ERROR_NUMERIC, "the choice exceeds the budget");
         }
     }

@@ -52,6 +52,9 @@ void pare_serving_cost(const pare_serving *serving, const uint8_t *keep,
                        int64_t cost[PARE_RESOURCES]);
 /* Whether nothing exceeds its limit. */
 bool pare_serving_fits(const pare_serving *serving, const int64_t cost[PARE_RESOURCES]);
+/* Share of the limits that going from `before` to `after` takes, summed over resources. */
+double pare_serving_share(const pare_serving *serving, const int64_t before[PARE_RESOURCES],
+                          const int64_t after[PARE_RESOURCES]);
 
 /*
  * Keeps what brings most within the budget: whole bundles (a field with its best chunks, or more
@@ -64,5 +67,24 @@ bool pare_serving_fits(const pare_serving *serving, const int64_t cost[PARE_RESO
  */
 pare_status pare_serving_choose(const pare_serving *serving, const double *gain,
                                 uint8_t *keep) PARE_MUST_CHECK;
+
+/*
+ * The same where candidates bring together what a least squares fit says, so that of two that say
+ * the same one is kept: a set S saves max over w_S of g'w - w'Hw/2 - sum_j prior_j/2 H_jj (w_j -
+ * 1)^2
+ * - price |S|, candidates, chunks above all, being expected near weight 1; one with a weight below
+ * 0 is not added. Forward by bundles, also from each of the best fields, then swaps, as above; what
+ * saves nothing is left out even where it fits. slope: g (candidates); curvature: H (candidates,
+ * candidates) row-major, symmetric, positive semidefinite; price >= 0. keep: as above. gain:
+ * (candidates) what leaving out a kept one, or adding one that is not kept, changes; >= 0. Cost: a
+ * rank-1 change of H for each step, about (candidates + 10 fields) of them.
+ */
+enum { PARE_SERVING_CHUNKS = 64 }; /* chunks of a field, at most */
+typedef struct pare_serving_joint {
+    const double *slope, *curvature;
+    double price;
+} pare_serving_joint;
+pare_status pare_serving_choose_joint(const pare_serving *serving, const pare_serving_joint *joint,
+                                      uint8_t *keep, double *gain) PARE_MUST_CHECK;
 
 #endif
