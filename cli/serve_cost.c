@@ -58,6 +58,13 @@ static void print_text(const pare_serving_latency *cost) {
     if (cost->points == 0) {
         return;
     }
+    if (isnan(cost->measured_p50)) {
+        printf(
+            "\nby the calibration in the plan; --host measures\na call, us: p50 %.3f, p99 %.3f\n",
+            1e6 * cost->predicted_p50, 1e6 * cost->predicted_p99);
+        print_rates(cost);
+        return;
+    }
     printf("\n%-24s %12s %12s %8s\n", "a call, us", "predicted", "measured", "error");
     const double rows[2][2] = {{cost->predicted_p50, cost->measured_p50},
                                {cost->predicted_p99, cost->measured_p99}};
@@ -76,8 +83,11 @@ static void print_json(const pare_serving_latency *cost) {
     if (cost->points > 0) {
         printf(",\n  \"predicted_us\": {\"p50\": %.4f, \"p99\": %.4f},\n",
                1e6 * cost->predicted_p50, 1e6 * cost->predicted_p99);
-        printf("  \"measured_us\": {\"p50\": %.4f, \"p99\": %.4f},\n  \"look_ups\": [",
-               1e6 * cost->measured_p50, 1e6 * cost->measured_p99);
+        if (!isnan(cost->measured_p50)) {
+            printf("  \"measured_us\": {\"p50\": %.4f, \"p99\": %.4f},\n", 1e6 * cost->measured_p50,
+                   1e6 * cost->measured_p99);
+        }
+        printf("  \"look_ups\": [");
         for (int64_t i = 0; i < cost->levels; i++) {
             printf("%s\n    {\"bytes\": %.0f, \"once_us\": %.4f, \"field_us\": %.5f}",
                    i > 0 ? "," : "", cost->level_bytes[i], 1e6 * cost->level_wait[i],

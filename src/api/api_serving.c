@@ -27,7 +27,7 @@ pare_status pare_embedding_latency(pare_context *ctx, const char *path, int64_t 
                                 .measured_p50 = cost.measured.half,
                                 .measured_p99 = cost.measured.most,
                                 .levels = cost.rates.levels,
-                                .points = measure ? PARE_LATENCY_WIDTHS : 0};
+                                .points = cost.rates.rounds > 0 ? PARE_LATENCY_WIDTHS : 0};
     for (int64_t i = 0; i < cost.rates.levels; i++) {
         all.level_bytes[i] = cost.rates.reach[i];
         all.level_wait[i] = cost.rates.once[i].half;

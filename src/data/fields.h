@@ -127,6 +127,14 @@ pare_status pare_fields_encode_like(pare_fields *fields, const pare_fields *like
 pare_status pare_fields_continue(pare_fields *known, pare_fields *rows, int64_t minimum_count,
                                  int64_t **before) PARE_MUST_CHECK;
 
+/* Whether an encoded field has more than one value in `train` training rows, absence being one. */
+static inline bool pare_field_varies(const pare_field *field, int64_t train) {
+    return field->present < train ||
+           (field->kind == PARE_FIELD_NUMBER  ? field->scale > 0
+            : field->kind == PARE_FIELD_CROSS ? true
+                                              : field->size > 2 || field->rare > 0);
+}
+
 /* ---- Private to fields*.c: one field ---- */
 
 /* Replaces the levels of a bucket field by those of its buckets; what is no number stays.

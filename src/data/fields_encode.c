@@ -203,10 +203,7 @@ static pare_status lay_out(pare_fields *fields) {
 static bool varies(const pare_fields *fields) {
     bool any = false;
     for (int64_t f = 0; f < fields->count; f++) {
-        const pare_field *field = &fields->field[f];
-        any = any || field->present < fields->train_rows ||
-              (field->kind == PARE_FIELD_NUMBER ? field->scale > 0
-                                                : field->size > 2 || field->rare > 0);
+        any = any || pare_field_varies(&fields->field[f], fields->train_rows);
     }
     return any;
 }

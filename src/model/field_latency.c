@@ -14,10 +14,10 @@ enum {
     MANY_FIELDS = 32,
     FIELDS_MOST = 64 /* of a stand-in */
 };
-static const double seconds_most = 0.12;
+static const double seconds_most = 0.1;
 
-static const int64_t level_bytes[PARE_LATENCY_LEVELS] = {16 << 10, 128 << 10, 512 << 10, 2 << 20,
-                                                         8 << 20,  32 << 20,  128 << 20};
+static const int64_t level_bytes[PARE_LATENCY_LEVELS] = {16 << 10, 256 << 10, 1 << 20,  2 << 20,
+                                                         4 << 20,  8 << 20,   32 << 20, 128 << 20};
 static const int64_t width_fields[PARE_LATENCY_WIDTHS] = {1, 4, 12, 32, 64};
 
 /* ---- Random rows ----------------------------------------------------------------------------- */
@@ -102,6 +102,30 @@ static int by_value(const void *a, const void *b) {
 static pare_field_time quantiles(int64_t count, double *seconds) {
     qsort(seconds, (size_t)count, sizeof *seconds, by_value);
     return (pare_field_time){seconds[count / 2], seconds[count * 99 / 100]};
+}
+
+int64_t pare_field_time_middle(int64_t rounds, const pare_field_time *time) {
+    for (int64_t i = 0; i < rounds; i++) {
+        int64_t below = 0;
+        for (int64_t j = 0; j < rounds; j++) {
+            below += time[j].half < time[i].half || (time[j].half == time[i].half && j < i);
+        }
+        if (below == (rounds - 1) / 2) {
+            return i;
+        }
+    }
+    return 0;
+}
+
+pare_field_time pare_field_time_median(int64_t rounds, const pare_field_time *time) {
+    double half[PARE_LATENCY_ROUNDS], most[PARE_LATENCY_ROUNDS];
+    for (int64_t i = 0; i < rounds; i++) {
+        half[i] = time[i].half;
+        most[i] = time[i].most;
+    }
+    qsort(half, (size_t)rounds, sizeof *half, by_value);
+    qsort(most, (size_t)rounds, sizeof *most, by_value);
+    return (pare_field_time){half[(rounds - 1) / 2], most[(rounds - 1) / 2]};
 }
 
 /* What reading the clock twice takes. */
@@ -270,6 +294,24 @@ pare_field_time pare_field_latency_predict(const pare_field_rates *rates,
     time.half += rest.half;
     time.most = fmax(time.most + rest.most, time.half);
     return time;
+}
+
+void pare_field_latency_parts(const pare_field_rates *rates, const pare_field_spec *spec,
+                              const pare_fields *fields, double *call, double *each, double *wait) {
+    double at[PARE_LATENCY_LEVELS], most = 0;
+    for (int64_t level = 0; level < rates->levels; level++) {
+        at[level] = log(rates->reach[level]);
+    }
+    for (int64_t f = 0; f < fields->count; f++) {
+        double reach = fmin(log(reach_of(spec, fields, f)), at[rates->levels - 1]);
+        wait[f] = time_between(rates->levels, at, rates->once, reach).half;
+        each[f] = time_between(rates->levels, at, rates->each, reach).half;
+    }
+    for (int64_t n = 0; n <= fields->count; n++) {
+        double flops = pare_field_latency_flops(spec, n);
+        double rest = time_between(PARE_LATENCY_WIDTHS, rates->flops, rates->rest, flops).half;
+        call[n] = most = fmax(most, rest);
+    }
 }
 
 /* ---- Calibrate ------------------------------------------------------------------------------- */

@@ -12,7 +12,7 @@ typedef struct pare_field_time {
     double half, most; /* quantiles 0.5 and 0.99 over calls, seconds */
 } pare_field_time;
 
-enum { PARE_LATENCY_LEVELS = 7, PARE_LATENCY_WIDTHS = 5 };
+enum { PARE_LATENCY_LEVELS = 8, PARE_LATENCY_WIDTHS = 5 };
 
 /* For one vector length, kind of model and batch. Seconds of a call. */
 typedef struct pare_field_rates {
@@ -28,6 +28,14 @@ typedef struct pare_field_rates {
     double flops[PARE_LATENCY_WIDTHS];
     pare_field_time rest[PARE_LATENCY_WIDTHS], whole[PARE_LATENCY_WIDTHS];
 } pare_field_rates;
+
+/* Times of a machine that does other work too are told by the median of some rounds: the least
+ * would be that of a lucky moment. */
+enum { PARE_LATENCY_ROUNDS = 5 };
+/* Median over rounds <= PARE_LATENCY_ROUNDS, each quantile for itself. */
+pare_field_time pare_field_time_median(int64_t rounds, const pare_field_time *time);
+/* Index of the round whose p50 is the (lower) median. */
+int64_t pare_field_time_middle(int64_t rounds, const pare_field_time *time);
 
 /* Fields without rows of data: `count` categories with tables of size[f] >= 1 rows. */
 pare_status pare_field_latency_fields(pare_context *ctx, int64_t count, const int64_t *size,
@@ -53,5 +61,10 @@ pare_status pare_field_latency_calibrate(pare_context *ctx, const pare_field_spe
  * between the visits, and decides which cache holds it. */
 pare_field_time pare_field_latency_predict(const pare_field_rates *rates,
                                            const pare_field_spec *spec, const pare_fields *fields);
+/* Medians of the parts of a prediction, in seconds, where all of `fields` may be kept, so that
+ * those of any part of them take no longer. call: (fields + 1) by number of fields, not falling;
+ * each, wait: (fields). */
+void pare_field_latency_parts(const pare_field_rates *rates, const pare_field_spec *spec,
+                              const pare_fields *fields, double *call, double *each, double *wait);
 
 #endif

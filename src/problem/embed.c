@@ -1,4 +1,4 @@
-#include "problem/embed.h"
+#include "problem/embed_latency.h"
 
 #include "base/random.h"
 #include "platform/system.h"
@@ -26,7 +26,7 @@ void pare_embed_free(pare_embed *embed) {
     }
     void *owned[] = {embed->size,       embed->width,    embed->group,  embed->fetch, embed->name,
                      embed->group_name, embed->pinned,   embed->banned, embed->gain,  embed->keep,
-                     embed->train_row,  embed->held_row, embed->cross};
+                     embed->train_row,  embed->held_row, embed->cross,  embed->times};
     for (size_t i = 0; i < sizeof owned / sizeof owned[0]; i++) {
         pare_free(embed->ctx, owned[i]);
     }
@@ -325,6 +325,7 @@ static pare_status prepare(pare_embed *embed, const char *path) {
     }
     if (status == PARE_OK) {
         pare_embed_list_fields(embed);
+        status = pare_embed_latency_begin(embed);
     }
     return status;
 }
@@ -355,7 +356,10 @@ static pare_status check_budget(pare_embed *embed) {
 }
 
 static pare_status run(pare_embed *embed) {
-    pare_status status = check_budget(embed);
+    pare_status status = pare_embed_leave_constant(embed);
+    if (status == PARE_OK) {
+        status = check_budget(embed);
+    }
     pare_embed_stage(embed, "tune", 0.05, 0.4);
     if (status == PARE_OK) {
         status = find_passes(embed);
@@ -377,7 +381,7 @@ static pare_status run(pare_embed *embed) {
         pare_serving_cost(&embed->serving, embed->keep, embed->cost);
         status = score(embed, embed->keep, &embed->chosen);
     }
-    return status;
+    return status == PARE_OK ? pare_embed_latency_end(embed) : status;
 }
 
 static pare_status start(pare_context *ctx, const char *path, const pare_options *options,

@@ -6,7 +6,7 @@
 #define PARE_PROBLEM_EMBED_H
 
 #include "base/options.h"
-#include "model/field_model.h"
+#include "model/field_latency.h"
 #include "select/serving.h"
 
 /* A trained model on held-out rows. */
@@ -39,6 +39,13 @@ typedef struct pare_embed_window {
     double cpu_scoring, cpu_selecting, cpu_training, cpu_audit;
 } pare_embed_window;
 
+/* Of one row on this machine; rates.rounds 0: not asked for. */
+typedef struct pare_embed_latency {
+    pare_field_rates rates; /* the calibration */
+    pare_field_time predicted,
+        measured; /* of what is kept; its tables filled with random numbers */
+} pare_embed_latency;
+
 typedef struct pare_embed {
     pare_context *ctx;
     pare_options options; /* a copy */
@@ -68,6 +75,8 @@ typedef struct pare_embed {
     bool stopped;
     pare_field_model *model;   /* pare_embed_fit: trained */
     pare_embed_window *window; /* NULL: not a continuation */
+    pare_embed_latency latency;
+    int64_t *times; /* behind serving.latency */
 } pare_embed;
 
 /* Reads, splits, trains, selects, retrains on the choice and on all, scores on held-out rows. */
@@ -104,6 +113,9 @@ void pare_embed_window_free(pare_context *ctx, pare_embed_window *window);
 /* Fields and groups of the schema (embed_schema.c); names no field lacks. Before encoding: kinds;
  * after: the rest. */
 pare_status pare_embed_schema(pare_embed *embed) PARE_MUST_CHECK;
+/* Bans fields with a single value in the training rows; a pinned one is refused. */
+enum { PARE_EMBED_CONSTANT = 2 }; /* in banned */
+pare_status pare_embed_leave_constant(pare_embed *embed) PARE_MUST_CHECK;
 /* Limits of option budget. */
 pare_status pare_embed_budget(pare_embed *embed) PARE_MUST_CHECK;
 /* The plan of an earlier run (embed_plan.c): its model, sizes, passes and step size become options;

@@ -69,6 +69,7 @@ static pare_status fill(pare_embed *embed, pare_embed_state *state) {
     state->minimum_count = embed->options.minimum_count;
     state->windows = 1;
     state->rate = (double)embed->spec.rate;
+    state->rates = embed->latency.rates;
     memcpy(state->limit, embed->serving.limit, sizeof state->limit);
     *fields = (pare_fields){.ctx = ctx, .joint = embed->fields.joint};
     pare_status status = pare_alloc_zero(ctx, count, sizeof *fields->field, &fields->field);

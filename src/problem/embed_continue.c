@@ -4,6 +4,7 @@
  * the model learns from the rows.
  */
 #include "problem/embed_course.h"
+#include "problem/embed_latency.h"
 
 #include "platform/system.h"
 
@@ -64,8 +65,6 @@ static pare_status grow(pare_embed_course *c, int64_t old_fields) {
         status = pare_alloc_zero(c->ctx, parts[i].count, parts[i].size, parts[i].array);
     }
     if (status == PARE_OK) {
-        memset(e->keep, 1, (size_t)e->candidates);
-        pare_serving_cost(&e->serving, e->keep, e->full_cost);
         memset(e->keep, 0, (size_t)e->candidates);
         memcpy(e->keep, state->keep, (size_t)(old_fields * c->width));
         status = grow_model(c);
@@ -217,6 +216,25 @@ static pare_status set_limits(pare_embed_course *c) {
     return status;
 }
 
+/* By the calibration of the state, or a new one where it has none and the budget asks for it. */
+static pare_status set_latency(pare_embed_course *c) {
+    pare_embed *e = c->embed;
+    e->spec = c->state.machine->spec;
+    e->latency.rates = c->state.rates;
+    pare_status status = pare_embed_latency_begin(e);
+    c->state.rates = e->latency.rates;
+    if (status == PARE_OK) {
+        uint8_t *all = NULL;
+        status = pare_alloc(c->ctx, e->candidates, 1, &all);
+        if (status == PARE_OK) {
+            memset(all, 1, (size_t)e->candidates);
+            pare_serving_cost(&e->serving, all, e->full_cost);
+        }
+        pare_free(c->ctx, all);
+    }
+    return status;
+}
+
 static pare_status go_on(pare_embed_course *c, const char *path) {
     pare_embed *e = c->embed;
     pare_embed_window *w = c->window;
@@ -227,6 +245,9 @@ static pare_status go_on(pare_embed_course *c, const char *path) {
     if (status == PARE_OK) {
         status = set_limits(c);
     }
+    if (status == PARE_OK) {
+        status = set_latency(c);
+    }
     if (status != PARE_OK) {
         return status;
     }
@@ -234,7 +255,6 @@ static pare_status go_on(pare_embed_course *c, const char *path) {
     w->added = w->dropped = -1;
     e->train = e->fields.rows;
     e->passes = e->options.passes > 0 ? e->options.passes : 1;
-    e->spec = c->state.machine->spec;
     for (int64_t f = 0; f < e->fields.count; f++) {
         w->before[f] = e->keep[f * c->width];
         if (!w->before[f]) {

@@ -17,7 +17,9 @@ pare_status pare_embed_json(pare_context *ctx, const char *path, void **out) {
     json_t *root = json_load_file(path, JSON_REJECT_DUPLICATES, &error);
     *out = NULL;
     if (!root) {
-        return pare_fail(ctx, PARE_ERROR_INPUT, "%s line %d: %s", path, error.line, error.text);
+        return error.line > 0 ? pare_fail(ctx, PARE_ERROR_INPUT, "%s line %d: %s", path, error.line,
+                                          error.text)
+                              : pare_fail(ctx, PARE_ERROR_INPUT, "%s: %s", path, error.text);
     }
     if (!json_is_object(root)) {
         json_decref(root);
@@ -62,8 +64,11 @@ static pare_status set_limit(pare_embed *embed, const char *name, int64_t length
                              double amount) {
     char word[32];
     snprintf(word, sizeof word, "%.*s", (int)(length < 31 ? length : 31), name);
-    bool microseconds = strcmp(word, "fetch_us") == 0;
-    const char *resource = microseconds ? pare_resource_name(PARE_RESOURCE_FETCH) : word;
+    bool fetch = strcmp(word, "fetch_us") == 0,
+         microseconds = fetch || strcmp(word, "latency_us") == 0;
+    const char *resource =
+        !microseconds ? word
+                      : pare_resource_name(fetch ? PARE_RESOURCE_FETCH : PARE_RESOURCE_LATENCY);
     for (int r = 0; r < PARE_RESOURCES; r++) {
         if (strcmp(resource, pare_resource_name((pare_resource)r)) != 0) {
             continue;
@@ -77,7 +82,8 @@ static pare_status set_limit(pare_embed *embed, const char *name, int64_t length
         return PARE_OK;
     }
     return pare_fail(embed->ctx, PARE_ERROR_INPUT,
-                     "budget: there is no resource '%s'; there are bytes, lines, flops, fetch_us",
+                     "budget: there is no resource '%s'; there are bytes, lines, flops, fetch_us, "
+                     "latency_us",
                      word);
 }
 
@@ -143,6 +149,12 @@ static pare_status read_groups(pare_embed *embed, const char *path, const json_t
         double amount = json_number_value(fetch);
         if (!json_is_number(fetch) || !(amount >= 0) || amount > 1e12) {
             return refuse(embed, path, "expected fetch_us, a number >= 0, in group", name);
+        }
+        if (json_object_size(value) != 1) {
+            return refuse(embed, path,
+                          "expected fetch_us alone (groups hold fields, never groups: there are no "
+                          "cycles) in group",
+                          name);
         }
         int64_t at = embed->serving.groups++;
         embed->fetch[at] = (int64_t)ceil(amount * 1000);
@@ -219,4 +231,20 @@ pare_status pare_embed_schema(pare_embed *embed) {
     }
     json_decref(root);
     return status;
+}
+
+pare_status pare_embed_leave_constant(pare_embed *embed) {
+    for (int64_t f = 0; f < embed->fields.count; f++) {
+        if (pare_field_varies(&embed->fields.field[f], embed->train)) {
+            continue;
+        }
+        if (embed->pinned[f]) {
+            return pare_fail(
+                embed->ctx, PARE_ERROR_INPUT,
+                "%s: field '%s' is pinned, but has a single value in the training rows",
+                embed->fields.source, embed->name[f]);
+        }
+        embed->banned[f] = PARE_EMBED_CONSTANT;
+    }
+    return PARE_OK;
 }

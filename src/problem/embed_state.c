@@ -11,7 +11,7 @@
 #include <math.h>
 #include <stdio.h>
 
-enum { VERSION = 1, NAME_MAX_BYTES = 1 << 16 };
+enum { VERSION = 2, NAME_MAX_BYTES = 1 << 16 };
 
 static const char magic[8] = "pare-emb";
 
@@ -212,6 +212,11 @@ static void visit_state(stream *s, pare_embed_state *state) {
     visit_whole(s, &state->windows, 1, INT64_MAX);
     for (int r = 0; r < PARE_RESOURCES; r++) {
         visit_whole(s, &state->limit[r], 0, INT64_MAX);
+    }
+    visit(s, &state->rates, (int64_t)sizeof state->rates);
+    if (s->status == PARE_OK && (state->rates.levels < (state->rates.rounds > 0) ||
+                                 state->rates.levels > PARE_LATENCY_LEVELS)) {
+        damaged(s);
     }
     double *reals[] = {&state->rate, &state->cusum, &state->loss, &state->loss_square,
                        &state->loss_rows};

@@ -7,7 +7,7 @@
 #include <jansson.h>
 #include <math.h>
 
-enum { BATCH_MOST = 1 << 16, CALLS = 8000, ROUNDS = 4 };
+enum { BATCH_MOST = 1 << 16, CALLS = 8000 };
 
 /* ---- A plan ---------------------------------------------------------------------------------- */
 
@@ -123,6 +123,54 @@ static pare_status from_plan(pare_context *ctx, const char *path, int64_t batch,
     return status;
 }
 
+/* ---- The calibration of a plan ----------------------------------------------------------------
+ */
+
+static bool read_times(const json_t *from, const char *name, pare_field_time *out) {
+    const json_t *value = json_object_get(from, name);
+    const json_t *half = json_object_get(value, "p50"), *most = json_object_get(value, "p99");
+    *out = (pare_field_time){1e-6 * json_number_value(half), 1e-6 * json_number_value(most)};
+    return json_is_number(half) && json_is_number(most) && out->half >= 0 && out->most >= 0;
+}
+
+/* What `pare embed --host` wrote; rounds stay 0 where there is nothing, or another batch. */
+static pare_status read_rates(pare_context *ctx, const char *path, int64_t batch,
+                              pare_field_rates *out) {
+    void *object = NULL;
+    pare_status status = pare_embed_json(ctx, path, &object);
+    json_t *root = object;
+    const json_t *latency = json_object_get(root, "latency"), *one = NULL;
+    const json_t *look_ups = json_object_get(latency, "look_ups");
+    const json_t *rest = json_object_get(latency, "rest");
+    size_t at = 0;
+    if (status != PARE_OK || json_integer_value(json_object_get(latency, "batch")) != batch) {
+        json_decref(root);
+        return status;
+    }
+    int64_t levels = (int64_t)json_array_size(look_ups);
+    bool good = levels >= 2 && levels <= PARE_LATENCY_LEVELS &&
+                json_array_size(rest) == PARE_LATENCY_WIDTHS;
+    json_array_foreach(look_ups, at, one) {
+        if (good) {
+            out->reach[at] = json_number_value(json_object_get(one, "bytes"));
+            good = out->reach[at] > (at > 0 ? out->reach[at - 1] : 0) &&
+                   read_times(one, "once_us", &out->once[at]) &&
+                   read_times(one, "field_us", &out->each[at]);
+        }
+    }
+    json_array_foreach(rest, at, one) {
+        if (good) {
+            out->flops[at] = json_number_value(json_object_get(one, "flops"));
+            good = out->flops[at] > (at > 0 ? out->flops[at - 1] : 0) &&
+                   read_times(one, "us", &out->rest[at]);
+        }
+    }
+    out->levels = levels;
+    out->rounds = 1;
+    json_decref(root);
+    return good ? PARE_OK : refuse(ctx, path, "the calibration in `latency` is damaged");
+}
+
 /* ---- Costs ----------------------------------------------------------------------------------- */
 
 static void count(const pare_field_loaded *loaded, pare_serve_cost *out) {
@@ -138,20 +186,27 @@ static void count(const pare_field_loaded *loaded, pare_serve_cost *out) {
 
 /* Calibration and measurement take turns, so that both see the same machine. */
 static pare_status measure(const pare_field_loaded *loaded, bool fill, pare_serve_cost *out) {
+    enum { ROUNDS = PARE_LATENCY_ROUNDS };
     pare_field_model *model = loaded->model;
-    pare_field_time now = {0};
+    pare_field_rates rates[ROUNDS] = {{0}};
+    pare_field_time predicted[ROUNDS], measured[ROUNDS];
     pare_status status = PARE_OK;
-    out->measured = (pare_field_time){(double)INFINITY, (double)INFINITY};
     for (int64_t round = 0; round < ROUNDS && status == PARE_OK; round++) {
         status =
-            pare_field_latency_calibrate(model->ctx, &model->spec, &loaded->fields, &out->rates);
+            pare_field_latency_calibrate(model->ctx, &model->spec, &loaded->fields, &rates[round]);
         if (status == PARE_OK) {
-            status = pare_field_latency_measure(model, &loaded->fields, fill, CALLS, &now);
-            out->measured.half = fmin(out->measured.half, now.half);
-            out->measured.most = fmin(out->measured.most, now.most);
+            predicted[round] =
+                pare_field_latency_predict(&rates[round], &model->spec, &loaded->fields);
+            status =
+                pare_field_latency_measure(model, &loaded->fields, fill, CALLS, &measured[round]);
         }
     }
-    out->predicted = pare_field_latency_predict(&out->rates, &model->spec, &loaded->fields);
+    if (status == PARE_OK) {
+        int64_t middle = pare_field_time_middle(ROUNDS, predicted);
+        out->rates = rates[middle];
+        out->predicted = predicted[middle];
+        out->measured = pare_field_time_median(ROUNDS, measured);
+    }
     return status;
 }
 
@@ -170,6 +225,13 @@ pare_status pare_serve_cost_run(pare_context *ctx, const char *path, int64_t bat
                               : pare_field_model_load(ctx, path, batch, &loaded);
     if (status == PARE_OK) {
         count(&loaded, out);
+    }
+    if (status == PARE_OK && plan && !host) {
+        status = read_rates(ctx, path, batch, &out->rates);
+    }
+    if (status == PARE_OK && out->rates.rounds > 0) {
+        out->predicted =
+            pare_field_latency_predict(&out->rates, &loaded.model->spec, &loaded.fields);
     }
     if (status == PARE_OK && host) {
         status = measure(&loaded, plan, out);

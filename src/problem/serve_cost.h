@@ -15,7 +15,8 @@ typedef struct pare_serve_cost {
 } pare_serve_cost;
 
 /* path: a plan of `pare embed`, whose tables are made of random numbers, or a folder of `pare
- * train`. batch: 1 .. 65536. host: calibrates, predicts and measures too. */
+ * train`. batch: 1 .. 65536. host: calibrates, predicts and measures too;
+ * else the prediction is by the calibration of the plan, where it has one for this batch. */
 pare_status pare_serve_cost_run(pare_context *ctx, const char *path, int64_t batch, bool host,
                                 pare_serve_cost *out) PARE_MUST_CHECK;
 

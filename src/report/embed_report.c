@@ -49,7 +49,9 @@ static const char *limit_text(const pare_embed *e, int resource, char *buffer, s
 
 /* Why a field is not in the plan. */
 static const char *reason_of(const pare_embed *e, int64_t f) {
-    return e->banned[f] ? "banned" : "others bring more for their cost";
+    return e->banned[f] == PARE_EMBED_CONSTANT ? "a single value in the training rows"
+           : e->banned[f]                      ? "banned"
+                                               : "others bring more for their cost";
 }
 
 /* ---- Text ------------------------------------------------------------------------------------ */
@@ -66,6 +68,9 @@ static void text_score(pare_text *out, const char *name, const pare_embed_score 
 
 /* Nats a row times this are shown: a cross saves thousandths. */
 static const double milli = 1000;
+
+/* Seconds times this are shown. */
+static const double micro = 1e6;
 
 /* The index of the field of cross c. */
 static int64_t cross_field(const pare_embed *e, int64_t c) {
@@ -89,6 +94,23 @@ static void text_crosses(const pare_embed *e, pare_text *out) {
                      (long long)e->crosses);
     pare_put_fixed(out, e->cpu_screening, 2);
     pare_text_append(out, " CPU seconds\n");
+}
+
+static void text_latency(const pare_embed *e, pare_text *out) {
+    const pare_field_time *predicted = &e->latency.predicted, *measured = &e->latency.measured;
+    const double row[2][2] = {{predicted->half, measured->half}, {predicted->most, measured->most}};
+    if (e->latency.rates.rounds == 0 || e->window) {
+        return;
+    }
+    pare_text_append(out, "\n%-16s predicted  measured, microseconds\n", "scoring one row");
+    for (int i = 0; i < 2; i++) {
+        pare_text_append(out, "%-16s ", i == 0 ? "median" : "p99");
+        pare_put_fixed(out, micro * row[i][0], 3);
+        pare_text_append(out, "      ");
+        pare_put_fixed(out, micro * row[i][1], 3);
+        pare_text_append(out, "\n");
+    }
+    pare_text_append(out, "\n");
 }
 
 void pare_embed_report_text(const pare_embed *e, pare_text *out) {
@@ -133,6 +155,7 @@ void pare_embed_report_text(const pare_embed *e, pare_text *out) {
     pare_text_append(out, "\n%-10s log loss   AUC        CPU seconds\n", "held out");
     text_score(out, "plan", &e->chosen);
     text_score(out, "all", &e->full);
+    text_latency(e, out);
     pare_text_append(out, "selecting: ");
     pare_put_fixed(out, e->cpu_selecting, 2);
     pare_text_append(out, " CPU seconds\n");
@@ -206,6 +229,42 @@ static void json_crosses(const pare_embed *e, pare_text *out) {
     pare_text_append(out, "  ],\n");
 }
 
+static void json_times(pare_text *out, const char *name, const pare_field_time *time) {
+    pare_text_append(out, "\"%s\": {\"p50\": ", name);
+    pare_put_json_real(out, micro * time->half);
+    pare_text_append(out, ", \"p99\": ");
+    pare_put_json_real(out, micro * time->most);
+    pare_text_append(out, "}");
+}
+
+/* The calibration too: later commands predict from it. */
+static void json_latency(const pare_embed *e, pare_text *out) {
+    const pare_field_rates *rates = &e->latency.rates;
+    pare_text_append(out, "  \"latency\": {\"batch\": 1, ");
+    json_times(out, "predicted_us", &e->latency.predicted);
+    pare_text_append(out, ", ");
+    json_times(out, "measured_us", &e->latency.measured);
+    pare_text_append(out, ",\n    \"look_ups\": [");
+    for (int64_t i = 0; i < rates->levels; i++) {
+        pare_text_append(out, "%s\n      {\"bytes\": ", i > 0 ? "," : "");
+        pare_put_json_real(out, rates->reach[i]);
+        pare_text_append(out, ", ");
+        json_times(out, "once_us", &rates->once[i]);
+        pare_text_append(out, ", ");
+        json_times(out, "field_us", &rates->each[i]);
+        pare_text_append(out, "}");
+    }
+    pare_text_append(out, "],\n    \"rest\": [");
+    for (int64_t i = 0; i < PARE_LATENCY_WIDTHS; i++) {
+        pare_text_append(out, "%s\n      {\"flops\": ", i > 0 ? "," : "");
+        pare_put_json_real(out, rates->flops[i]);
+        pare_text_append(out, ", ");
+        json_times(out, "us", &rates->rest[i]);
+        pare_text_append(out, "}");
+    }
+    pare_text_append(out, "]},\n");
+}
+
 void pare_embed_report_json(const pare_embed *e, pare_text *out) {
     char word[64];
     pare_text_append(out, "{\n  \"pare_embed\": 1,\n  \"model\": \"%s\",\n",
@@ -233,6 +292,9 @@ void pare_embed_report_json(const pare_embed *e, pare_text *out) {
     pare_text_append(out, "  ],\n");
     if (e->options.crosses > 0) {
         json_crosses(e, out);
+    }
+    if (e->latency.rates.rounds > 0) {
+        json_latency(e, out);
     }
     if (e->window) {
         pare_embed_window_json(e, out);

@@ -57,6 +57,20 @@ static bool opened(const pare_serving *serving, const uint8_t *keep, int64_t pla
     return false;
 }
 
+/* Nanoseconds, rounded up. */
+static int64_t latency_of(const pare_serving *serving, const uint8_t *keep) {
+    const pare_serving_times *times = &serving->latency;
+    int64_t kept = 0, wait = 0, each = 0;
+    for (int64_t f = 0; f < serving->fields && times->call; f++) {
+        if (kept_of(serving, keep, f)[0]) {
+            wait = times->wait[f] > wait ? times->wait[f] : wait;
+            each = sum(each, times->each[f]);
+            kept++;
+        }
+    }
+    return kept > 0 ? (sum(sum(each, wait), times->call[kept]) - 1) / 1000 + 1 : 0;
+}
+
 void pare_serving_cost(const pare_serving *serving, const uint8_t *keep,
                        int64_t cost[PARE_RESOURCES]) {
     int64_t all = 0; /* floats of all kept vectors */
@@ -87,6 +101,7 @@ void pare_serving_cost(const pare_serving *serving, const uint8_t *keep,
     }
     cost[PARE_RESOURCE_FLOPS] =
         sum(cost[PARE_RESOURCE_FLOPS], product(2 * serving->crosses, product(all, all)));
+    cost[PARE_RESOURCE_LATENCY] = latency_of(serving, keep);
 }
 
 bool pare_serving_fits(const pare_serving *serving, const int64_t cost[PARE_RESOURCES]) {

@@ -10,10 +10,11 @@
 
 /* Resource, name in budgets. All are whole numbers. */
 #define PARE_RESOURCE_LIST(X)                                                                      \
-    X(BYTES, "bytes")    /* of all tables, rows padded as below */                                 \
-    X(LINES, "lines")    /* 64-byte lines looked up for a row */                                   \
-    X(FLOPS, "flops")    /* of the pairs, and of the first layer of a network */                   \
-    X(FETCH, "fetch_ns") /* nanoseconds of the feature store, once for each group used */
+    X(BYTES, "bytes")        /* of all tables, rows padded as below */                             \
+    X(LINES, "lines")        /* 64-byte lines looked up for a row */                               \
+    X(FLOPS, "flops")        /* of the pairs, and of the first layer of a network */               \
+    X(FETCH, "fetch_ns")     /* nanoseconds of the feature store, once for each group used */      \
+    X(LATENCY, "latency_ns") /* of scoring one row, as `latency` predicts; 0 without it */
 
 typedef enum pare_resource {
 #define PARE_RESOURCE_ENUM(code, name) PARE_RESOURCE_##code,
@@ -22,6 +23,14 @@ typedef enum pare_resource {
         PARE_RESOURCES
 } pare_resource;
 const char *pare_resource_name(pare_resource resource);
+
+/* Picoseconds of scoring one row: by how many fields are kept, what each adds, and what a call
+ * waits for the farthest of them. All are >= 0, and call does not fall. */
+typedef struct pare_serving_times {
+    const int64_t *call; /* (fields + 1) */
+    const int64_t *each; /* (fields) */
+    const int64_t *wait; /* (fields) */
+} pare_serving_times;
 
 typedef struct pare_serving {
     pare_context *ctx;
@@ -36,6 +45,7 @@ typedef struct pare_serving {
     int64_t crosses;               /* layers of a cross network, of 2 width^2 flops each */
     const uint8_t *pinned;         /* (fields) must be kept; NULL: none */
     const uint8_t *banned;         /* (fields) must not be kept; NULL: none */
+    pare_serving_times latency;    /* NULLs: not known */
     int64_t limit[PARE_RESOURCES]; /* INT64_MAX: none */
 } pare_serving;
 

@@ -1,0 +1,144 @@
+/* What can be wrong with the arguments and files of `pare embed`: one sentence, exit code 2, the
+ * state untouched; and latency as a resource. */
+#include "cli_support.h"
+
+#include <math.h>
+
+typedef struct bad_case {
+    const char *content; /* of the file `f` */
+    const char *arguments;
+    const char *says[2];
+} bad_case;
+
+#define DAY "a,b,y\n1,1,0\n2,1,1\n1,2,0\n2,3,1\n"
+
+static const bad_case cases[] = {
+    {DAY, "day --target y --budget bytes=1", {"fits nothing: the cheapest plan (", "bytes=32"}},
+    {DAY, "day --target y --budget lines=0", {"fits nothing: the cheapest plan (", "lines=1"}},
+    {DAY,
+     "day --target y --budget latency_us=0",
+     {"fits nothing: the cheapest plan (", "latency_ns"}},
+    {DAY, "f --continue s --budget bytes=1", {"fits nothing", "bytes="}},
+    {"{\"fields\": {\"zz\": {\"pinned\": true}}}", "day --target y --schema f", {"no field 'zz'"}},
+    {"{\"fields\": {\"zz\": {\"pinned\": true}}}",
+     "day --continue s --schema f",
+     {"no field 'zz'"}},
+    {"1 0:1:1\n0 0:18446744073709551616:1\n", "f --format libffm", {"f line 2", "below 2^64"}},
+    {"1 0:1:1\n0 0:99999999999999999999999999:1\n", "f --format libffm", {"f line 2", "2^64"}},
+    {"a,b,y\n1,1,0\n2,1,2\n", "f --target y --format csv", {"f line 3: '2'", "a label 0 or 1"}},
+    {"a,b,y\n1,1,0\n2,1,2\n", "f --continue s --format csv", {"f line 3: '2'", "a label 0 or 1"}},
+    {"a,b,y\n1,1,0\n1,1,1\n1,1,0\n1,1,1\n",
+     "f --target y --format csv --held-out 0",
+     {"every field has a single value"}},
+    {"{\"fields\": {\"c\": {\"pinned\": true}}}",
+     "day --target y --schema f",
+     {"'c' is pinned", "single value"}},
+    {"", "f --target y", {"f: no rows"}},
+    {"a,b,y\n", "f --target y --format csv", {"f: no rows"}},
+    {"", "f --continue s", {"f: no rows"}},
+    {"a,b,y\n", "f --continue s --format csv", {"f: no rows"}},
+    {"p,q,y\n1,1,0\n2,1,1\n", "f --continue s --format csv", {"none of the fields of the state"}},
+    {DAY, "day --continue f", {"f: not a state of pare embed"}},
+    {DAY, "day --continue nowhere", {"nowhere"}},
+    {DAY, "day --target y --budget watts=3", {"no resource 'watts'", "latency_us"}},
+    {"{\"watts\": 3}", "day --target y --budget f", {"no resource 'watts'"}},
+    {"{\"watts\": 3}", "day --continue s --budget f", {"no resource 'watts'"}},
+    {DAY, "day --target y --budget bytes=-4", {"bytes: expected a number >= 0"}},
+    {"{\"latency_us\": -1}", "day --target y --budget f", {"latency_us: expected a number >= 0"}},
+    {"{\"groups\": {\"u\": {\"fetch_us\": -3}}}", "day --target y --schema f", {"fetch_us", "'u'"}},
+    {"{\"groups\": {\"u\": {\"fetch_us\": 3, \"group\": \"v\"}, \"v\": {\"fetch_us\": 3, "
+     "\"group\": "
+     "\"u\"}}}",
+     "day --target y --schema f",
+     {"never groups", "'u'"}},
+    {"{\"groups\": {\"u\": {\"fetch_us\": 3, \"group\": \"u\"}}}",
+     "day --continue s --schema f",
+     {"never groups", "'u'"}},
+    {DAY, "day --target y --budget lines", {"lines: "}},
+};
+
+static void write_day(const char *name) {
+    FILE *file = fopen(name, "wb");
+    uint32_t random = 1;
+    assert_non_null(file);
+    fprintf(file, "a,b,c,y\n");
+    for (int i = 0; i < 600; i++) {
+        random = random * 1664525U + 1013904223U;
+        int a = (int)(random >> 16) % 10, b = (int)(random >> 20) % 7;
+        fprintf(file, "%d,%d,same,%d\n", a, b, a % 2 != ((random >> 25) % 5 == 0));
+    }
+    assert_int_equal(fclose(file), 0);
+}
+
+static int start(void **state) {
+    if (folder_enter(state) != 0) {
+        return -1;
+    }
+    write_day("day");
+    assert_int_equal(cli_run("embed day --format csv --target y --budget lines=2 --state s"), 0);
+    return 0;
+}
+
+static int finish(void **state) {
+    return folder_leave(state);
+}
+
+static void bad_input_is_named(void **state) {
+    (void)state;
+    static char before[CLI_TEXT_MAX], after[CLI_TEXT_MAX];
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        char arguments[512];
+        cli_write("f", cases[i].content, strlen(cases[i].content));
+        cli_read("s", before);
+        bool day = strncmp(cases[i].arguments, "day", 3) == 0;
+        snprintf(arguments, sizeof arguments, "embed %s%s", cases[i].arguments,
+                 day ? " --format csv" : "");
+        int code = cli_run(arguments);
+        if (code != 2) {
+            fail_msg("pare %s: exit code %d: %s", arguments, code, cli_err);
+        }
+        for (size_t k = 0; k < 2 && cases[i].says[k]; k++) {
+            if (!strstr(cli_err, cases[i].says[k])) {
+                fail_msg("pare %s: '%s' lacks '%s'", arguments, cli_err, cases[i].says[k]);
+            }
+        }
+        assert_ptr_equal(strchr(cli_err, '\n'), cli_err + strlen(cli_err) - 1);
+        cli_read("s", after);
+        assert_memory_equal(before, after, sizeof before);
+    }
+}
+
+static void constant_fields_are_left(void **state) {
+    (void)state;
+    assert_int_equal(cli_run("embed day --format csv --target y"), 0);
+    assert_non_null(strstr(cli_out, "dropped: a single value in the training rows"));
+}
+
+/* The plan keeps its calibration, by which the same latency is predicted later. */
+static void latency_is_a_resource(void **state) {
+    (void)state;
+    const char *wanted = "\"predicted_us\": {\"p50\": ";
+    assert_int_equal(
+        cli_run("embed day --format csv --target y --budget latency_us=1000 --out plan.json"), 0);
+    cli_read("plan.json", cli_out);
+    const char *at = strstr(cli_out, wanted);
+    assert_non_null(at);
+    double predicted = strtod(at + strlen(wanted), NULL);
+    assert_true(predicted > 0 && predicted <= 1000);
+    at = strstr(cli_out, "\"latency_ns\": 1000000");
+    assert_non_null(at);
+    assert_int_equal(cli_run("serve-cost plan.json --json"), 0);
+    at = strstr(cli_out, wanted);
+    assert_non_null(at);
+    assert_true(fabs(strtod(at + strlen(wanted), NULL) - predicted) < 1e-3);
+    assert_null(strstr(cli_out, "measured_us"));
+    assert_int_equal(cli_run("serve-cost plan.json --batch 8 --json"), 0);
+    assert_null(strstr(cli_out, "predicted_us"));
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {cmocka_unit_test(bad_input_is_named),
+                                       cmocka_unit_test(constant_fields_are_left),
+                                       cmocka_unit_test(latency_is_a_resource)};
+    return cmocka_run_group_tests(tests, start, finish);
+}
