@@ -59,6 +59,13 @@ pare_status pare_genotypes_from_memory(pare_context *ctx, const char *stem, cons
                                        pare_genotypes *out) PARE_MUST_CHECK;
 void pare_genotypes_close(pare_genotypes *g);
 
+/* The kept variants `number` (count) of g as genotypes of their own: everything but what depends on
+ * the variants is borrowed. copy: their packed bytes side by side in memory, as passes want them.
+ * Close with pare_genotypes_view_clear. */
+pare_status pare_genotypes_view(const pare_genotypes *g, int64_t count, const int64_t *number,
+                                bool copy, pare_genotypes *out) PARE_MUST_CHECK;
+void pare_genotypes_view_clear(pare_genotypes *view);
+
 /* Number of the sample with this id, -1 if there is none. The family (or NULL) is looked at only
  * where the same id occurs in several; in VCF, BCF and BGEN the id may also be family_id. */
 int64_t pare_genotypes_find(const pare_genotypes *g, const char *family, const char *id);

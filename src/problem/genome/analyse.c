@@ -341,7 +341,8 @@ pare_status pare_analyse(const struct pare_genome *genome, int64_t trait, pare_a
     a.n = made.w.n;
     a.h_null = made.w.h;
     status = genomic_control(&made, &a.lambda_mixed);
-    if (status == PARE_OK) {
+    a.lambda_plain = a.lambda_mixed;
+    if (status == PARE_OK && made.w.h > 0) { /* without background it is the same */
         status = plain_control(genome, a.trait, some, &a.lambda_plain);
     }
     if (status == PARE_OK && genome->options.scan) {

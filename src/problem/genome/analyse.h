@@ -73,6 +73,23 @@ pare_status pare_fixed_effects(const struct pare_genome *genome, const pare_whit
 /* Marks the samples where trait and covariates are known. */
 void pare_trait_samples(const struct pare_genome *genome, const pare_trait *trait, bool *some);
 
+/* ---- Leave one chromosome out (loco.c) ------------------------------------------------------ */
+
+#define PARE_LOCO_BYTES 8e9 /* largest factors of all chromosomes together */
+
+/* One chromosome: its variants, the space that all others whiten, and the choice there. */
+typedef struct pare_left_out {
+    int64_t first; /* kept number of its first variant */
+    pare_genotypes view;
+    pare_whiten w;
+    pare_chooser chooser; /* columns are the picks of all chromosomes, `pick` its own */
+} pare_left_out;
+
+typedef struct pare_loco {
+    int64_t count; /* 0: not asked for */
+    pare_left_out *one;
+} pare_loco;
+
 /* What the choice on some samples gives. */
 typedef struct pare_choice_made {
     pare_whiten w;
@@ -85,7 +102,20 @@ typedef struct pare_choice_made {
     int64_t picks;        /* chosen: the first ones of the chooser */
     int64_t clusters;     /* of stop knockoff, else 0 */
     const char *reason;
+    pare_loco loco;
 } pare_choice_made;
+
+/* Refuses one chromosome, chromosomes in pieces, and factors of more than PARE_LOCO_BYTES. */
+pare_status pare_loco_possible(const pare_genotypes *g) PARE_MUST_CHECK;
+/* made->loco, and dot and square of `made` by it. Cost: a factor and n^2 a variant of each
+ * chromosome. */
+pare_status pare_loco_begin(const struct pare_genome *genome, const bool *some,
+                            pare_choice_made *made) PARE_MUST_CHECK;
+/* The free variant that leaves the least of the residual of its space, *left; -1: none. */
+int64_t pare_loco_best(const pare_loco *loco, double *left);
+/* Adds a pick to the spaces of all chromosomes; w: any whitening of all variants. */
+pare_status pare_loco_add(const pare_whiten *w, pare_loco *loco, int64_t kept) PARE_MUST_CHECK;
+void pare_loco_clear(pare_context *ctx, pare_loco *loco);
 
 /* Fixed effects, share h, whitening and products, no pick yet. `background` false: V = I. */
 pare_status pare_choice_begin(const struct pare_genome *genome, const pare_trait *trait,

@@ -6,8 +6,14 @@
 #include <math.h>
 #include <string.h>
 
-enum { STEPS_MAX = 60, PROBES_LEAST = 4, PROBES_MOST = 30, LIMBS = 3 };
-#define ROOT_TOLERANCE 1e-6
+enum {
+    STEPS_MAX = 60,
+    PROBES_LEAST = 4,
+    PROBES_MOST = 30,
+    LIMBS = 3,
+    COPY_BYTES = 1 << 29 /* largest copy of variants that are far apart in the file */
+};
+#define ROOT_TOLERANCE 1e-5
 /* Of quadrature, at share QUADRATURE_SHARE: the logarithm forgives more than a solution does. */
 #define QUADRATURE_TOLERANCE 1e-3
 #define QUADRATURE_SHARE     0.9
@@ -16,10 +22,7 @@ enum { STEPS_MAX = 60, PROBES_LEAST = 4, PROBES_MOST = 30, LIMBS = 3 };
 
 void pare_background_clear(pare_background *b) {
     if (b->ctx) {
-        pare_free(b->ctx, b->view.keep);
-        pare_free(b->ctx, b->view.mean);
-        pare_free(b->ctx, b->view.spread);
-        pare_free(b->ctx, b->view.missing);
+        pare_genotypes_view_clear(&b->view);
         pare_free(b->ctx, b->number);
     }
     *b = (pare_background){0};
@@ -29,34 +32,18 @@ pare_status pare_background_create(const pare_genotypes *g, int64_t most, uint64
                                    pare_background *out) {
     *out = (pare_background){0};
     const int64_t kept = g->kept < most ? g->kept : most;
-    pare_background b = {.ctx = g->ctx, .view = *g, .seed = seed};
-    b.view.kept = kept;
-    b.view.keep = b.view.missing = NULL;
-    b.view.mean = b.view.spread = NULL;
+    const bool copy = 2 * kept <= g->kept && kept <= COPY_BYTES / g->stride;
+    pare_background b = {.ctx = g->ctx, .seed = seed};
     pare_status status = pare_alloc(g->ctx, kept, sizeof *b.number, &b.number);
-    if (status == PARE_OK) {
-        status = pare_alloc(g->ctx, kept, sizeof *b.view.keep, &b.view.keep);
+    for (int64_t c = 0; c < kept && status == PARE_OK; c++) {
+        b.number[c] = (int64_t)(((double)c + 0.5) * (double)g->kept / (double)kept);
     }
     if (status == PARE_OK) {
-        status = pare_alloc(g->ctx, kept, sizeof *b.view.mean, &b.view.mean);
-    }
-    if (status == PARE_OK) {
-        status = pare_alloc(g->ctx, kept, sizeof *b.view.spread, &b.view.spread);
-    }
-    if (status == PARE_OK) {
-        status = pare_alloc(g->ctx, kept, sizeof *b.view.missing, &b.view.missing);
+        status = pare_genotypes_view(g, kept, b.number, copy, &b.view);
     }
     if (status != PARE_OK) {
         pare_background_clear(&b);
         return status;
-    }
-    for (int64_t c = 0; c < kept; c++) {
-        int64_t j = (int64_t)(((double)c + 0.5) * (double)g->kept / (double)kept);
-        b.number[c] = j;
-        b.view.keep[c] = g->keep[j];
-        b.view.mean[c] = g->mean[j];
-        b.view.spread[c] = g->spread[j];
-        b.view.missing[c] = g->missing[j];
     }
     b.variance = pare_relationship_variance(&b.view);
     *out = b;

@@ -211,36 +211,45 @@ int64_t pare_chooser_best(const pare_chooser *c) {
 }
 
 pare_status pare_chooser_add(pare_chooser *c, int64_t kept, bool *added) {
-    const int64_t n = c->w->n, p = c->w->g->kept;
     double *v = NULL;
     *added = false;
-    if (c->picks == c->capacity || c->columns >= n - 1) {
-        return PARE_OK;
-    }
-    pare_status status = pare_alloc(c->ctx, n, sizeof *v, &v);
-    if (status == PARE_OK) {
-        int64_t capacity = c->picks * p;
-        status = pare_grow(c->ctx, (c->picks + 1) * p, sizeof *c->along, &capacity, &c->along);
-    }
+    pare_status status = pare_alloc(c->ctx, c->w->n, sizeof *v, &v);
     if (status == PARE_OK) {
         status = pare_whiten_column(c->w, kept, v);
     }
     if (status == PARE_OK) {
+        status = pare_chooser_add_column(c, kept, v, added);
+    }
+    pare_free(c->ctx, v);
+    return status;
+}
+
+pare_status pare_chooser_add_column(pare_chooser *c, int64_t kept, double *v, bool *added) {
+    const int64_t n = c->w->n, p = c->w->g->kept, picks = c->columns - c->fixed;
+    *added = false;
+    if (picks == c->capacity || c->columns >= n - 1) {
+        return PARE_OK;
+    }
+    int64_t capacity = picks * p;
+    pare_status status = pare_grow(c->ctx, (picks + 1) * p, sizeof *c->along, &capacity, &c->along);
+    if (status == PARE_OK) {
         status = pare_whiten_apply(c->w, v);
     }
     if (status != PARE_OK) {
-        goto fail;
+        return status;
     }
-    c->state[kept] = BARRED;
+    if (kept >= 0) {
+        c->state[kept] = BARRED;
+    }
     if (!add_direction(c, v, CONSTANT)) {
-        goto fail;
+        return PARE_OK;
     }
-    double *q = c->q + (c->columns - 1) * n, *along = c->along + c->picks * p;
+    double *q = c->q + (c->columns - 1) * n, *along = c->along + picks * p;
     double part = dot(n, q, c->rest);
     status = pare_whiten_correlate(c->w, LIMBS, 1, q, along);
     if (status != PARE_OK) {
         c->columns--;
-        goto fail;
+        return status;
     }
     for (int64_t i = 0; i < n; i++) {
         c->rest[i] -= part * q[i];
@@ -253,16 +262,17 @@ pare_status pare_chooser_add(pare_chooser *c, int64_t kept, bool *added) {
             c->state[j] = BARRED;
         }
     }
+    *added = true;
+    if (kept < 0) {
+        return PARE_OK;
+    }
     c->state[kept] = CHOSEN;
     c->prior_sum += c->prior ? c->prior[kept] : 0;
     c->took[c->picks] = part;
     c->pick[c->picks++] = kept;
     c->rss_at[c->picks] = c->rss;
     c->ebic[c->picks] = extended_bic(c, c->picks);
-    *added = true;
-fail:
-    pare_free(c->ctx, v);
-    return status;
+    return PARE_OK;
 }
 
 /* The largest share of |v|^2 that one free variant explains, for each of `vectors` vectors. */

@@ -139,6 +139,11 @@ static pare_status fill(pare_genome *genome) {
         return pare_fail(ctx, PARE_ERROR_ARGUMENT,
                          "option prior: only stop ebic and cv take prior weights");
     }
+    if (genome->options.loco &&
+        (genome->options.stop != PARE_STOP_EBIC || genome->options.prior[0])) {
+        return pare_fail(ctx, PARE_ERROR_ARGUMENT,
+                         "option loco: only stop ebic without prior weights goes with it");
+    }
     pare_status status = pare_genotypes_open_named(ctx, &genome->options, &genome->genotypes);
     if (status == PARE_OK) {
         status = pare_traits_read(&genome->genotypes, &genome->options, &genome->traits);
@@ -159,6 +164,13 @@ static pare_status fill(pare_genome *genome) {
     if (status == PARE_OK &&
         (genome->options.background || genome->options.stop == PARE_STOP_KNOCKOFF)) {
         status = relate(genome);
+    }
+    if (status == PARE_OK && genome->options.loco && !genome->k) {
+        status = pare_fail(ctx, PARE_ERROR_ARGUMENT,
+                           "option loco: needs a background by the relationship matrix");
+    }
+    if (status == PARE_OK && genome->options.loco) {
+        status = pare_loco_possible(&genome->genotypes);
     }
     return status;
 }

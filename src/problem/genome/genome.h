@@ -93,7 +93,7 @@ pare_status pare_whiten_squares(const pare_whiten *w, double *out) PARE_MUST_CHE
 pare_status pare_background_times(const pare_whiten *w, const double *r,
                                   double *out) PARE_MUST_CHECK;
 /* v (n) in place: (h K + (1 - h) I)^-1/2 v, by Lanczos' method with full reorthogonalisation until
- * the residual of conjugate gradients on the same space is 1e-6 of |v|. */
+ * the residual of conjugate gradients on the same space is 1e-5 of |v|. */
 pare_status pare_background_root(const pare_whiten *w, double *v) PARE_MUST_CHECK;
 /*
  * pare_reml with background: log determinants by stochastic Lanczos quadrature (Ubaru, Chen, Saad
@@ -140,6 +140,10 @@ void pare_chooser_clear(pare_chooser *c);
 int64_t pare_chooser_best(const pare_chooser *c);
 /* Adds it. *added: false where it lies in the span of the others. */
 pare_status pare_chooser_add(pare_chooser *c, int64_t kept, bool *added) PARE_MUST_CHECK;
+/* The same for a column (n, changed) that is not whitened; kept -1: of no variant of the whitened
+ * genotypes, and the lists of picks stay as they are. */
+pare_status pare_chooser_add_column(pare_chooser *c, int64_t kept, double *column,
+                                    bool *added) PARE_MUST_CHECK;
 /* p of the largest statistic among permutations of the residual. */
 pare_status pare_chooser_permute(const pare_chooser *c, int64_t permutations, uint64_t seed,
                                  double *p) PARE_MUST_CHECK;

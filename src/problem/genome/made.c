@@ -119,6 +119,7 @@ pare_status pare_fixed_effects(const struct pare_genome *genome, const pare_whit
 }
 
 void pare_choice_made_clear(pare_context *ctx, pare_choice_made *made) {
+    pare_loco_clear(ctx, &made->loco);
     pare_chooser_clear(&made->chooser);
     pare_whiten_clear(&made->w);
     pare_spectrum_clear(&made->spectrum);
@@ -181,18 +182,55 @@ pare_status pare_choice_begin(const struct pare_genome *genome, const pare_trait
     made->chooser.prior = genome->prior;
     memcpy(made->dot, made->chooser.dot, (size_t)g->kept * sizeof *made->dot);
     memcpy(made->square, made->chooser.square, (size_t)g->kept * sizeof *made->square);
-    return PARE_OK;
+    if (genome->options.loco && background && made->w.h > 0) {
+        status = pare_loco_begin(genome, some, made);
+    }
+    if (status != PARE_OK) {
+        pare_choice_made_clear(ctx, made);
+    }
+    return status;
+}
+
+/* Adds a pick to all spaces; with chromosomes left out, extended BIC goes by the residual that is
+ * left in the space of its own. */
+static pare_status add_pick(pare_choice_made *made, int64_t kept, double left, bool *added) {
+    pare_chooser *c = &made->chooser;
+    pare_status status = pare_chooser_add(c, kept, added);
+    if (status == PARE_OK && made->loco.count > 0) {
+        status = pare_loco_add(&made->w, &made->loco, kept);
+        if (*added) {
+            double n = (double)made->w.n, p = (double)made->w.g->kept;
+            c->ebic[c->picks] =
+                c->ebic[c->picks - 1] + n * log(left) + log(n) + 2 * c->gamma * log(p);
+        }
+    }
+    return status;
+}
+
+/* Share of the residual of its own space that a variant leaves when it is added. */
+static double left_by(const pare_loco *loco, int64_t kept) {
+    for (int64_t c = 0; c < loco->count; c++) {
+        const pare_chooser *own = &loco->one[c].chooser;
+        int64_t j = kept - loco->one[c].first;
+        if (j >= 0 && j < loco->one[c].view.kept) {
+            return fmax(1 - own->dot[j] * own->dot[j] / own->square[j] / own->rss, 1e-300);
+        }
+    }
+    return 1;
 }
 
 /* Adds the best free variant; *added false at the end. */
-static pare_status add_best(pare_chooser *c, bool *added) {
+static pare_status add_best(pare_choice_made *made, bool *added) {
+    const pare_chooser *c = &made->chooser;
     *added = false;
     for (;;) {
-        int64_t best = pare_chooser_best(c);
+        double left = 1;
+        int64_t best =
+            made->loco.count > 0 ? pare_loco_best(&made->loco, &left) : pare_chooser_best(c);
         if (best < 0 || c->picks == c->capacity || c->columns >= c->w->n - 1) {
             return PARE_OK;
         }
-        pare_status status = pare_chooser_add(c, best, added);
+        pare_status status = add_pick(made, best, left, added);
         if (status != PARE_OK || *added) {
             return status;
         }
@@ -205,7 +243,7 @@ static pare_status run_ebic(pare_choice_made *made, int64_t forced) {
     bool added = true;
     made->reason = "extended BIC rises";
     while (added && c->picks - best < PATIENCE) {
-        pare_status status = add_best(c, &added);
+        pare_status status = add_best(made, &added);
         if (status != PARE_OK) {
             return status;
         }
@@ -230,7 +268,7 @@ static pare_status run_permutation(const pare_options *options, pare_choice_made
             made->picks = c->picks;
             return status;
         }
-        status = add_best(c, &added);
+        status = add_best(made, &added);
         if (status != PARE_OK) {
             return status;
         }
@@ -263,7 +301,8 @@ pare_status pare_choice_run(const struct pare_genome *genome, const pare_trait *
     bool added = true;
     for (int64_t i = 0; i < genome->forced && status == PARE_OK; i++) {
         if (made->chooser.state[genome->force[i]] != 1) {
-            status = pare_chooser_add(&made->chooser, genome->force[i], &added);
+            double left = left_by(&made->loco, genome->force[i]);
+            status = add_pick(made, genome->force[i], left, &added);
         }
     }
     const int64_t forced = made->chooser.picks;
@@ -282,7 +321,7 @@ pare_status pare_choice_run(const struct pare_genome *genome, const pare_trait *
     int64_t best = 0;
     status = pare_inner_validate(genome, trait, some, &best);
     while (status == PARE_OK && added && made->chooser.picks < forced + best) {
-        status = add_best(&made->chooser, &added);
+        status = add_best(made, &added);
     }
     made->picks = made->chooser.picks;
     made->reason = "error of inner cross-validation does not fall";
