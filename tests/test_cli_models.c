@@ -150,11 +150,33 @@ static void test_report(void **state) {
     assert_null(strstr(page, "What is left"));
 }
 
+/* Rows of tokens that the text never uses go: the text costs no more than before; so does the model
+ * with other structures gone. */
+static void test_vocabulary(void **state) {
+    (void)state;
+    assert_int_equal(cli_run("perplexity hf " TEXT), 0);
+    double before = number_after(cli_out, "nats per token: ");
+    double tokens = number_after(cli_out, "tokens scored: ");
+    if (cli_run("prune hf " TEXT "--structure vocabulary --gguf --out out --overwrite") != 0) {
+        fail_msg("%s", cli_err);
+    }
+    assert_true(number_after(cli_out, "vocabulary: ") < TINY_VOCABULARY + 0.5);
+    assert_true(number_after(cli_out, "difference of a logit: ") < 1e-3);
+    assert_int_equal(cli_run("perplexity out/model.gguf --text text --context 32"), 0);
+    assert_true(number_after(cli_out, "nats per token: ") < before + 1e-4);
+    assert_true(fabs(number_after(cli_out, "tokens scored: ") - tokens) < 0.5);
+    if (cli_run("prune hf " TEXT "--structure heads,ffn,vocabulary --budget params=0.8 --gguf "
+                "--calibration 8 --out out --overwrite") != 0) {
+        fail_msg("%s", cli_err);
+    }
+    assert_int_equal(cli_run("generate out/model.gguf --prompt abc --generate 4"), 0);
+}
+
 /* The same lines as an object a model; nothing else on standard output. */
 static void test_json(void **state) {
     (void)state;
     if (cli_run("prune hf " TEXT "--calibration 8 --out many --overwrite --budgets "
-                                 "params=0.95,0.9,0.85,0.8,0.75,0.7,0.65,0.6 --json") != 0) {
+                "params=0.95,0.9,0.85,0.8,0.75,0.7,0.65,0.6 --json") != 0) {
         fail_msg("%s", cli_err);
     }
     assert_memory_equal(cli_out, "{\n  \"format\": \"pare pruning\"", 27);
@@ -230,6 +252,7 @@ static void test_bad(void **state) {
         {"perplexity hf --tokenizer text --text text", 2, {"text"}},
         {"prune hf " TEXT "--budget params=0.5", 2, {"option out"}},
         {"prune hf " TEXT "--out o", 2, {"option budget"}},
+        {"prune hf " TEXT "--out o --structure vocabulary", 2, {"option gguf is needed"}},
         {"prune hf " TEXT "--out o --budget params=1.5", 2, {"params=1.5"}},
         {"prune hf " TEXT "--out o --budget params=0.5 --recover 1G", 2, {"'1G'", "1M-tokens"}},
         {"prune hf " TEXT "--out o --budget size=0.5", 2, {"size=0.5"}},
@@ -269,10 +292,10 @@ static void test_bad(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_info),     cmocka_unit_test(test_prune),
-        cmocka_unit_test(test_report),   cmocka_unit_test(test_json),
-        cmocka_unit_test(test_generate), cmocka_unit_test(test_protocol),
-        cmocka_unit_test(test_bad),
+        cmocka_unit_test(test_info),       cmocka_unit_test(test_prune),
+        cmocka_unit_test(test_report),     cmocka_unit_test(test_json),
+        cmocka_unit_test(test_vocabulary), cmocka_unit_test(test_generate),
+        cmocka_unit_test(test_protocol),   cmocka_unit_test(test_bad),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
 }

@@ -126,7 +126,7 @@ X(tokens, tokenizer, "tokenizer", TEXT, "", 0, 0, "", "tokenizer.model, tokenize
 X(scoring, stride, "stride", INTEGER, "0", 0, 1048576, "", "tokens between the starts of two windows, of which only new ones are scored; 0: the whole window") \
 X(scoring, windows, "windows", INTEGER, "0", 0, 1000000000, "", "at most so many windows; 0: all") \
 X(scoring, protocol, "protocol", CHOICE, "windows", 0, 0, "windows|llama.cpp", "windows: every token but a window's first is scored once; llama.cpp: windows begin with the begin token and their second half is scored") \
-X(pruning, structure, "structure", TEXT, "attention,mlp,heads,ffn", 0, 0, "", "what may go: heads (key/value heads with their query heads), ffn (channels), attention and mlp (whole halves of layers), layers, hidden (dimensions); or blocks alone: blocks of the weights, by options block and sparsity instead of budget") \
+X(pruning, structure, "structure", TEXT, "attention,mlp,heads,ffn", 0, 0, "", "what may go: heads (key/value heads with their query heads), ffn (channels), attention and mlp (whole halves of layers), layers, hidden (dimensions), vocabulary (tokens that the text never uses, besides the budget or without one); or blocks alone: blocks of the weights, by options block and sparsity instead of budget") \
 X(pruning, criterion, "criterion", CHOICE, "reconstruction", 0, 0, "reconstruction|sequential-attention|perplexity|block-influence|taylor|activation|fluctuation|magnitude|random", "how candidates are ranked") \
 X(pruning, uniform, "uniform", BOOL, "false", 0, 0, "", "the same shape for every layer") \
 X(pruning, round, "round", INTEGER, "1", 1, 65536, "", "feed-forward channels stay a multiple of this") \

@@ -52,8 +52,11 @@ void pare_language_close(pare_model *m) {
     }
     pare_prune_result_clear(m->ctx, &m->result);
     pare_lm_clear(&m->lm);
-    if (!m->origin) {
+    if (!m->origin || m->tokens) {
         pare_tokenizer_close(m->tokenizer);
+    }
+    pare_free(m->ctx, m->tokens);
+    if (!m->origin) {
         pare_checkpoint_close(&m->checkpoint);
     }
     pare_free(m->ctx, m->tokenizer_error);
@@ -152,6 +155,10 @@ pare_status pare_language_text(pare_model *model, const char **out) {
     append_layers(&text, s);
     if (model->origin) {
         const pare_prune_result *r = &model->result;
+        if (model->tokens) {
+            pare_text_append(&text, "vocabulary before: %lld\n",
+                             (long long)model->origin->lm.shape.vocabulary);
+        }
         pare_text_append(&text,
                          "layer parameters before: %lld\nkept: ", (long long)r->parameters_before);
         pare_text_append_fixed(&text, (double)r->parameters_after / (double)r->parameters_before,

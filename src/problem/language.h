@@ -15,7 +15,8 @@ struct pare_model {
     const struct pare_model *origin; /* NULL if it was opened from a file */
     pare_checkpoint checkpoint;
     pare_lm lm;
-    pare_tokenizer *tokenizer; /* NULL: none was found; or the origin's */
+    pare_tokenizer *tokenizer; /* NULL: none was found; or the origin's, unless: */
+    uint8_t *tokens;           /* (vocabulary of the origin) 1: kept, the tokenizer being its own */
     char *tokenizer_error;     /* why there is none */
     pare_prune_result result;  /* of a pruned model */
     char *text;                /* handed out by pare_language_text */
@@ -42,6 +43,9 @@ pare_status pare_language_text(pare_model *model, const char **out) PARE_MUST_CH
 pare_status pare_language_perplexity(const pare_model *model, const pare_options *options,
                                      pare_progress_fn progress, void *user,
                                      pare_perplexity *out) PARE_MUST_CHECK;
+/* Takes the rows of tokens that the text of option text never uses out of a pruned model and gives
+ * it a tokenizer of the others. */
+pare_status pare_prune_vocabulary(pare_model *model, const pare_options *options) PARE_MUST_CHECK;
 pare_status pare_language_prune(const pare_model *model, const pare_options *options,
                                 pare_progress_fn progress, void *user,
                                 pare_model **out) PARE_MUST_CHECK;

@@ -38,13 +38,15 @@ static pare_status read_budget(pare_context *ctx, const char *text, pare_prune_o
                      text);
 }
 
-static pare_status read_structures(pare_context *ctx, const char *text, pare_prune_options *out) {
+static pare_status read_structures(pare_context *ctx, const char *text, pare_prune_options *out,
+                                   bool *vocabulary) {
     const struct {
         const char *name;
         bool *flag;
-    } known[] = {{"layers", &out->layers}, {"attention", &out->attention},
-                 {"mlp", &out->mlp},       {"heads", &out->heads},
-                 {"ffn", &out->ffn},       {"hidden", &out->hidden}};
+    } known[] = {{"layers", &out->layers},  {"attention", &out->attention},
+                 {"mlp", &out->mlp},        {"heads", &out->heads},
+                 {"ffn", &out->ffn},        {"hidden", &out->hidden},
+                 {"vocabulary", vocabulary}};
     const char *cursor = text, *item = NULL;
     int64_t length = 0;
     while (pare_list_next(&cursor, &item, &length)) {
@@ -58,7 +60,7 @@ static pare_status read_structures(pare_context *ctx, const char *text, pare_pru
         if (!found) {
             return pare_fail(ctx, PARE_ERROR_ARGUMENT,
                              "option structure: '%.*s' is not one of layers, attention, mlp, "
-                             "heads, ffn, hidden, nor blocks alone",
+                             "heads, ffn, hidden, vocabulary, nor blocks alone",
                              (int)length, item);
         }
     }
@@ -274,6 +276,16 @@ static pare_status prune_blocks(const pare_model *model, const pare_options *opt
                              : status;
 }
 
+/* Of a model whose layers stay as they are. */
+static pare_prune_result untouched(const pare_lm_shape *shape) {
+    pare_prune_result result = {.share = 1, .loss_after = (double)NAN};
+    for (int64_t i = 0; i < shape->layers; i++) {
+        result.parameters_before += pare_lm_layer_parameters(shape, i);
+    }
+    result.parameters_after = result.parameters_before;
+    return result;
+}
+
 pare_status pare_language_prune(const pare_model *model, const pare_options *options,
                                 pare_progress_fn progress, void *user, pare_model **out) {
     pare_context *ctx = model->ctx;
@@ -298,10 +310,11 @@ pare_status pare_language_prune(const pare_model *model, const pare_options *opt
                          "a pruned model must be saved and opened before "
                          "it is pruned again");
     }
-    bool blocks = strcmp(options->structure, "blocks") == 0;
-    pare_status status = blocks ? PARE_OK : read_budget(ctx, options->budget, &o);
+    bool blocks = strcmp(options->structure, "blocks") == 0, vocabulary = false;
+    bool alone = strcmp(options->structure, "vocabulary") == 0 && !options->budget[0];
+    pare_status status = blocks || alone ? PARE_OK : read_budget(ctx, options->budget, &o);
     if (status == PARE_OK && !blocks) {
-        status = read_structures(ctx, options->structure, &o);
+        status = read_structures(ctx, options->structure, &o, &vocabulary);
     }
     o.pack = o.hidden ? PARE_DTYPE_F32 : o.pack; /* dimensions go at the end */
     if (status == PARE_OK) {
@@ -331,11 +344,11 @@ pare_status pare_language_prune(const pare_model *model, const pare_options *opt
         bool whole = recovery > 0; /* weights learn from all of the text */
         status = prune_blocks(model, options, recovery, whole ? windows : chosen, context,
                               whole ? text : token, &l, m);
-    } else if (status == PARE_OK) {
+    } else if (status == PARE_OK && !alone) {
         narrow(options, &o);
         status = announce(model, chosen, context, &o, &l);
     }
-    if (status == PARE_OK && !blocks) {
+    if (status == PARE_OK && !blocks && !alone) {
         status = pare_prune(&model->lm, &m->lm, chosen, context, token, &o, relay, &l, &m->result);
     }
     if (status == PARE_OK && recovery > 0 && !blocks) {
@@ -345,6 +358,12 @@ pare_status pare_language_prune(const pare_model *model, const pare_options *opt
         l.start = pare_clock_seconds();
         status = pare_prune_recover(&model->lm, &m->lm, windows, context, text, recovery, o.seed,
                                     relay, &l, m->result.recovery);
+    }
+    if (status == PARE_OK && alone) {
+        m->result = untouched(&m->lm.shape);
+    }
+    if (status == PARE_OK && vocabulary) {
+        status = pare_prune_vocabulary(m, options);
     }
     pare_latency_clear(ctx, &latency);
     pare_free(ctx, text);

@@ -132,7 +132,14 @@ pare_status pare_language_save(const pare_model *model, const pare_options *opti
     if (status == PARE_OK) {
         status = pare_lm_write_hf(&model->lm, dtype, folder.temporary, hf ? config : NULL);
     }
-    for (size_t i = 0; hf && status == PARE_OK && i < sizeof beside / sizeof beside[0]; i++) {
+    if (status == PARE_OK && model->tokens && pare_tokenizer_is_sentencepiece(origin->tokenizer)) {
+        status = join(ctx, folder.temporary, beside[0], file);
+        if (status == PARE_OK) {
+            status = pare_tokenizer_write_kept(origin->tokenizer, model->tokens, file);
+        }
+    }
+    for (size_t i = model->tokens ? 1 : 0;
+         hf && status == PARE_OK && i < sizeof beside / sizeof beside[0]; i++) {
         status = copy_file(ctx, origin->path, folder.temporary, beside[i]);
     }
     if (status == PARE_OK) {

@@ -68,8 +68,8 @@ static pare_status cut_half(pruning *p, const prune_part *one) {
                                  p->lm->layer[one->layer][last].own);
     }
     if (status == PARE_OK) {
-        pare_lm_keep cut = {one->half == PARE_LM_ATTENTION ? all : NULL,
-                            one->half == PARE_LM_FFN ? all : NULL, NULL, false};
+        pare_lm_keep cut = {.group = one->half == PARE_LM_ATTENTION ? all : NULL,
+                            .channel = one->half == PARE_LM_FFN ? all : NULL};
         status = pare_lm_cut(p->lm, &cut);
     }
     if (status == PARE_OK) {
@@ -104,7 +104,7 @@ static pare_status record(pruning *p, pare_prune_result *result) {
             (pare_prune_part){one->layer, one->half, one->blocks, one->blocks - one->removed};
         left += pare_prune_cost(p, one, one->blocks - one->removed);
     }
-    const pare_lm_keep nothing = {NULL, NULL, NULL, true};
+    const pare_lm_keep nothing = {.drop_empty = true};
     status = pare_prune_readers(p, 2 * p->dense->shape.layers);
     if (status == PARE_OK) {
         status = pare_prune_hidden_cut(p);

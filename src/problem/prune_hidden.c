@@ -134,7 +134,7 @@ pare_status pare_prune_hidden_cut(pruning *p) {
     for (int64_t j = 0; j < hidden; j++) {
         p->hidden_gone[j] = !p->hidden_gone[j]; /* kept */
     }
-    const pare_lm_keep keep = {NULL, NULL, p->hidden_gone, false};
+    const pare_lm_keep keep = {.hidden = p->hidden_gone};
     pare_status status = pare_lm_cut(p->lm, &keep);
     float scale = (float)sqrt((double)hidden / (double)(hidden - p->hidden_removed));
     for (int64_t i = 0; status == PARE_OK && i < p->lm->shape.layers * 2; i++) {

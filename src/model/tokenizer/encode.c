@@ -41,6 +41,7 @@ typedef struct merging {
     symbol *symbol;
     candidate *heap;
     int64_t count, capacity;
+    uint8_t *used; /* as in token_list */
 } merging;
 
 /* Higher score first; of equal ones the leftmost, as SentencePiece does. */
@@ -115,6 +116,9 @@ static pare_status merge_all(merging *m) {
         }
         left->length = c.length;
         left->token = c.result;
+        if (m->used) {
+            m->used[c.result] = 1;
+        }
         right->length = 0;
         left->after = right->after;
         if (right->after >= 0) {
@@ -147,9 +151,14 @@ static int64_t cut(const pare_tokenizer *t, const char *text, int64_t length, sy
 
 pare_status pare_encode_merges(const pare_tokenizer *t, const char *text, int64_t length,
                                token_list *out) {
-    merging m = {.t = t, .text = text};
+    merging m = {.t = t, .text = text, .used = out->used};
     pare_status status = pare_alloc(t->ctx, length, sizeof *m.symbol, &m.symbol);
     int64_t count = status == PARE_OK ? cut(t, text, length, m.symbol) : 0;
+    for (int64_t i = 0; m.used && i < count; i++) {
+        if (m.symbol[i].token >= 0) {
+            m.used[m.symbol[i].token] = 1;
+        }
+    }
     for (int64_t i = 1; status == PARE_OK && i < count; i++) {
         status = push(&m, i - 1, i);
     }

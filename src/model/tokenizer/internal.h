@@ -26,7 +26,8 @@ struct pare_tokenizer {
     pare_stored_vocabulary vocabulary;
     int64_t unknown; /* -1: none */
     bool dummy_prefix, squeeze_blanks, escape_blanks;
-    int32_t *slot; /* (slots) open hash of pieces: number + 1, 0 = free */
+    bool sentencepiece; /* path is a SentencePiece model */
+    int32_t *slot;      /* (slots) open hash of pieces: number + 1, 0 = free */
     int64_t slots;
     int32_t byte_token[256];     /* -1: none */
     int64_t longest;             /* bytes of the longest piece */
@@ -40,11 +41,12 @@ int32_t pare_piece_find(const pare_tokenizer *t, const char *bytes, int64_t leng
 /* NULL if the pair does not merge. */
 const tokenizer_merge *pare_merge_find(const pare_tokenizer *t, int32_t left, int32_t right);
 
-/* Growing list of tokens. */
+/* Growing list of tokens. used: (pieces) or NULL; marks what is pushed and what merges pass by. */
 typedef struct token_list {
     pare_context *ctx;
     int32_t *token;
     int64_t count, capacity;
+    uint8_t *used;
 } token_list;
 pare_status pare_token_push(token_list *list, int32_t token) PARE_MUST_CHECK;
 

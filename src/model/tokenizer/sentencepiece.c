@@ -126,6 +126,7 @@ pare_status pare_tokenizer_read_sentencepiece(pare_tokenizer *t, const char *pat
     }
     message m = {map.bytes, map.bytes + map.length};
     t->kind = TOKENIZER_UNIGRAM;
+    t->sentencepiece = true;
     t->dummy_prefix = t->squeeze_blanks = t->escape_blanks = true; /* the format's defaults */
     t->vocabulary.bos = 1;
     t->vocabulary.eos = 2;
@@ -149,6 +150,32 @@ pare_status pare_tokenizer_read_sentencepiece(pare_tokenizer *t, const char *pat
     if (status == PARE_OK) {
         status = keep_text(t, t->kind == TOKENIZER_MERGES ? "llama" : "t5", &t->vocabulary.model);
     }
+    pare_map_close(&map);
+    return status;
+}
+
+pare_status pare_tokenizer_write_kept(const pare_tokenizer *t, const uint8_t *keep,
+                                      const char *path) {
+    pare_map map = {0};
+    pare_output output = {0};
+    pare_status status = pare_map_open(t->ctx, t->path, true, &map);
+    if (status == PARE_OK) {
+        status = pare_output_open(t->ctx, path, &output);
+    }
+    message m = {map.bytes, map.bytes + map.length};
+    const unsigned char *from = m.at;
+    field f;
+    for (int64_t piece = 0; status == PARE_OK && next_field(&m, &f); from = m.at) {
+        bool is_piece = f.number == 1 && f.kind == 2;
+        if (!is_piece || (piece < t->vocabulary.count && keep[piece])) {
+            (void)fwrite(from, 1, (size_t)(m.at - from), output.file);
+        }
+        piece += is_piece;
+    }
+    if (status == PARE_OK) {
+        status = pare_output_commit(&output);
+    }
+    pare_output_abandon(&output);
     pare_map_close(&map);
     return status;
 }

@@ -322,6 +322,9 @@ pare_status pare_token_push(token_list *list, int32_t token) {
         pare_grow(list->ctx, list->count + 1, sizeof *list->token, &list->capacity, &list->token);
     if (status == PARE_OK) {
         list->token[list->count++] = token;
+        if (list->used) {
+            list->used[token] = 1;
+        }
     }
     return status;
 }
@@ -371,11 +374,11 @@ static void normalise(const pare_tokenizer *t, const char *text, int64_t length,
     }
 }
 
-pare_status pare_tokenizer_encode(const pare_tokenizer *t, const char *text, int64_t length,
-                                  bool bos, int32_t **out, int64_t *count) {
+static pare_status encode(const pare_tokenizer *t, const char *text, int64_t length, bool bos,
+                          uint8_t *used, int32_t **out, int64_t *count) {
     *out = NULL;
     *count = 0;
-    token_list list = {.ctx = t->ctx};
+    token_list list = {.ctx = t->ctx, .used = used};
     pare_text plain = {.ctx = t->ctx};
     pare_status status = PARE_OK;
     if (bos && t->vocabulary.bos >= 0) {
@@ -400,6 +403,20 @@ pare_status pare_tokenizer_encode(const pare_tokenizer *t, const char *text, int
     *out = list.token;
     *count = list.count;
     return PARE_OK;
+}
+
+pare_status pare_tokenizer_encode(const pare_tokenizer *t, const char *text, int64_t length,
+                                  bool bos, int32_t **out, int64_t *count) {
+    return encode(t, text, length, bos, NULL, out, count);
+}
+
+pare_status pare_tokenizer_used(const pare_tokenizer *t, const char *text, int64_t length,
+                                uint8_t *used) {
+    int32_t *token = NULL;
+    int64_t count = 0;
+    pare_status status = encode(t, text, length, true, used, &token, &count);
+    pare_free(t->ctx, token);
+    return status;
 }
 
 void pare_tokenizer_append(const pare_tokenizer *t, int32_t token, bool first, pare_text *out) {

@@ -34,6 +34,25 @@ const pare_stored_vocabulary *pare_tokenizer_vocabulary(const pare_tokenizer *to
 pare_status pare_tokenizer_encode(const pare_tokenizer *tokenizer, const char *text, int64_t length,
                                   bool bos, int32_t **out, int64_t *count) PARE_MUST_CHECK;
 
+/*
+ * Smaller vocabularies, of SentencePiece kind only. Used marks the pieces that the text is cut into
+ * and those that merges pass by on the way: used (size), entries become 1. With those and the ones
+ * that pare_tokenizer_needed marks kept, the text is cut as before.
+ */
+pare_status pare_tokenizer_used(const pare_tokenizer *tokenizer, const char *text, int64_t length,
+                                uint8_t *used) PARE_MUST_CHECK;
+/* Marks what no text can do without: control, byte, unknown and user-defined pieces, and single
+ * characters unless every byte has a piece. Fails for other kinds of tokenizers, and where a piece
+ * that is not marked stands before one with a meaning of its own, whose number would change. */
+pare_status pare_tokenizer_needed(const pare_tokenizer *tokenizer, uint8_t *used) PARE_MUST_CHECK;
+/* A tokenizer of the marked pieces, numbered anew in their order. */
+pare_status pare_tokenizer_keep(const pare_tokenizer *tokenizer, const uint8_t *keep,
+                                pare_tokenizer **out) PARE_MUST_CHECK;
+/* Was it read from a SentencePiece model? Then that file with the marked pieces only: */
+bool pare_tokenizer_is_sentencepiece(const pare_tokenizer *tokenizer);
+pare_status pare_tokenizer_write_kept(const pare_tokenizer *tokenizer, const uint8_t *keep,
+                                      const char *path) PARE_MUST_CHECK;
+
 /* Appends the bytes a token stands for; first: it opens the text (the leading blank that
  * SentencePiece adds is left out). Control tokens append nothing. */
 struct pare_text;

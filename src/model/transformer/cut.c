@@ -148,6 +148,18 @@ static void cut_hidden(pare_lm *lm, const uint8_t *keep) {
     lm->shape.hidden = count_kept(keep, lm->shape.hidden);
 }
 
+static void cut_tokens(pare_lm *lm, const uint8_t *keep) {
+    int64_t *const numbers[] = {&lm->shape.bos, &lm->shape.eos};
+    for (int i = 0; i < 2; i++) {
+        *numbers[i] = *numbers[i] < 0 ? -1 : count_kept(keep, *numbers[i]);
+    }
+    lm->shape.vocabulary = count_kept(keep, lm->shape.vocabulary);
+    keep_rows(&lm->embedding, keep, 1);
+    if (lm->head.own) {
+        keep_rows(&lm->head, keep, 1);
+    }
+}
+
 static void drop_layers(pare_lm *lm) {
     pare_lm_shape *s = &lm->shape;
     int64_t kept = 0;
@@ -181,6 +193,9 @@ pare_status pare_lm_cut(pare_lm *lm, const pare_lm_keep *keep) {
     }
     if (keep->hidden) {
         cut_hidden(lm, keep->hidden);
+    }
+    if (keep->token) {
+        cut_tokens(lm, keep->token);
     }
     if (keep->drop_empty) {
         drop_layers(lm);
