@@ -140,14 +140,71 @@ static void test_cases(void **state) {
     struct pare_genome *genome = NULL;
     pare_analysis a;
     assert_int_equal(pare_context_create(NULL, &ctx), PARE_OK);
-    assert_ok(ctx, open_study(ctx, "covar=c trait=y", &genome));
-    assert_true(genome->traits.trait[0].binary);
-    assert_ok(ctx, pare_analyse(genome, 0, &a));
-    assert_true(a.picks >= 2 && a.logistic);
-    for (int64_t k = 0; k < 2; k++) {
-        assert_true(fabs(a.pick[k].effect) > 1);
+    for (int i = 0; i < 3; i++) {
+        static const char *const sets[] = {"covar=c trait=y folds=3",
+                                           "covar=c trait=y background=false",
+                                           "covar=c trait=y relationship=products"};
+        assert_ok(ctx, open_study(ctx, sets[i], &genome));
+        assert_true(genome->traits.trait[0].binary);
+        assert_ok(ctx, pare_analyse(genome, 0, &a));
+        assert_true(a.picks >= 2 && a.logistic);
+        for (int64_t k = 0; k < 2; k++) {
+            assert_true(fabs(a.pick[k].effect) > 1);
+            assert_true(near_variant(genome, a.pick[k].kept, CAUSAL_A) ||
+                        near_variant(genome, a.pick[k].kept, CAUSAL_B));
+        }
+        assert_true(i > 0 || a.scores.r2 > 0.3);
+        pare_analysis_clear(ctx, &a);
+        pare_genome_free(genome);
     }
-    pare_analysis_clear(ctx, &a);
+    pare_context_destroy(ctx);
+    plink_free(&f);
+}
+
+/* Without background the first statistics of a case/control trait are those of the score test of
+ * logistic regression beside intercept and covariate, here on the columns themselves. */
+static void test_score_statistics(void **state) {
+    (void)state;
+    plink_files f;
+    write_study(&f, 0.5, 0, true);
+    pare_context *ctx = NULL;
+    struct pare_genome *genome = NULL;
+    pare_choice_made made;
+    bool some[SAMPLES], good = false;
+    assert_int_equal(pare_context_create(NULL, &ctx), PARE_OK);
+    assert_ok(ctx, open_study(ctx, "covar=c trait=y background=false", &genome));
+    const pare_trait *trait = &genome->traits.trait[0];
+    const pare_genotypes *g = &genome->genotypes;
+    pare_trait_samples(genome, trait, some);
+    assert_ok(ctx, pare_choice_begin(genome, trait, some, false, true, &made));
+    assert_true(made.w.n == SAMPLES && made.count == 2 && made.root);
+    double effect[2], error[2];
+    assert_ok(ctx,
+              pare_log_odds_fit(ctx, SAMPLES, 2, made.fixed, trait->value, effect, error, &good));
+    assert_true(good);
+    static float x[SAMPLES];
+    for (int64_t j = 0; j < g->kept; j += 7) {
+        double score = 0, xx = 0, fx[2] = {0, 0}, ff[3] = {0, 0, 0};
+        pare_genotypes_fetch(g, 1, &j, NULL, x);
+        for (int64_t i = 0; i < SAMPLES; i++) {
+            double one = made.fixed[i], c = made.fixed[SAMPLES + i], v = (double)x[i];
+            double chance = 1 / (1 + exp(-effect[0] * one - effect[1] * c));
+            double w = chance * (1 - chance);
+            score += v * (trait->value[i] - chance);
+            xx += w * v * v;
+            fx[0] += w * one * v;
+            fx[1] += w * c * v;
+            ff[0] += w * one * one;
+            ff[1] += w * one * c;
+            ff[2] += w * c * c;
+        }
+        double determinant = ff[0] * ff[2] - ff[1] * ff[1];
+        xx -= (fx[0] * fx[0] * ff[2] - 2 * fx[0] * fx[1] * ff[1] + fx[1] * fx[1] * ff[0]) /
+              determinant;
+        double own = made.dot[j] * made.dot[j] / made.square[j];
+        assert_true(fabs(own - score * score / xx) < 1e-4 * (1 + own));
+    }
+    pare_choice_made_clear(ctx, &made);
     pare_genome_free(genome);
     pare_context_destroy(ctx);
     plink_free(&f);
@@ -389,12 +446,16 @@ static void test_allocation_failures(void **state) {
     fail_allocations("covar=c max-picks=3 folds=2", 40);
     fail_allocations("max-picks=2 relationship=products", 8);
     plink_free(&f);
+    write_study(&f, 0.5, 0, true);
+    fail_allocations("covar=c trait=y max-picks=2 background=false", 8);
+    plink_free(&f);
 }
 
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_planted),
         cmocka_unit_test(test_cases),
+        cmocka_unit_test(test_score_statistics),
         cmocka_unit_test(test_threads_and_lists),
         cmocka_unit_test(test_reml),
         cmocka_unit_test(test_weights),

@@ -126,6 +126,9 @@ pare_status pare_genotypes_times(const pare_genotypes *g, const double *b,
 /* out[j] = sum of x_ij^2 over the samples marked in `some`, j < kept. */
 pare_status pare_genotypes_squares(const pare_genotypes *g, const bool *some,
                                    double *out) PARE_MUST_CHECK;
+/* out[j] = sum_i weight[i] x_ij^2, weight >= 0 in fixed point of 24 bits, 0 for samples not in. */
+pare_status pare_genotypes_weighted_squares(const pare_genotypes *g, const double *weight,
+                                            double *out) PARE_MUST_CHECK;
 /* out[j * samples + i] = x_ij of kept variants column[j], times factor[j] where not NULL. */
 void pare_genotypes_fetch(const pare_genotypes *g, int64_t count, const int64_t *column,
                           const double *factor, float *out);

@@ -15,6 +15,7 @@ enum {
 };
 
 static const uint8_t dosage_of[4] = {2, 0, 1, 0}, missing_of[4] = {0, 1, 0, 0};
+static const uint8_t square_of[4] = {4, 0, 1, 0};
 static const uint8_t one_of[4] = {0, 0, 1, 0}, two_of[4] = {1, 0, 0, 0};
 
 /* ---- Planes --------------------------------------------------------------------------------- */
@@ -211,6 +212,41 @@ pare_status pare_genotypes_squares(const pare_genotypes *g, const bool *some, do
     }
     pare_free(g->ctx, calls);
     pare_free(g->ctx, missing);
+    return status;
+}
+
+/* w (d - m)^2 = w d^2 - 2 m w d + m^2 w over the calls. */
+static void weigh_chunk(void *argument, int64_t chunk) {
+    const dot_task *task = argument;
+    const pare_genotypes *g = task->g;
+    const planes *p = task->p;
+    int64_t square[CHUNK * LIMBS_MAX] = {0}, dosage[CHUNK * LIMBS_MAX] = {0};
+    int64_t missing[CHUNK * LIMBS_MAX] = {0};
+    int64_t first = chunk * CHUNK, last = first + CHUNK < g->kept ? first + CHUNK : g->kept;
+    dot_run(g, first, last, square_of, false, p, square);
+    dot_run(g, first, last, dosage_of, false, p, dosage);
+    dot_run(g, first, last, missing_of, true, p, missing);
+    for (int64_t j = first; j < last; j++) {
+        const int64_t at = (j - first) * LIMBS_MAX;
+        const double called = (double)(p->sum[0] - join_limbs(p, missing + at)), m = g->mean[j];
+        double sum = (double)join_limbs(p, square + at) -
+                     2 * m * (double)join_limbs(p, dosage + at) + m * m * called;
+        task->out[j] = fmax(p->unit[0] * sum, 0);
+    }
+}
+
+pare_status pare_genotypes_weighted_squares(const pare_genotypes *g, const double *weight,
+                                            double *out) {
+    planes p;
+    pare_status status = reserve_planes(g, LIMBS_MAX, &p);
+    if (status == PARE_OK) {
+        p.vectors = 1;
+        p.limbs = LIMBS_MAX;
+        fill_plane(g, &p, 0, weight);
+        dot_task task = {g, &p, out};
+        pare_pool_run(g->ctx->pool, (g->kept + CHUNK - 1) / CHUNK, weigh_chunk, &task);
+        pare_free(g->ctx, p.bytes);
+    }
     return status;
 }
 

@@ -198,6 +198,7 @@ static pare_status find_proxies(const pare_choice_made *made, pare_analysis *a) 
     const int64_t p = made->w.g->kept, n = made->w.n;
     pare_whiten plain = made->w; /* the same samples, not whitened */
     plain.h = 0;
+    plain.root = NULL;
     proxy_pass pass = {.plain = &plain};
     double *norm = NULL, *one = NULL;
     const struct {
@@ -243,7 +244,7 @@ static pare_status find_proxies(const pare_choice_made *made, pare_analysis *a) 
 static pare_status log_odds(const pare_choice_made *made, pare_analysis *a) {
     pare_context *ctx = made->w.ctx;
     const int64_t n = made->w.n, all = made->count + a->picks;
-    double *x = NULL, *effect = NULL, *error = NULL;
+    double *x = NULL, *effect = NULL, *error = NULL, *y = NULL;
     bool good = false;
     pare_status status = pare_alloc(ctx, all * n, sizeof *x, &x);
     if (status == PARE_OK) {
@@ -259,7 +260,13 @@ static pare_status log_odds(const pare_choice_made *made, pare_analysis *a) {
         status = pare_whiten_column(&made->w, a->pick[k].kept, x + (made->count + k) * n);
     }
     if (status == PARE_OK) {
-        status = pare_log_odds_fit(ctx, n, all, x, made->y, effect, error, &good);
+        status = pare_alloc(ctx, n, sizeof *y, &y);
+    }
+    for (int64_t i = 0; i < n && status == PARE_OK; i++) {
+        y[i] = a->trait->value[made->w.sample[i]];
+    }
+    if (status == PARE_OK) {
+        status = pare_log_odds_fit(ctx, n, all, x, y, effect, error, &good);
     }
     a->logistic = good;
     for (int64_t k = 0; k < a->picks && status == PARE_OK && good; k++) {
@@ -267,6 +274,7 @@ static pare_status log_odds(const pare_choice_made *made, pare_analysis *a) {
         a->pick[k].error = error[made->count + k];
     }
     pare_free(ctx, x);
+    pare_free(ctx, y);
     pare_free(ctx, effect);
     pare_free(ctx, error);
     return status;

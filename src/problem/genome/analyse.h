@@ -94,8 +94,10 @@ typedef struct pare_loco {
 typedef struct pare_choice_made {
     pare_whiten w;
     pare_chooser chooser;
-    int64_t count; /* fixed effects */
-    double *fixed, *y;
+    int64_t count;     /* fixed effects */
+    double *fixed, *y; /* y: the trait; working response of logistic regression on fixed effects
+                        * where `root` is not NULL */
+    double *root;      /* (n) roots of its weights */
     int64_t *number;
     pare_spectrum spectrum;
     double *dot, *square; /* (kept) of the chooser before the first pick */

@@ -149,12 +149,15 @@ static pare_status lanczos_run(const pare_whiten *w, int64_t count, const double
     while (l->norm > 0 && l->steps < STEPS_MAX && status == PARE_OK) {
         const int64_t s = l->steps;
         double *at = l->basis + s * n, *next = at + n;
-        status = pare_background_times(w, at, l->whole);
+        for (int64_t i = 0; i < n; i++) {
+            next[i] = w->root ? w->root[i] * at[i] : at[i];
+        }
+        status = pare_background_times(w, next, l->whole);
         if (status != PARE_OK) {
             break;
         }
         for (int64_t i = 0; i < n; i++) {
-            next[i] = l->whole[w->sample[i]];
+            next[i] = l->whole[w->sample[i]] * (w->root ? w->root[i] : 1);
         }
         project(n, count, q, next);
         diagonal[s] = dot(n, at, next);
@@ -301,8 +304,11 @@ pare_status pare_background_reml(const pare_whiten *w, int64_t count, const doub
         goto fail;
     }
     memcpy(q, fixed, (size_t)(count * n) * sizeof *q);
-    orthonormal(n, count, q);
     memcpy(v, y, (size_t)n * sizeof *v);
+    for (int64_t i = 0; w->root && i < (count + 1) * n; i++) {
+        *(i < n ? &v[i] : &q[i - n]) *= w->root[i % n];
+    }
+    orthonormal(n, count, q);
     project(n, count, q, v);
     project(n, count, q, v);
     s->free = (double)(n - count);

@@ -87,6 +87,7 @@ static pare_status add_errors(const struct pare_genome *genome, const pare_choic
             for (int64_t k = 0; k < fit->picks; k++) {
                 value += fit->effect[fit->fixed + k] * (double)columns[k * g->samples + i];
             }
+            value = made->root ? 1 / (1 + exp(-value)) : value; /* the chance of a case */
             double miss = trait->value[i] - value;
             *error += miss * miss;
         }
@@ -259,7 +260,7 @@ static pare_status outer_fold(const struct pare_genome *genome, const pare_trait
     }
     double mean = 0;
     for (int64_t i = 0; i < made.w.n; i++) {
-        mean += made.y[i] / (double)made.w.n;
+        mean += trait->value[made.w.sample[i]] / (double)made.w.n;
     }
     for (int64_t i = 0; i < g->samples; i++) {
         double off = fold[i] == held ? trait->value[i] - mean : 0;

@@ -43,12 +43,14 @@ void pare_background_clear(pare_background *b);
 typedef struct pare_spectrum {
     pare_context *ctx;
     int64_t n;
+    const double *root; /* (n) borrowed, NULL: 1. Rows of K, fixed effects and y are times it */
     double *a, *diagonal, *off, *tau;
 } pare_spectrum;
 
-/* k: (count of K's rows) numbers into k_all. */
+/* row: (n) numbers into k_all; root: as in pare_whiten. */
 pare_status pare_spectrum_create(pare_context *ctx, const float *k_all, int64_t k_stride, int64_t n,
-                                 const int64_t *row, pare_spectrum *out) PARE_MUST_CHECK;
+                                 const int64_t *row, const double *root,
+                                 pare_spectrum *out) PARE_MUST_CHECK;
 void pare_spectrum_clear(pare_spectrum *spectrum);
 
 /* The share h in [0, 0.999] of the least deviance (infinite where it does not exist): a grid, then
@@ -70,7 +72,9 @@ typedef struct pare_whiten {
     int64_t *sample; /* (n) samples of the file, ascending */
     int64_t *row;    /* (n) their rows in K */
     double h;
-    double *l;                         /* (n, n) lower; NULL: V = I, or background */
+    const double *root; /* (n) borrowed, NULL: 1. Roots of the weights of logistic regression: all
+                         * columns, and rows of K, are times it before L^-1 */
+    double *l;          /* (n, n) lower; NULL: V = I, or background */
     const pare_background *background; /* borrowed: L^-1 is then the symmetric V^-1/2 by Lanczos */
     double ratio; /* with background: mean of z_j'z_j over that of x_j'x_j, outside fixed effects */
 } pare_whiten;

@@ -89,6 +89,7 @@ static pare_status begin_one(const struct pare_genome *genome, const pare_choice
         status = pare_whiten_create(&one->view, some, k, &one->w);
     }
     if (status == PARE_OK) {
+        one->w.root = made->root;
         status = pare_whiten_factor(&one->w, k, made->w.h);
     }
     if (status == PARE_OK) {

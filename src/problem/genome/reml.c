@@ -19,9 +19,9 @@ void pare_spectrum_clear(pare_spectrum *s) {
 }
 
 pare_status pare_spectrum_create(pare_context *ctx, const float *k_all, int64_t k_stride, int64_t n,
-                                 const int64_t *row, pare_spectrum *out) {
+                                 const int64_t *row, const double *root, pare_spectrum *out) {
     *out = (pare_spectrum){0};
-    pare_spectrum s = {.ctx = ctx, .n = n};
+    pare_spectrum s = {.ctx = ctx, .n = n, .root = root};
     double *work = NULL;
     pare_status status = pare_alloc(ctx, n * n, sizeof *s.a, &s.a);
     if (status == PARE_OK) {
@@ -42,7 +42,8 @@ pare_status pare_spectrum_create(pare_context *ctx, const float *k_all, int64_t 
     }
     for (int64_t i = 0; i < n; i++) {
         for (int64_t j = 0; j < n; j++) {
-            s.a[i * n + j] = (double)k_all[row[i] * k_stride + row[j]];
+            double weight = root ? root[i] * root[j] : 1;
+            s.a[i * n + j] = weight * (double)k_all[row[i] * k_stride + row[j]];
         }
     }
     pare_tridiagonal(n, s.a, s.diagonal, s.off, s.tau, work);
@@ -205,6 +206,9 @@ pare_status pare_reml(const pare_spectrum *s, int64_t count, const double *fixed
     }
     memcpy(w.turned, fixed, (size_t)(count * n) * sizeof(double));
     memcpy(w.turned + count * n, y, (size_t)n * sizeof(double));
+    for (int64_t i = 0; s->root && i < (count + 1) * n; i++) {
+        w.turned[i] *= s->root[i % n];
+    }
     pare_tridiagonal_turn(n, s->a, s->tau, count + 1, w.turned, work);
     (void)pare_share_search(deviance, &w, h); /* no: no more samples than fixed effects */
 fail:

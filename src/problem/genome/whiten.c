@@ -50,7 +50,8 @@ pare_status pare_whiten_factor(pare_whiten *w, const float *k, double h) {
     for (int64_t i = 0; i < w->n; i++) {
         const float *row = k + w->row[i] * w->g->used;
         for (int64_t j = 0; j < w->n; j++) {
-            w->l[i * w->n + j] = h * (double)row[w->row[j]] + (i == j ? 1 - h : 0);
+            double weight = w->root ? h * w->root[i] * w->root[j] : h;
+            w->l[i * w->n + j] = weight * (double)row[w->row[j]] + (i == j ? 1 - h : 0);
         }
     }
     if (pare_cholesky(w->n, w->l, w->n) != 0) {
@@ -58,6 +59,12 @@ pare_status pare_whiten_factor(pare_whiten *w, const float *k, double h) {
                          "the covariance of the samples is not positive definite");
     }
     return PARE_OK;
+}
+
+static void weigh(const pare_whiten *w, double *v) {
+    for (int64_t i = 0; w->root && i < w->n; i++) {
+        v[i] *= w->root[i];
+    }
 }
 
 static pare_status solve(const pare_whiten *w, bool transpose, double *v) {
@@ -71,11 +78,14 @@ static pare_status solve(const pare_whiten *w, bool transpose, double *v) {
 }
 
 pare_status pare_whiten_apply(const pare_whiten *w, double *v) {
+    weigh(w, v);
     return solve(w, false, v);
 }
 
 pare_status pare_whiten_back(const pare_whiten *w, double *v) {
-    return solve(w, true, v);
+    pare_status status = solve(w, true, v);
+    weigh(w, v);
+    return status;
 }
 
 pare_status pare_whiten_correlate(const pare_whiten *w, int limbs, int64_t vectors, const double *v,
@@ -137,7 +147,7 @@ static void squares_task(void *argument, int64_t lane) {
             int64_t column = j + c;
             pare_genotypes_fetch(g, 1, &column, NULL, whole);
             for (int64_t i = 0; i < w->n; i++) {
-                z[c * w->n + i] = whole[w->sample[i]];
+                z[c * w->n + i] = whole[w->sample[i]] * (w->root ? (float)w->root[i] : 1);
             }
         }
         pare_rows_solve(count, w->n, s->l, w->n, z, w->n);
@@ -147,7 +157,23 @@ static void squares_task(void *argument, int64_t lane) {
     }
 }
 
+static pare_status weighted_squares(const pare_whiten *w, double *out) {
+    double *weight = NULL;
+    pare_status status = pare_alloc_zero(w->ctx, w->g->samples, sizeof *weight, &weight);
+    if (status == PARE_OK) {
+        for (int64_t i = 0; i < w->n; i++) {
+            weight[w->sample[i]] = w->root[i] * w->root[i];
+        }
+        status = pare_genotypes_weighted_squares(w->g, weight, out);
+    }
+    pare_free(w->ctx, weight);
+    return status;
+}
+
 static pare_status plain_squares(const pare_whiten *w, double *out) {
+    if (w->root) {
+        return weighted_squares(w, out);
+    }
     bool *some = NULL;
     pare_status status = pare_alloc_zero(w->ctx, w->g->samples, sizeof *some, &some);
     if (status == PARE_OK) {
