@@ -265,6 +265,40 @@ static void test_archive(void **state) {
     close_run(&r);
 }
 
+/* A column that is set in one training row only cannot drown a row that has much of it: beyond the
+ * limit more makes no difference. */
+static void test_limit(void **state) {
+    (void)state;
+    run r = {0};
+    open_context(&r, NULL, 1);
+    open_data(&r);
+    set(&r, "epochs", "2");
+    set(&r, "block-method", "magnitude");
+    int64_t seen = r.data->train[0], unseen = r.data->validation[0];
+    double loss[2];
+    for (int i = 0; i < 2; i++) {
+        for (int64_t row = 0; row < ROWS; row++) {
+            x[row][0] = row == seen ? 1.0f : row == unseen ? (i == 0 ? 30.0f : 3e6f) : 0.0f;
+        }
+        pare_dataset_close(r.data);
+        assert_ok(r.ctx, pare_dataset_wrap(r.ctx, ROWS, COLUMNS, &x[0][0], 1, y, NULL, NULL,
+                                           r.config, &r.data));
+        pare_sparse *s = NULL;
+        assert_ok(r.ctx, pare_sparse_run(r.data, NULL, &r.config->options, NULL, NULL, &s));
+        loss[i] = s->sparse.validation.loss;
+        pare_sparse_free(s);
+    }
+    assert_true(isfinite(loss[0]) && loss[0] == loss[1]);
+    assert_true(pare_network_input_limit(r.data, 1) == 10);
+    set(&r, "dense-share", "0.5");
+    set(&r, "sparse-share", "0.5");
+    pare_sparse *s = NULL;
+    assert_int_equal(pare_sparse_run(r.data, NULL, &r.config->options, NULL, NULL, &s),
+                     PARE_ERROR_ARGUMENT);
+    assert_non_null(strstr(pare_context_error(r.ctx), "nothing is left between them"));
+    close_run(&r);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_methods),
@@ -273,6 +307,7 @@ int main(void) {
         cmocka_unit_test(test_bad_input),
         cmocka_unit_test(test_failing_allocation),
         cmocka_unit_test(test_archive),
+        cmocka_unit_test(test_limit),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

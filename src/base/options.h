@@ -139,7 +139,9 @@ X(blocks, block, "block", TEXT, "32", 0, 0, "", "size of a block of weights: a n
 X(blocks, sparsity, "sparsity", REAL, "0.9", 0.01, 0.999, "", "share of the blocks of a matrix that go") \
 X(sparsify, block_method, "block-method", CHOICE, "sequential-attention", 0, 0, "sequential-attention|magnitude|powerpropagation|acdc|random|none", "how blocks are chosen: SequentialAttention++, gradual magnitude, the same on powers of the weights, sparse and dense phases in turn, by chance, or not at all") \
 X(sparsify, matrices, "matrices", CHOICE, "first", 0, 0, "first|all", "which weight matrices give up blocks: the first, or all that have at least 100") \
-X(sparsify, phases, "phases", INTEGER, "10", 1, 1000, "", "sparse-dense phases of sequential-attention and acdc") \
+X(sparsify, phases, "phases", INTEGER, "0", 0, 1000, "", "sparse-dense phases of sequential-attention and acdc; 0: as many as leave 200 steps to each, at most 10") \
+X(sparsify, dense_share, "dense-share", REAL, "0.1", 0, 0.95, "", "share of the training before blocks begin to go") \
+X(sparsify, sparse_share, "sparse-share", REAL, "0.6", 0, 0.95, "", "share of the training after the last has gone") \
 X(sparsify, logit_decay, "logit-decay", REAL, "-1", -1, 100, "", "weight decay of the mask logits; -1: the measured default") \
 X(sparsify, network, "network", TEXT, "", 0, 0, "", "write the trained network to this .npz file") \
 X(export, gguf, "gguf", BOOL, "false", 0, 0, "", "write model.gguf too") \

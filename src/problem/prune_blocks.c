@@ -215,6 +215,8 @@ static pare_status train(prune_blocks *b) {
             .groups = b->matrices,
             .first = b->first,
             .sparsity = o->sparsity,
+            .dense_share = 0.2,
+            .sparse_share = 0.2,
             .phases = 5,
             .epochs = (double)(o->tokens > 0 ? (o->tokens + each - 1) / each : steps),
             .mask_rate = mask_rate,

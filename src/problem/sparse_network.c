@@ -55,6 +55,14 @@ static pare_network_options settings_of(pare_sparse *s, const pare_dataset *trai
     };
 }
 
+/* The published 10 where training is long enough for them. */
+static int64_t phases_of(const pare_sparse *s, const pare_objective *network) {
+    const double steps_each = 200, most = 10;
+    double middle = 1 - s->options.dense_share - s->options.sparse_share;
+    double fit = floor(middle * s->epochs * (double)network->steps_per_epoch / steps_each);
+    return s->options.phases > 0 ? s->options.phases : (int64_t)fmax(1, fmin(most, fit));
+}
+
 typedef struct listener {
     pare_sparse_progress progress;
     void *user;
@@ -124,7 +132,9 @@ static pare_status train_one(pare_sparse *s, pare_dataset *train, const pare_dat
         .groups = s->layout.matrices,
         .first = s->layout.first,
         .sparsity = o->sparsity,
-        .phases = o->phases,
+        .dense_share = o->dense_share,
+        .sparse_share = o->sparse_share,
+        .phases = phases_of(s, network),
         .epochs = s->epochs,
         .mask_rate = o->mask_learning_rate > 0 ? o->mask_learning_rate : default_mask_rate,
         .mask_decay = o->logit_decay >= 0 ? o->logit_decay : default_logit_decay,
@@ -241,6 +251,13 @@ pare_status pare_sparse_run(pare_dataset *train, const pare_dataset *test,
     if (options->normalise != PARE_NORMALISE_NONE) {
         return pare_fail(ctx, PARE_ERROR_UNSUPPORTED,
                          "option normalise: a network with blocks has no normalisation");
+    }
+    if (options->dense_share + options->sparse_share > 0.99) {
+        return pare_fail(
+            ctx, PARE_ERROR_ARGUMENT,
+            "options dense-share %g and sparse-share %g: nothing is left between them, "
+            "where blocks go",
+            options->dense_share, options->sparse_share);
     }
     pare_status status = pare_alloc_zero(ctx, 1, sizeof *s, &s);
     if (status != PARE_OK) {

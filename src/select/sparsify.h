@@ -23,9 +23,10 @@ typedef struct pare_sparsify_task {
     pare_objective *objective; /* borrowed; slots step, and norms, forget where needed */
     pare_sparsifier method;
     int64_t groups;
-    const int64_t *first; /* (groups + 1) first candidate of each group */
-    double sparsity;      /* share of each group that goes, 0 < sparsity < 1 */
-    int64_t phases;       /* sparse-dense phases between the dense start and the sparse end */
+    const int64_t *first;             /* (groups + 1) first candidate of each group */
+    double sparsity;                  /* share of each group that goes, 0 < sparsity < 1 */
+    double dense_share, sparse_share; /* of the training: the dense start, the sparse end */
+    int64_t phases;                   /* sparse-dense phases between them */
     double epochs;
     double mask_rate;  /* step size of the logits, falls to 0 as a cosine */
     double mask_decay; /* decoupled weight decay of the logits */

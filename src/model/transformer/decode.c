@@ -4,7 +4,7 @@
 #include <math.h>
 #include <string.h>
 
-enum { BLOCK = 32 }; /* tokens of a prompt at a time */
+enum { BLOCK = 128 }; /* tokens of a prompt at a time */
 
 struct pare_lm_decoder {
     const pare_lm *lm;
