@@ -189,7 +189,7 @@ static double covariance(const lanczos *l, int64_t i, double h) {
     return h * fmax(l->value[i], 0) + 1 - h;
 }
 
-pare_status pare_background_root(const pare_whiten *w, double *v) {
+pare_status pare_background_root(const pare_whiten *w, double *v, double *inverse) {
     lanczos *l = NULL;
     pare_status status = lanczos_create(w, &l);
     if (status == PARE_OK) {
@@ -197,15 +197,22 @@ pare_status pare_background_root(const pare_whiten *w, double *v) {
     }
     if (status == PARE_OK) {
         memset(v, 0, (size_t)w->n * sizeof *v);
+        if (inverse) {
+            memset(inverse, 0, (size_t)w->n * sizeof *inverse);
+        }
     }
     for (int64_t s = 0; status == PARE_OK && s < l->steps; s++) {
-        double part = 0;
+        double part = 0, whole = 0;
         for (int64_t i = 0; i < l->steps; i++) {
-            part += l->vector[i * l->steps] * l->vector[i * l->steps + s] /
-                    sqrt(covariance(l, i, w->h));
+            double both = l->norm * l->vector[i * l->steps] * l->vector[i * l->steps + s];
+            part += both / sqrt(covariance(l, i, w->h));
+            whole += both / covariance(l, i, w->h);
         }
         for (int64_t i = 0; i < w->n; i++) {
-            v[i] += l->norm * part * l->basis[s * w->n + i];
+            v[i] += part * l->basis[s * w->n + i];
+        }
+        for (int64_t i = 0; inverse && i < w->n; i++) {
+            inverse[i] += whole * l->basis[s * w->n + i];
         }
     }
     if (l) {

@@ -20,6 +20,7 @@ void pare_chooser_clear(pare_chooser *c) {
     pare_context *ctx = c->ctx;
     if (ctx) {
         pare_free(ctx, c->q);
+        pare_free(ctx, c->back);
         pare_free(ctx, c->rest);
         pare_free(ctx, c->gain0);
         pare_free(ctx, c->dot);
@@ -56,19 +57,35 @@ static void project(const pare_chooser *c, double *v) {
     }
 }
 
-/* Makes the whitened v the next column; false where nothing of it is new. */
+/* L^-1 v in place, and where the chooser keeps them, L^-T L^-1 v as the next `back`. */
+static pare_status whiten(pare_chooser *c, double *v) {
+    return c->back ? pare_whiten_both(c->w, v, c->back + c->columns * c->w->n)
+                   : pare_whiten_apply(c->w, v);
+}
+
+/* Makes the v of `whiten` the next column; false where nothing of it is new. */
 static bool add_direction(pare_chooser *c, double *v, double least) {
     const int64_t n = c->w->n;
     double before = dot(n, v, v);
+    for (int64_t k = 0; c->back && k < c->columns; k++) {
+        double part = dot(n, c->q + k * n, v), *next = c->back + c->columns * n;
+        for (int64_t i = 0; i < n; i++) {
+            next[i] -= part * c->back[k * n + i];
+        }
+    }
     project(c, v);
     double after = dot(n, v, v);
     if (!(after > least * before) || !(after > 0)) {
         return false;
     }
-    double *q = c->q + c->columns++ * n, scale = 1 / sqrt(after);
+    double *q = c->q + c->columns * n, scale = 1 / sqrt(after);
     for (int64_t i = 0; i < n; i++) {
         q[i] = scale * v[i];
     }
+    for (int64_t i = 0; c->back && i < n; i++) {
+        c->back[c->columns * n + i] *= scale;
+    }
+    c->columns++;
     return true;
 }
 
@@ -82,6 +99,9 @@ static double extended_bic(const pare_chooser *c, int64_t picks) {
 static pare_status reserve(pare_chooser *c, int64_t fixed, int64_t most) {
     const int64_t n = c->w->n, kept = c->w->g->kept;
     pare_status status = pare_alloc(c->ctx, (fixed + most) * n, sizeof *c->q, &c->q);
+    if (status == PARE_OK && c->w->background && c->w->h > 0) {
+        status = pare_alloc(c->ctx, (fixed + most) * n, sizeof *c->back, &c->back);
+    }
     if (status == PARE_OK) {
         status = pare_alloc(c->ctx, n, sizeof *c->rest, &c->rest);
     }
@@ -112,9 +132,16 @@ static pare_status reserve(pare_chooser *c, int64_t fixed, int64_t most) {
     return status;
 }
 
+/* Products with `count` columns from the k-th on. */
+static pare_status correlate_columns(const pare_chooser *c, int64_t k, int64_t count, double *out) {
+    const int64_t n = c->w->n;
+    return c->back ? pare_whiten_correlate_back(c->w, LIMBS, count, c->back + k * n, out)
+                   : pare_whiten_correlate(c->w, LIMBS, count, c->q + k * n, out);
+}
+
 /* dot and square for the fixed effects: z'rest, and z'z less the squares of z'q. */
 static pare_status first_products(pare_chooser *c) {
-    const int64_t n = c->w->n, kept = c->w->g->kept;
+    const int64_t kept = c->w->g->kept;
     double *out = NULL;
     pare_status status = pare_whiten_squares(c->w, c->square);
     if (status == PARE_OK) {
@@ -129,7 +156,7 @@ static pare_status first_products(pare_chooser *c) {
     memcpy(c->gain0, c->square, (size_t)kept * sizeof *c->gain0);
     for (int64_t k = 0; k < c->columns && status == PARE_OK; k += VECTORS_A_PASS) {
         int64_t some = c->columns - k < VECTORS_A_PASS ? c->columns - k : VECTORS_A_PASS;
-        status = pare_whiten_correlate(c->w, LIMBS, some, c->q + k * n, out);
+        status = correlate_columns(c, k, some, out);
         for (int64_t j = 0; j < some * kept && status == PARE_OK; j++) {
             c->square[j % kept] -= out[j] * out[j];
         }
@@ -156,7 +183,7 @@ pare_status pare_chooser_create(const pare_whiten *w, int64_t count, const doubl
     }
     for (int64_t k = 0; k < count && status == PARE_OK; k++) {
         memcpy(v, fixed + k * n, (size_t)n * sizeof *v);
-        status = pare_whiten_apply(w, v);
+        status = whiten(&c, v);
         if (status == PARE_OK && !add_direction(&c, v, 1e-12)) {
             status = pare_fail(c.ctx, PARE_ERROR_INPUT, "covariates are collinear");
         }
@@ -233,7 +260,7 @@ pare_status pare_chooser_add_column(pare_chooser *c, int64_t kept, double *v, bo
     int64_t capacity = picks * p;
     pare_status status = pare_grow(c->ctx, (picks + 1) * p, sizeof *c->along, &capacity, &c->along);
     if (status == PARE_OK) {
-        status = pare_whiten_apply(c->w, v);
+        status = whiten(c, v);
     }
     if (status != PARE_OK) {
         return status;
@@ -246,7 +273,7 @@ pare_status pare_chooser_add_column(pare_chooser *c, int64_t kept, double *v, bo
     }
     double *q = c->q + (c->columns - 1) * n, *along = c->along + picks * p;
     double part = dot(n, q, c->rest);
-    status = pare_whiten_correlate(c->w, LIMBS, 1, q, along);
+    status = correlate_columns(c, c->columns - 1, 1, along);
     if (status != PARE_OK) {
         c->columns--;
         return status;

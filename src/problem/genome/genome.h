@@ -88,6 +88,12 @@ void pare_whiten_clear(pare_whiten *w);
 /* v (n) in place: L^-1 v, and L^-T v. Cost with background: 10 to 60 products with K. */
 pare_status pare_whiten_apply(const pare_whiten *w, double *v) PARE_MUST_CHECK;
 pare_status pare_whiten_back(const pare_whiten *w, double *v) PARE_MUST_CHECK;
+/* With background: v (n) in place as pare_whiten_apply, back (n): that given to pare_whiten_back,
+ * at the cost of one of them. */
+pare_status pare_whiten_both(const pare_whiten *w, double *v, double *back) PARE_MUST_CHECK;
+/* pare_whiten_correlate for vectors that pare_whiten_back has had. */
+pare_status pare_whiten_correlate_back(const pare_whiten *w, int limbs, int64_t vectors,
+                                       const double *back, double *out) PARE_MUST_CHECK;
 /* out (vectors, kept): z_j'v for vectors v (vectors, n) of the whitened space. */
 pare_status pare_whiten_correlate(const pare_whiten *w, int limbs, int64_t vectors, const double *v,
                                   double *out) PARE_MUST_CHECK;
@@ -96,9 +102,10 @@ pare_status pare_whiten_squares(const pare_whiten *w, double *out) PARE_MUST_CHE
 /* out (samples of the file): K r over all samples, r (n) over those of the fit; with background. */
 pare_status pare_background_times(const pare_whiten *w, const double *r,
                                   double *out) PARE_MUST_CHECK;
-/* v (n) in place: (h K + (1 - h) I)^-1/2 v, by Lanczos' method with full reorthogonalisation until
- * the residual of conjugate gradients on the same space is 1e-5 of |v|. */
-pare_status pare_background_root(const pare_whiten *w, double *v) PARE_MUST_CHECK;
+/* v (n) in place: (h K + (1 - h) I)^-1/2 v; inverse (n), or NULL: (h K + (1 - h) I)^-1 v; by
+ * Lanczos' method with full reorthogonalisation until the residual of conjugate gradients on the
+ * same space is 1e-5 of |v|. */
+pare_status pare_background_root(const pare_whiten *w, double *v, double *inverse) PARE_MUST_CHECK;
 /*
  * pare_reml with background: log determinants by stochastic Lanczos quadrature (Ubaru, Chen, Saad
  * 2017) on the complement of the fixed effects, with 4e9 / n^2 random signs as probes, 4 to 30 (the
@@ -121,6 +128,7 @@ typedef struct pare_chooser {
     const double *prior; /* (kept) logarithms of prior weights, or NULL; set after create */
     double prior_sum;    /* of the picks */
     double *q;           /* (columns, n): of F, then of the picks */
+    double *back;        /* (columns, n): L^-T q, with background by products; else NULL */
     double *rest;        /* (n): y whitened, less its part in q */
     double rss;
     double *gain0; /* (kept) squared norm of z_j outside F: what collinearity is measured by */

@@ -69,7 +69,7 @@ static void weigh(const pare_whiten *w, double *v) {
 
 static pare_status solve(const pare_whiten *w, bool transpose, double *v) {
     if (w->h > 0 && w->background) {
-        return pare_background_root(w, v);
+        return pare_background_root(w, v, NULL);
     }
     if (w->h > 0) {
         pare_triangle_solve(transpose, w->n, w->l, w->n, v);
@@ -88,25 +88,41 @@ pare_status pare_whiten_back(const pare_whiten *w, double *v) {
     return status;
 }
 
-pare_status pare_whiten_correlate(const pare_whiten *w, int limbs, int64_t vectors, const double *v,
-                                  double *out) {
+pare_status pare_whiten_both(const pare_whiten *w, double *v, double *back) {
+    weigh(w, v);
+    pare_status status = pare_background_root(w, v, back);
+    weigh(w, back);
+    return status;
+}
+
+pare_status pare_whiten_correlate_back(const pare_whiten *w, int limbs, int64_t vectors,
+                                       const double *back, double *out) {
     const int64_t samples = w->g->samples;
-    double *r = NULL, *back = NULL;
+    double *r = NULL;
     pare_status status = pare_alloc_zero(w->ctx, vectors * samples, sizeof *r, &r);
-    if (status == PARE_OK) {
-        status = pare_alloc(w->ctx, w->n, sizeof *back, &back);
-    }
     for (int64_t c = 0; c < vectors && status == PARE_OK; c++) {
-        memcpy(back, v + c * w->n, (size_t)w->n * sizeof *back);
-        status = pare_whiten_back(w, back);
         for (int64_t i = 0; i < w->n; i++) {
-            r[c * samples + w->sample[i]] = back[i];
+            r[c * samples + w->sample[i]] = back[c * w->n + i];
         }
     }
     if (status == PARE_OK) {
         status = pare_genotypes_correlate(w->g, limbs, vectors, r, out);
     }
     pare_free(w->ctx, r);
+    return status;
+}
+
+pare_status pare_whiten_correlate(const pare_whiten *w, int limbs, int64_t vectors, const double *v,
+                                  double *out) {
+    double *back = NULL;
+    pare_status status = pare_alloc(w->ctx, vectors * w->n, sizeof *back, &back);
+    for (int64_t c = 0; c < vectors && status == PARE_OK; c++) {
+        memcpy(back + c * w->n, v + c * w->n, (size_t)w->n * sizeof *back);
+        status = pare_whiten_back(w, back + c * w->n);
+    }
+    if (status == PARE_OK) {
+        status = pare_whiten_correlate_back(w, limbs, vectors, back, out);
+    }
     pare_free(w->ctx, back);
     return status;
 }
