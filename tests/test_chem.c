@@ -169,7 +169,7 @@ static void test_pursuit(void **state) {
         pare_pursuit p;
         assert_int_equal(pare_context_create(NULL, &ctx), PARE_OK);
         assert_ok(ctx, pare_context_set_threads(ctx, turn ? 4 : 1));
-        assert_ok(ctx, pare_pursuit_create(ctx, &x, weight, T, y, 5, &p));
+        assert_ok(ctx, pare_pursuit_create(ctx, &x, weight, NULL, 1, T, y, 5, &p));
         assert_false(pare_pursuit_take(&p, 4));
         for (int64_t j = 0; j < 4; j++) {
             double before = pare_pursuit_spread(&p, -1), drop = 0;

@@ -153,6 +153,7 @@ X(latency, prompt_tokens, "prompt-tokens", INTEGER, "128", 1, 1048576, "", "leng
 X(latency, sequences, "sequences", INTEGER, "1", 1, 1024, "", "sequences generated at a time when latency is measured") \
 X(generation, temperature, "temperature", REAL, "0", 0, 100, "", "0: always the most likely token; else tokens are drawn") \
 X(panel, label, "label", TEXT, "", 0, 0, "", "what the genes must tell apart: a column of obs, or a file of labels in the order of the cells (FILE or FILE:COLUMN)") \
+X(panel, batch_key, "batch-key", TEXT, "", 0, 0, "", "what the cells' batches are told by, as label: means are taken out within batches, a gene must mark its type in every batch, and whole batches are held out to score") \
 X(panel, have, "have", TEXT, "", 0, 0, "", "file of genes that are in the panel already, one a line") \
 X(panel, add, "add", INTEGER, "0", 0, 1000000, "", "how many genes to add to those of have (instead of -k, the size of the panel)") \
 X(panel, avoid, "avoid", TEXT, "", 0, 0, "", "file of genes never chosen") \

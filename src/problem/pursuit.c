@@ -58,17 +58,21 @@ static void fetch_group(void *argument, int64_t group) {
     }
 }
 
+static double weight_of(const pare_pursuit *p, int64_t i) {
+    return i < p->x.rows ? p->weight[i] : 1;
+}
+
 static double weighted(const pare_pursuit *p, const double *a, const double *b) {
     double sum = 0;
-    for (int64_t i = 0; i < p->x.rows; i++) {
-        sum += p->weight[i] * a[i] * b[i];
+    for (int64_t i = 0; i < p->size; i++) {
+        sum += weight_of(p, i) * a[i] * b[i];
     }
     return sum;
 }
 
 /* Makes v the next of q and takes its part out of the rest; false: nothing of it is left. */
 static bool add_direction(pare_pursuit *p, int64_t before) {
-    const int64_t n = p->x.rows;
+    const int64_t n = p->size;
     const double whole = weighted(p, p->v, p->v);
     for (int turn = 0; turn < 2; turn++) { /* twice is enough (Parlett 1980) */
         for (int64_t c = 0; c < before; c++) {
@@ -85,13 +89,13 @@ static bool add_direction(pare_pursuit *p, int64_t before) {
     double *q = p->q + before * n;
     for (int64_t i = 0; i < n; i++) {
         q[i] = p->v[i] / sqrt(after);
-        p->v[i] = p->weight[i] * q[i];
+        p->v[i] = weight_of(p, i) * q[i];
     }
     return true;
 }
 
 static void follow(pare_pursuit *p, int64_t direction, bool products) {
-    const int64_t n = p->x.rows;
+    const int64_t n = p->size;
     const double *q = p->q + direction * n;
     multiply(p, p->v, p->with, 1);
     for (int64_t t = 0; t < p->targets; t++) {
@@ -117,11 +121,13 @@ bool pare_pursuit_take(pare_pursuit *p, int64_t column) {
         return false;
     }
     pare_pool_run(p->ctx->pool, GROUPS, fetch_group, &f);
-    if (!add_direction(p, p->taken + 1)) {
+    memset(p->v + p->x.rows, 0, (size_t)p->capacity * sizeof *p->v);
+    p->v[p->x.rows + p->taken] = sqrt(p->ridge);
+    if (!add_direction(p, p->base + p->taken)) {
         p->left[column] = 0;
         return false;
     }
-    follow(p, ++p->taken, true);
+    follow(p, p->base + p->taken++, true);
     p->left[column] = 0;
     return true;
 }
@@ -129,9 +135,9 @@ bool pare_pursuit_take(pare_pursuit *p, int64_t column) {
 double pare_pursuit_spread(const pare_pursuit *p, int64_t target) {
     double sum = 0;
     for (int64_t t = 0; t < p->targets; t++) {
-        for (int64_t i = 0; (target < 0 || t == target) && i < p->x.rows; i++) {
-            double rest = p->rest[t * p->x.rows + i];
-            sum += p->weight[i] > 0 ? rest * rest / p->weight[i] : 0;
+        for (int64_t i = 0; (target < 0 || t == target) && i < p->size; i++) {
+            double rest = p->rest[t * p->size + i], weight = weight_of(p, i);
+            sum += weight > 0 ? rest * rest / weight : 0;
         }
     }
     return sum;
@@ -152,7 +158,7 @@ void pare_pursuit_clear(pare_pursuit *p) {
 }
 
 static pare_status reserve(pare_pursuit *p) {
-    const int64_t n = p->x.rows, d = p->x.columns;
+    const int64_t n = p->size, d = p->x.columns;
     const struct {
         int64_t count, times;
         void *out;
@@ -160,7 +166,7 @@ static pare_status reserve(pare_pursuit *p) {
                  {d, p->targets, &p->product},
                  {d, 1, &p->left},
                  {d, 1, &p->square},
-                 {n, p->capacity + 1, &p->q},
+                 {n, p->base + p->capacity, &p->q},
                  {d, GROUPS, &p->part},
                  {n, 1, &p->v},
                  {d, 1, &p->with}};
@@ -175,10 +181,11 @@ static pare_status reserve(pare_pursuit *p) {
 }
 
 pare_status pare_pursuit_create(pare_context *ctx, const pare_sparse_rows *x, const double *weight,
-                                int64_t targets, const double *y, int64_t capacity,
-                                pare_pursuit *out) {
+                                const int32_t *group, int64_t groups, int64_t targets,
+                                const double *y, int64_t capacity, pare_pursuit *out) {
     pare_pursuit p = {
-        .ctx = ctx, .x = *x, .weight = weight, .targets = targets, .capacity = capacity};
+        .ctx = ctx, .x = *x, .weight = weight, .targets = targets, .capacity = capacity,
+        .size = x->rows + capacity, .base = group ? groups : 1};
     *out = (pare_pursuit){0};
     pare_status status = reserve(&p);
     if (status != PARE_OK) {
@@ -186,17 +193,24 @@ pare_status pare_pursuit_create(pare_context *ctx, const pare_sparse_rows *x, co
         return status;
     }
     multiply(&p, NULL, p.left, 1);
-    for (int64_t i = 0; i < x->rows; i++) {
-        p.v[i] = 1;
+    for (int64_t i = 0; i < p.size; i++) {
         for (int64_t t = 0; t < targets; t++) {
-            p.rest[t * x->rows + i] = weight[i] * y[t * x->rows + i];
+            p.rest[t * p.size + i] = i < x->rows ? weight[i] * y[t * x->rows + i] : 0;
         }
     }
-    (void)add_direction(&p, 0);
-    follow(&p, 0, false); /* centres the responses and the columns */
+    int64_t directions = 0; /* of groups that have weight */
+    for (int64_t g = 0; g < p.base; g++) {
+        for (int64_t i = 0; i < p.size; i++) {
+            p.v[i] = i < x->rows && (!group || group[i] == g);
+        }
+        if (add_direction(&p, directions)) {
+            follow(&p, directions++, false); /* centres the responses and the columns */
+        }
+    }
+    p.base = directions;
     memcpy(p.square, p.left, (size_t)x->columns * sizeof *p.square);
     for (int64_t t = 0; t < targets; t++) {
-        multiply(&p, p.rest + t * x->rows, p.product + t, targets);
+        multiply(&p, p.rest + t * p.size, p.product + t, targets);
     }
     *out = p;
     return PARE_OK;

@@ -17,6 +17,11 @@ void pare_expression_clear(pare_expression *e) {
     for (int64_t t = 0; e->type && t < e->types; t++) {
         pare_free(ctx, e->type[t]);
     }
+    for (int64_t b = 0; e->batch && b < e->batches; b++) {
+        pare_free(ctx, e->batch[b]);
+    }
+    pare_free(ctx, e->batch);
+    pare_free(ctx, e->batch_of);
     pare_free(ctx, e->gene);
     pare_free(ctx, e->type);
     pare_free(ctx, e->start);
@@ -35,23 +40,27 @@ int64_t pare_expression_find(const pare_expression *e, const char *gene, int64_t
     return -1;
 }
 
-pare_status pare_expression_set_labels(pare_expression *e, char *const *text) {
+pare_status pare_expression_set_labels(pare_expression *e, pare_cell_label which,
+                                       char *const *text) {
     pare_levels levels = {0};
-    pare_status status = pare_alloc(e->ctx, e->cells, sizeof *e->label, &e->label);
+    int32_t **of = which == PARE_CELL_TYPE ? &e->label : &e->batch_of;
+    char ***name = which == PARE_CELL_TYPE ? &e->type : &e->batch;
+    int64_t *count = which == PARE_CELL_TYPE ? &e->types : &e->batches;
+    pare_status status = pare_alloc(e->ctx, e->cells, sizeof **of, of);
     for (int64_t i = 0; i < e->cells && status == PARE_OK; i++) {
         const unsigned char *begin = (const unsigned char *)text[i];
         int64_t level = -1, length = (int64_t)strlen(text[i]);
         if (!pare_cell_missing(begin, begin + length)) {
             status = pare_levels_add(e->ctx, &levels, begin, length, &level);
         }
-        e->label[i] = (int32_t)level;
+        (*of)[i] = (int32_t)level;
     }
     if (status == PARE_OK) {
-        status = pare_alloc_zero(e->ctx, levels.count, sizeof *e->type, &e->type);
+        status = pare_alloc_zero(e->ctx, levels.count, sizeof **name, name);
     }
     for (int64_t t = 0; t < levels.count && status == PARE_OK; t++) {
-        status = pare_text_copy(e->ctx, levels.text[t], levels.length[t], &e->type[t]);
-        e->types = t + 1;
+        status = pare_text_copy(e->ctx, levels.text[t], levels.length[t], &(*name)[t]);
+        *count = t + 1;
     }
     pare_levels_clear(e->ctx, &levels);
     return status;
@@ -91,7 +100,7 @@ pare_status pare_expression_transpose(pare_expression *e, const int64_t *start,
 }
 
 /* FILE or FILE:COLUMN, one label a cell. */
-static pare_status read_label_file(pare_expression *e, const char *label) {
+static pare_status read_label_file(pare_expression *e, pare_cell_label which, const char *label) {
     const char *colon = strrchr(label, ':');
     char *path = NULL, **text = NULL;
     pare_cells cells = {0};
@@ -123,7 +132,7 @@ static pare_status read_label_file(pare_expression *e, const char *label) {
         text[i] = cells.cell[(i + (colon != NULL)) * cells.columns + column];
     }
     if (status == PARE_OK) {
-        status = pare_expression_set_labels(e, text);
+        status = pare_expression_set_labels(e, which, text);
     }
 fail:
     pare_free(e->ctx, path);
@@ -132,7 +141,8 @@ fail:
     return status;
 }
 
-static pare_status check(const pare_expression *e, const char *path, const char *label) {
+static pare_status check(const pare_expression *e, const char *path,
+                         const char *const name[PARE_CELL_LABELS]) {
     for (int64_t k = 0; k < e->start[e->cells]; k++) {
         if (!(e->value[k] >= 0) || isinf(e->value[k])) {
             return pare_fail(
@@ -144,7 +154,11 @@ static pare_status check(const pare_expression *e, const char *path, const char 
     }
     if (e->types < 2) {
         return pare_fail(e->ctx, PARE_ERROR_INPUT, "%s: label '%s' has %lld types; at least 2",
-                         path, label, (long long)e->types);
+                         path, name[PARE_CELL_TYPE], (long long)e->types);
+    }
+    if (e->batches == 0 && name[PARE_CELL_BATCH][0]) {
+        return pare_fail(e->ctx, PARE_ERROR_INPUT, "%s: batch '%s' is missing in every cell", path,
+                         name[PARE_CELL_BATCH]);
     }
     return PARE_OK;
 }
@@ -154,19 +168,21 @@ static bool ends_in(const char *text, const char *ending) {
     return length >= tail && strcmp(text + length - tail, ending) == 0;
 }
 
-pare_status pare_expression_read(pare_context *ctx, const char *path, const char *label,
-                                 pare_expression *out) {
+pare_status pare_expression_read(pare_context *ctx, const char *path,
+                                 const char *const name[PARE_CELL_LABELS], pare_expression *out) {
     *out = (pare_expression){0};
     pare_expression e = {.ctx = ctx};
-    bool labelled = false;
+    bool labelled[PARE_CELL_LABELS] = {false};
     pare_status status = ends_in(path, ".h5ad") || ends_in(path, ".h5")
-                             ? pare_expression_read_h5(&e, path, label, &labelled)
+                             ? pare_expression_read_h5(&e, path, name, labelled)
                              : pare_expression_read_mex(&e, path);
-    if (status == PARE_OK && !labelled) {
-        status = read_label_file(&e, label);
+    for (int w = 0; w < PARE_CELL_LABELS && status == PARE_OK; w++) {
+        if (!labelled[w] && name[w][0]) {
+            status = read_label_file(&e, (pare_cell_label)w, name[w]);
+        }
     }
     if (status == PARE_OK) {
-        status = check(&e, path, label);
+        status = check(&e, path, name);
     }
     if (status != PARE_OK) {
         pare_expression_clear(&e);

@@ -17,15 +17,26 @@ typedef struct pare_expression {
     int64_t types;
     char **type;    /* (types) names of the labels, those of no cell left out */
     int32_t *label; /* (cells) -1: missing */
+    int64_t batches;   /* the same of a second label, 0: none was asked for */
+    char **batch;      /* (batches) */
+    int32_t *batch_of; /* (cells) -1: missing */
 } pare_expression;
 
+/* What cells are told by: types and, where asked for, batches. */
+typedef enum pare_cell_label {
+    PARE_CELL_TYPE,
+    PARE_CELL_BATCH,
+    PARE_CELL_LABELS
+} pare_cell_label;
+
 /*
- * Reads `path`; label: column of obs of an .h5ad, or a file of labels (one a line, or CSV with a
- * column of the name behind a colon, `meta.csv:type`) in the order of the cells. Refused: a label
- * that is not there, fewer than two types, negative or infinite values, indices out of range,
+ * Reads `path`; name[PARE_CELL_TYPE]: column of obs of an .h5ad, or a file of labels (one a line, or CSV with a
+ * column of the name behind a colon, `meta.csv:type`) in the order of the cells;
+ * name[PARE_CELL_BATCH] likewise, "" for none. Refused: a label that is not there, fewer than two types, negative or infinite values, indices out of range,
  * compression that needs a plugin.
  */
-pare_status pare_expression_read(pare_context *ctx, const char *path, const char *label,
+pare_status pare_expression_read(pare_context *ctx, const char *path,
+                                 const char *const name[PARE_CELL_LABELS],
                                  pare_expression *out) PARE_MUST_CHECK;
 void pare_expression_clear(pare_expression *e);
 /* Number of a gene, -1 if there is none of that name. */
@@ -33,14 +44,16 @@ int64_t pare_expression_find(const pare_expression *e, const char *gene, int64_t
 
 /* ---- Private to the readers ---- */
 
-/* h5.c: matrix, genes and, for .h5ad, the label column. *labelled: it was there. */
-pare_status pare_expression_read_h5(pare_expression *e, const char *path, const char *label,
-                                    bool *labelled) PARE_MUST_CHECK;
+/* h5.c: matrix, genes and, for .h5ad, the columns that are there: labelled. */
+pare_status pare_expression_read_h5(pare_expression *e, const char *path,
+                                    const char *const name[PARE_CELL_LABELS],
+                                    bool labelled[PARE_CELL_LABELS]) PARE_MUST_CHECK;
 /* mex.c: a folder with matrix.mtx[.gz] (genes by cells) and features.tsv or genes.tsv, or a .mtx
  * file with genes beside it. */
 pare_status pare_expression_read_mex(pare_expression *e, const char *path) PARE_MUST_CHECK;
-/* Turns texts (cells; "" missing) into types and labels. */
-pare_status pare_expression_set_labels(pare_expression *e, char *const *text) PARE_MUST_CHECK;
+/* Turns texts (cells; "" missing) into types and labels, or batches. */
+pare_status pare_expression_set_labels(pare_expression *e, pare_cell_label which,
+                                       char *const *text) PARE_MUST_CHECK;
 /* Turns columns of cells (CSC by gene: entry at cell) into rows. Takes nothing over. */
 pare_status pare_expression_transpose(pare_expression *e, const int64_t *start,
                                       const int32_t *index, const float *value) PARE_MUST_CHECK;

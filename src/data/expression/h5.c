@@ -4,10 +4,11 @@
 
 #if !defined(PARE_HAVE_HDF5)
 
-pare_status pare_expression_read_h5(pare_expression *e, const char *path, const char *label,
-                                    bool *labelled) {
-    (void)label;
-    *labelled = false;
+pare_status pare_expression_read_h5(pare_expression *e, const char *path,
+                                    const char *const name[PARE_CELL_LABELS],
+                                    bool labelled[PARE_CELL_LABELS]) {
+    (void)name;
+    (void)labelled;
     return pare_fail(e->ctx, PARE_ERROR_UNSUPPORTED,
                      "%s: this build was made without HDF5 (libhdf5-dev); expected a MEX folder",
                      path);
@@ -16,6 +17,7 @@ pare_status pare_expression_read_h5(pare_expression *e, const char *path, const 
 #else
 
 #include "base/text.h"
+#include "platform/system.h"
 
 #include <hdf5.h>
 #include <string.h>
@@ -241,6 +243,19 @@ static pare_status check_sparse(const h5_file *f, const char *group, int64_t row
     return good ? PARE_OK : wrong(f, group, "data, indices and indptr do not fit together");
 }
 
+/* The matrix is held whole: what has no room is refused before it is read. */
+static pare_status check_memory(const h5_file *f, const char *group, int64_t entries, bool copied) {
+    const int64_t each = (int64_t)(sizeof(int32_t) + sizeof(float)) * (copied ? 2 : 1);
+    const int64_t free_bytes = pare_memory_free();
+    if (free_bytes > 0 && entries > free_bytes / each) {
+        return pare_fail(f->ctx, PARE_ERROR_MEMORY,
+                         "%s: %s has %lld entries, which need %lld MB of memory; %lld MB are free",
+                         f->path, group, (long long)entries, (long long)(entries / 1000000 * each),
+                         (long long)(free_bytes / 1000000));
+    }
+    return PARE_OK;
+}
+
 /* group/{data,indices,indptr}: compressed rows of cells, or of genes (`by_gene`). */
 static pare_status read_sparse(const h5_file *f, const char *group, bool by_gene,
                                pare_expression *e) {
@@ -250,6 +265,9 @@ static pare_status read_sparse(const h5_file *f, const char *group, bool by_gene
     float *value = NULL;
     snprintf(name, sizeof name, "%s/indptr", group);
     pare_status status = read_numbers(f, name, H5T_NATIVE_INT64, sizeof *start, &start, &starts);
+    if (status == PARE_OK && starts > 0) {
+        status = check_memory(f, group, start[starts - 1], by_gene);
+    }
     if (status == PARE_OK) {
         snprintf(name, sizeof name, "%s/indices", group);
         status = read_numbers(f, name, H5T_NATIVE_INT32, sizeof *index, &index, &indices);
@@ -329,7 +347,7 @@ static pare_status read_names(const h5_file *f, const char *frame, char ***out, 
 
 /* Codes into categories; -1 is missing. */
 static pare_status read_codes(const h5_file *f, const char *codes, const char *categories,
-                              pare_expression *e) {
+                              pare_cell_label which, pare_expression *e) {
     int32_t *code = NULL;
     char **name = NULL, **text = NULL;
     static char none[1] = "";
@@ -351,7 +369,7 @@ static pare_status read_codes(const h5_file *f, const char *codes, const char *c
         text[i] = status == PARE_OK && code[i] >= 0 ? name[code[i]] : none;
     }
     if (status == PARE_OK) {
-        status = pare_expression_set_labels(e, text);
+        status = pare_expression_set_labels(e, which, text);
     }
     pare_free(f->ctx, code);
     pare_free(f->ctx, text);
@@ -360,17 +378,18 @@ static pare_status read_codes(const h5_file *f, const char *codes, const char *c
 }
 
 /* Categorical group, categories kept apart (before AnnData 0.8), or plain texts. */
-static pare_status read_label(const h5_file *f, const char *label, pare_expression *e) {
+static pare_status read_label(const h5_file *f, const char *label, pare_cell_label which,
+                              pare_expression *e) {
     char path[600], codes[640], categories[640];
     snprintf(path, sizeof path, "/obs/%s", label);
     snprintf(codes, sizeof codes, "%s/codes", path);
     snprintf(categories, sizeof categories, "%s/categories", path);
     if (exists(f->file, codes)) {
-        return read_codes(f, codes, categories, e);
+        return read_codes(f, codes, categories, which, e);
     }
     snprintf(categories, sizeof categories, "/obs/__categories/%s", label);
     if (exists(f->file, categories)) {
-        return read_codes(f, path, categories, e);
+        return read_codes(f, path, categories, which, e);
     }
     char **text = NULL;
     int64_t count = 0;
@@ -379,7 +398,7 @@ static pare_status read_label(const h5_file *f, const char *label, pare_expressi
         status = wrong(f, path, "has not one label a cell");
     }
     if (status == PARE_OK) {
-        status = pare_expression_set_labels(e, text);
+        status = pare_expression_set_labels(e, which, text);
     }
     free_texts(f->ctx, text, count);
     return status;
@@ -406,8 +425,8 @@ static pare_status refuse_label(const h5_file *f, const char *label) {
     return status;
 }
 
-static pare_status read_anndata(const h5_file *f, const char *label, pare_expression *e,
-                                bool *labelled) {
+static pare_status read_anndata(const h5_file *f, const char *const label[PARE_CELL_LABELS],
+                                pare_expression *e, bool labelled[PARE_CELL_LABELS]) {
     char **cell = NULL, encoding[64], format[64], path[600];
     pare_status status = read_names(f, "/var", &e->gene, &e->genes);
     if (status == PARE_OK) {
@@ -417,11 +436,13 @@ static pare_status read_anndata(const h5_file *f, const char *label, pare_expres
     if (status != PARE_OK) {
         return status;
     }
-    snprintf(path, sizeof path, "/obs/%s", label);
-    *labelled = exists(f->file, path);
-    /* A file of labels may stand for it, which is told by its name. */
-    if (!*labelled && !strchr(label, '.')) {
-        return refuse_label(f, label);
+    for (int w = 0; w < PARE_CELL_LABELS; w++) {
+        snprintf(path, sizeof path, "/obs/%s", label[w]);
+        labelled[w] = label[w][0] && exists(f->file, path);
+        /* A file of labels may stand for it, which is told by its name. */
+        if (label[w][0] && !labelled[w] && !strchr(label[w], '.')) {
+            return refuse_label(f, label[w]);
+        }
     }
     read_attribute(f, "/X", "encoding-type", encoding, sizeof encoding);
     read_attribute(f, "/X", "h5sparse_format", format, sizeof format); /* the oldest files */
@@ -431,7 +452,12 @@ static pare_status read_anndata(const h5_file *f, const char *label, pare_expres
     } else {
         status = read_dense(f, e);
     }
-    return status == PARE_OK && *labelled ? read_label(f, label, e) : status;
+    for (int w = 0; w < PARE_CELL_LABELS && status == PARE_OK; w++) {
+        if (labelled[w]) {
+            status = read_label(f, label[w], (pare_cell_label)w, e);
+        }
+    }
+    return status;
 }
 
 /* 10x: /matrix, or one group a genome. Barcodes are columns, so compressed rows are cells. */
@@ -476,17 +502,17 @@ static pare_status read_10x(const h5_file *f, pare_expression *e) {
     return status == PARE_OK ? read_sparse(f, group, false, e) : status;
 }
 
-pare_status pare_expression_read_h5(pare_expression *e, const char *path, const char *label,
-                                    bool *labelled) {
+pare_status pare_expression_read_h5(pare_expression *e, const char *path,
+                                    const char *const name[PARE_CELL_LABELS],
+                                    bool labelled[PARE_CELL_LABELS]) {
     h5_file f = {.ctx = e->ctx, .path = path};
-    *labelled = false;
     H5Eset_auto2(H5E_DEFAULT, NULL, NULL); /* the library does not print */
     f.file = H5Fopen(path, H5F_ACC_RDONLY, H5P_DEFAULT);
     if (f.file < 0) {
         return pare_fail(e->ctx, PARE_ERROR_IO, "%s: cannot be opened as HDF5", path);
     }
     pare_status status = exists(f.file, "/obs") && exists(f.file, "/var")
-                             ? read_anndata(&f, label, e, labelled)
+                             ? read_anndata(&f, name, e, labelled)
                              : read_10x(&f, e);
     H5Fclose(f.file);
     return status;

@@ -38,7 +38,7 @@ static pare_status start(const struct pare_chem *chem, int64_t rows, const int64
     }
     find_allowed(chem, rows, row, weight, *count);
     const pare_sparse_rows x = {rows, chem->columns, row, chem->start, chem->index, chem->value};
-    return pare_pursuit_create(chem->ctx, &x, weight, 1, *y, wanted, p);
+    return pare_pursuit_create(chem->ctx, &x, weight, NULL, 1, 1, *y, wanted, p);
 }
 
 pare_status pare_chem_choose(const struct pare_chem *chem, int64_t rows, const int64_t *row,

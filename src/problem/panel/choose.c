@@ -2,8 +2,9 @@
  * Genes one by one: by least squares of the types, one 0/1 column each, or by what a softmax
  * regression on those chosen still gets wrong. Columns are logarithms as they are: to genes seldom
  * seen unit variance would give a weight that noise wins with, and none at all would let the
- * loudest genes win, so a gain is divided by what is left of a gene's variance plus a constant
- * (docs/results/panel.md).
+ * loudest genes win, so a gain is divided by what is left of a gene's variance plus a constant.
+ * Where there are many genes a type, a penalty on the chosen leaves room for second genes of the
+ * same kind, which average out each other's noise (docs/results/panel.md).
  */
 #include "base/random.h"
 #include "problem/panel/panel.h"
@@ -17,7 +18,9 @@
 enum { PROJECTIONS = 32 }; /* random sums of genes that stand for all of them */
 
 const pare_panel_way pare_panel_ways[PARE_PANEL_WAYS] = {
-    {"squares", false, 1.0}, {"squares, light", false, 0.2}, {"softmax", true, 20.0}};
+    [PARE_PANEL_SQUARES] = {"squares", false, 1.0, 0},
+    [PARE_PANEL_REDUNDANT] = {"squares, with stand-ins", false, 0.3, 0.2},
+    [PARE_PANEL_SOFTMAX] = {"softmax", true, 60.0, 3.0}};
 
 typedef struct choosing {
     const struct pare_panel *panel;
@@ -25,6 +28,7 @@ typedef struct choosing {
     pare_panel_way way;
     pare_sparse_rows x;
     int64_t *row;   /* cells marked */
+    int32_t *group; /* (rows) their batches, NULL: none */
     double *weight; /* (rows) */
     double *y;      /* (targets, rows) of squares */
     int64_t targets;
@@ -41,6 +45,7 @@ static void choosing_clear(choosing *c) {
     pare_pursuit_clear(&c->pursuit);
     pare_panel_softmax_destroy(c->model);
     pare_free(ctx, c->row);
+    pare_free(ctx, c->group);
     pare_free(ctx, c->weight);
     pare_free(ctx, c->y);
     pare_free(ctx, c->gain);
@@ -54,6 +59,9 @@ static pare_status mark_rows(choosing *c, const bool *some) {
     pare_status status = pare_alloc(e->ctx, e->cells, sizeof *c->row, &c->row);
     if (status == PARE_OK) {
         status = pare_alloc(e->ctx, e->cells, sizeof *c->weight, &c->weight);
+    }
+    if (status == PARE_OK && e->batches > 0) {
+        status = pare_alloc(e->ctx, e->cells, sizeof *c->group, &c->group);
     }
     if (status != PARE_OK) {
         return status;
@@ -69,6 +77,9 @@ static pare_status mark_rows(choosing *c, const bool *some) {
     for (int64_t i = 0; i < c->x.rows; i++) {
         double cells = c->moments->cells[e->label[c->row[i]]];
         c->weight[i] = c->panel->options.balanced ? average / fmax(cells, FLOOR * average) : 1;
+        if (c->group) {
+            c->group[i] = e->batch_of[c->row[i]];
+        }
     }
     c->x = (pare_sparse_rows){c->x.rows, e->genes, c->row, e->start, e->index, e->value};
     return PARE_OK;
@@ -152,15 +163,25 @@ static pare_status begin(choosing *c, const bool *some) {
         return status;
     }
     memcpy(c->barred, c->panel->avoid, (size_t)e->genes * sizeof *c->barred);
+    if (e->batches > 0) {
+        status = pare_panel_bar_unsteady(c->panel, some, c->moments, c->barred);
+    }
+    if (status != PARE_OK) {
+        return status;
+    }
     if (c->way.softmax) {
-        return pare_panel_softmax_create(c->panel, &c->x, c->weight, c->panel->wanted, &c->model);
+        return pare_panel_softmax_create(c->panel, &c->x, c->weight, c->way.penalty, c->group,
+                                         c->group ? e->batches : 1, c->panel->wanted, &c->model);
     }
     status = make_responses(c);
     if (status == PARE_OK) {
-        status = pare_pursuit_create(e->ctx, &c->x, c->weight, c->targets, c->y, c->panel->wanted,
-                                     &c->pursuit);
+        status = pare_pursuit_create(e->ctx, &c->x, c->weight, c->group, e->batches, c->targets,
+                                     c->y, c->panel->wanted, &c->pursuit);
     }
-    c->whole = status == PARE_OK ? pare_pursuit_spread(&c->pursuit, -1) : 0;
+    if (status == PARE_OK) {
+        c->pursuit.ridge = c->way.penalty * (double)c->x.rows;
+        c->whole = pare_pursuit_spread(&c->pursuit, -1);
+    }
     return status;
 }
 

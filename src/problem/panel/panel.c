@@ -22,6 +22,11 @@ void pare_panel_free(struct pare_panel *panel) {
     pare_free(ctx, panel->avoid);
     pare_free(ctx, panel->gene);
     pare_free(ctx, panel->per_type);
+    pare_free(ctx, panel->mean);
+    pare_free(ctx, panel->type_f1);
+    pare_free(ctx, panel->by_batch);
+    pare_free(ctx, panel->fold_start);
+    pare_free(ctx, panel->drawn);
     pare_free(ctx, panel->text);
     pare_free(ctx, panel);
 }
@@ -171,7 +176,8 @@ pare_status pare_panel_read(pare_context *ctx, const char *path, const pare_opti
         pare_free(ctx, panel);
         return status;
     }
-    status = pare_expression_read(ctx, path, options->label, &panel->data);
+    const char *const labels[PARE_CELL_LABELS] = {options->label, options->batch_key};
+    status = pare_expression_read(ctx, path, labels, &panel->data);
     if (status == PARE_OK) {
         normalise(panel);
         status = read_lists(panel);
@@ -186,15 +192,37 @@ pare_status pare_panel_read(pare_context *ctx, const char *path, const pare_opti
 
 /* ---- Choice --------------------------------------------------------------------------------- */
 
-static pare_status choose_all(struct pare_panel *panel, const bool *some) {
+static pare_status describe(struct pare_panel *panel, const pare_panel_moments *m,
+                            const int64_t *gene, const double *left) {
     const pare_expression *e = &panel->data;
-    pare_panel_moments m = {0};
+    pare_status status =
+        pare_alloc(panel->ctx, panel->chosen * e->types, sizeof *panel->mean, &panel->mean);
+    for (int64_t k = 0; k < panel->chosen && status == PARE_OK; k++) {
+        int64_t j = gene[k], type = pare_panel_type_of(panel, m, j);
+        double other = 0, cells = 0;
+        for (int64_t t = 0; t < e->types; t++) {
+            const double sum = m->sum[t * e->genes + j];
+            other += t == type ? 0 : sum;
+            cells += t == type ? 0 : m->cells[t];
+            panel->mean[k * e->types + t] = m->cells[t] > 0 ? sum / m->cells[t] : 0;
+        }
+        panel->gene[k] = (pare_panel_gene){.gene = j,
+                                           .had = k < panel->had,
+                                           .type = type,
+                                           .inside = panel->mean[k * e->types + type],
+                                           .outside = cells > 0 ? other / cells : 0,
+                                           .left = left[k]};
+        panel->per_type[type]++;
+    }
+    return status;
+}
+
+static pare_status choose_all(struct pare_panel *panel, const bool *some,
+                              const pare_panel_moments *m) {
+    const pare_expression *e = &panel->data;
     int64_t *gene = NULL;
     double *left = NULL;
-    pare_status status = pare_panel_measure(panel, some, &m);
-    if (status == PARE_OK) {
-        status = pare_alloc(panel->ctx, panel->wanted, sizeof *gene, &gene);
-    }
+    pare_status status = pare_alloc(panel->ctx, panel->wanted, sizeof *gene, &gene);
     if (status == PARE_OK) {
         status = pare_alloc(panel->ctx, panel->wanted, sizeof *left, &left);
     }
@@ -208,42 +236,40 @@ static pare_status choose_all(struct pare_panel *panel, const bool *some) {
         status = pare_panel_find_way(panel, some, &panel->way);
     }
     if (status == PARE_OK) {
-        status = pare_panel_choose(panel, some, &m, panel->way, &panel->chosen, gene, left);
+        status = pare_panel_choose(panel, some, m, panel->way, &panel->chosen, gene, left);
     }
-    for (int64_t k = 0; k < panel->chosen && status == PARE_OK; k++) {
-        int64_t j = gene[k], type = pare_panel_type_of(panel, &m, j);
-        double other = 0, cells = 0;
-        for (int64_t t = 0; t < e->types; t++) {
-            other += t == type ? 0 : m.sum[t * e->genes + j];
-            cells += t == type ? 0 : m.cells[t];
-        }
-        panel->gene[k] = (pare_panel_gene){
-            .gene = j,
-            .had = k<panel->had, .type = type, .inside = m.sum[type * e->genes + j] / m.cells[type],
-                     .outside = cells> 0
-                       ? other / cells
-                       : 0,
-            .left = left[k]};
-        panel->per_type[type]++;
+    if (status == PARE_OK) {
+        status = describe(panel, m, gene, left);
     }
-    pare_panel_moments_clear(panel->ctx, &m);
     pare_free(panel->ctx, gene);
     pare_free(panel->ctx, left);
     return status;
 }
 
 pare_status pare_panel_analyse(struct pare_panel *panel) {
+    const pare_expression *e = &panel->data;
     bool *some = NULL;
-    pare_status status = pare_alloc(panel->ctx, panel->data.cells, sizeof *some, &some);
-    for (int64_t i = 0; i < panel->data.cells && status == PARE_OK; i++) {
-        some[i] = panel->data.label[i] >= 0;
+    pare_panel_moments m = {0};
+    pare_status status = pare_alloc(panel->ctx, e->cells, sizeof *some, &some);
+    for (int64_t i = 0; i < e->cells && status == PARE_OK; i++) {
+        some[i] = e->label[i] >= 0 && (e->batches == 0 || e->batch_of[i] >= 0);
     }
     if (status == PARE_OK) {
-        status = choose_all(panel, some);
+        status = pare_panel_measure(panel, some, &m);
+    }
+    if (status == PARE_OK) {
+        status = choose_all(panel, some, &m);
+    }
+    if (status == PARE_OK) {
+        status = pare_panel_compare_genes(panel, some);
     }
     if (status == PARE_OK && panel->options.score_folds > 1) {
         status = pare_panel_cross_validate(panel, some);
     }
+    if (status == PARE_OK && panel->scored) {
+        status = pare_panel_agree(panel, &m);
+    }
+    pare_panel_moments_clear(panel->ctx, &m);
     pare_free(panel->ctx, some);
     return status;
 }

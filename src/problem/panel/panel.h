@@ -4,6 +4,7 @@
 
 #include "data/expression/expression.h"
 #include "problem/pursuit.h"
+#include "select/agreement.h"
 
 typedef struct pare_panel_gene {
     int64_t gene;
@@ -12,25 +13,28 @@ typedef struct pare_panel_gene {
     double inside;  /* mean there */
     double outside; /* mean over all other cells */
     double left;    /* share of the spread of the types left unexplained with it */
+    double again;   /* share of the folds that chose it too */
+    double like;    /* largest |correlation| with another one chosen */
 } pare_panel_gene;
 
-/* Of one way to choose, by cross-validation: accuracy, and F1 averaged over the types. */
+/* Of one way to choose, by cross-validation: accuracy, F1 averaged over the types, and R2 of all
+ * genes as ridge regressions on the panel predict them. */
 typedef struct pare_panel_score {
     const char *name;
-    double accuracy, f1;
+    double accuracy, f1, r2;
 } pare_panel_score;
 
 enum { PARE_PANEL_SCORES = 3 }; /* the panel, highly variable genes, t-test markers */
 
-/* A way to choose: least squares of the types, or what a softmax regression gets wrong; and what is
- * added to the denominator of a gain. */
+/* A way to choose: least squares of the types, or what a softmax regression gets wrong. */
 typedef struct pare_panel_way {
     const char *name;
     bool softmax;
-    double shrink;
+    double shrink;  /* added to the denominator of a gain */
+    double penalty; /* on the coefficients of the chosen: squares a cell, or whole */
 } pare_panel_way;
 
-enum { PARE_PANEL_WAYS = 3 };
+enum { PARE_PANEL_SQUARES, PARE_PANEL_REDUNDANT, PARE_PANEL_SOFTMAX, PARE_PANEL_WAYS };
 extern const pare_panel_way pare_panel_ways[PARE_PANEL_WAYS];
 
 struct pare_panel {
@@ -46,8 +50,15 @@ struct pare_panel {
     int64_t chosen;
     pare_panel_gene *gene;
     int64_t *per_type; /* (types) genes chosen whose mean is highest there */
+    double *mean;      /* (chosen, types) */
+    double like;       /* mean |correlation| of two genes chosen */
     bool scored;
+    int64_t folds; /* that were scored: of whole batches, or of cells */
     pare_panel_score score[PARE_PANEL_SCORES];
+    double *type_f1;             /* (types) of the panel */
+    pare_panel_score *by_batch;  /* (batches) of the panel, r2 not measured */
+    int64_t *fold_start, *drawn; /* genes chosen in each fold */
+    pare_agreement agreement;    /* of the folds; alike: means over types that correlate by 0.9 */
     char *text;
 };
 
@@ -69,11 +80,13 @@ pare_status pare_panel_analyse(struct pare_panel *panel) PARE_MUST_CHECK;
 pare_status pare_panel_choose(const struct pare_panel *panel, const bool *some,
                               const pare_panel_moments *moments, pare_panel_way way,
                               int64_t *chosen, int64_t *gene, double *left) PARE_MUST_CHECK;
-/* cross.c: the way that option pursuit names, or the best in five folds of the marked cells, by
- * the sum of accuracy and macro F1. */
+/* cross.c: the way that option pursuit names: squares is with stand-ins where more than 4 genes a
+ * type are wanted; auto is squares there, else the better of squares and softmax in five folds of
+ * the marked cells, by the sum of accuracy and macro F1. */
 pare_status pare_panel_find_way(const struct pare_panel *panel, const bool *some,
                                 pare_panel_way *out) PARE_MUST_CHECK;
-/* cross.c: scores of the panel and the baselines. */
+/* cross.c: scores of the panel and the baselines. Folds are of cells, or where batches are known
+ * of whole batches. */
 pare_status pare_panel_cross_validate(struct pare_panel *panel, const bool *some) PARE_MUST_CHECK;
 /* moments.c */
 pare_status pare_panel_measure(const struct pare_panel *panel, const bool *some,
@@ -93,17 +106,35 @@ pare_status pare_panel_markers(const struct pare_panel *panel, const pare_panel_
 pare_status pare_panel_predict(const struct pare_panel *panel, const bool *some, const bool *wanted,
                                int64_t count, const int64_t *gene,
                                int32_t *predicted) PARE_MUST_CHECK;
-/* softmax.c: a weighted regression that genes are added to; borrows rows and weight. gain of a
- * gene: the sum over types of squared slope over curvature plus shrink, at zero of its weights.
+/* softmax.c: a weighted regression with a penalty on half the squares of its weights that genes
+ * are added to, with a constant for each group of rows (group (rows), NULL: one); borrows rows and
+ * weight. gain of a gene: the sum over types of squared slope over curvature plus shrink, at zero of its weights.
  * left: log loss over that without genes. */
 typedef struct pare_panel_softmax pare_panel_softmax;
 pare_status pare_panel_softmax_create(const struct pare_panel *panel, const pare_sparse_rows *rows,
-                                      const double *weight, int64_t capacity,
+                                      const double *weight, double penalty, const int32_t *group,
+                                      int64_t groups, int64_t capacity,
                                       pare_panel_softmax **out) PARE_MUST_CHECK;
 void pare_panel_softmax_destroy(pare_panel_softmax *s);
 pare_status pare_panel_softmax_take(pare_panel_softmax *s, int64_t gene,
                                     double *left) PARE_MUST_CHECK;
 void pare_panel_softmax_gains(pare_panel_softmax *s, double shrink, double *gain);
+/* reconstruct.c: adds the squares of all genes over the cells held: what ridge regressions on the
+ * genes given, fitted to the cells that train, leave of them, and those around the means there. */
+pare_status pare_panel_reconstruct(const struct pare_panel *panel, const bool *train,
+                                   const bool *held, int64_t count, const int64_t *gene,
+                                   double *left, double *spread) PARE_MUST_CHECK;
+/* batch.c: bars genes that do not hold in every batch of the cells marked: in one that has 5 cells
+ * of the type in which the gene's mean is highest and 5 others, the mean of that type must be above
+ * the others'. */
+pare_status pare_panel_bar_unsteady(const struct pare_panel *panel, const bool *some,
+                                    const pare_panel_moments *moments,
+                                    bool *barred) PARE_MUST_CHECK;
+/* likeness.c: `like` of panel and genes, by correlations over the cells marked; agreement of the
+ * folds, and how often each gene was chosen. */
+pare_status pare_panel_compare_genes(struct pare_panel *panel, const bool *some) PARE_MUST_CHECK;
+pare_status pare_panel_agree(struct pare_panel *panel,
+                             const pare_panel_moments *moments) PARE_MUST_CHECK;
 /* Values of some genes: (cells, stride) row-major, column c is gene[c]. */
 pare_status pare_panel_columns(const struct pare_panel *panel, int64_t count, const int64_t *gene,
                                int64_t stride, double *out) PARE_MUST_CHECK;

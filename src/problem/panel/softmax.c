@@ -14,7 +14,8 @@ typedef struct fit {
     const double *x;         /* (n, stride), d columns of them in use */
     const int32_t *label;    /* (n) */
     const double *weight;    /* (n), or NULL for 1 */
-    double *bound;           /* (stride, stride) factor of X'WX / 2 + I, by stride d */
+    double penalty;          /* on |w|^2 / 2 */
+    double *bound;           /* (stride, stride) factor of X'WX / 2 + penalty, by stride d */
     double *scaled;          /* (n, stride), only with weights */
     double *w, *at, *before; /* (stride, types) */
     double *z;               /* (n, types) */
@@ -46,7 +47,7 @@ static pare_status fit_reserve(pare_context *ctx, fit *f) {
     return status;
 }
 
-/* z = (probabilities - one-hot) weights; the gradient with penalty |w|^2 / 2 goes to step. */
+/* z = (probabilities - one-hot) weights; the gradient with the penalty goes to step. */
 static void gradient(fit *f) {
     pare_gemm_double(false, false, f->n, f->types, f->d, 1, f->x, f->stride, f->at, f->types, 0,
                      f->z, f->types);
@@ -66,7 +67,9 @@ static void gradient(fit *f) {
             z[t] = weight * (z[t] / sum - (f->label[i] == t));
         }
     }
-    memcpy(f->step, f->at, (size_t)(f->d * f->types) * sizeof *f->step);
+    for (int64_t i = 0; i < f->d * f->types; i++) {
+        f->step[i] = f->penalty * f->at[i];
+    }
     pare_gemm_double(true, false, f->d, f->types, f->n, 1, f->x, f->stride, f->z, f->types, 1,
                      f->step, f->types);
 }
@@ -86,7 +89,7 @@ static bool train(fit *f, int steps) {
     }
     memset(f->bound, 0, (size_t)(d * d) * sizeof *f->bound);
     for (int64_t c = 0; c < d; c++) {
-        f->bound[c * d + c] = 1;
+        f->bound[c * d + c] = f->penalty;
     }
     pare_gemm_double(true, false, d, d, f->n, 0.5, left, f->stride, f->x, f->stride, 1, f->bound,
                      d);
@@ -167,7 +170,7 @@ static void predict_cells(const fit *f, int64_t cells, const bool *wanted, const
 pare_status pare_panel_predict(const struct pare_panel *panel, const bool *some, const bool *wanted,
                                int64_t count, const int64_t *gene, int32_t *predicted) {
     const pare_expression *e = &panel->data;
-    fit f = {.d = count + 1, .stride = count + 1, .types = e->types};
+    fit f = {.d = count + 1, .stride = count + 1, .types = e->types, .penalty = 1};
     double *all = NULL, *x = NULL;
     int32_t *label = NULL;
     pare_status status = pare_alloc(e->ctx, e->cells * f.d, sizeof *all, &all);
@@ -217,7 +220,7 @@ struct pare_panel_softmax {
     pare_context *ctx;
     const pare_sparse_rows *rows;
     fit f;
-    double *x;      /* (n, capacity + 1) first a 1 */
+    double *x;      /* (n, groups + capacity) first 1 in the column of the group */
     int32_t *label; /* (n) */
     double *r, *h;  /* (n, types) weighted errors and curvatures */
     double *part;   /* (GROUPS, genes, types, SUMS) */
@@ -253,8 +256,8 @@ static void note_errors(pare_panel_softmax *s) {
 }
 
 pare_status pare_panel_softmax_create(const struct pare_panel *panel, const pare_sparse_rows *rows,
-                                      const double *weight, int64_t capacity,
-                                      pare_panel_softmax **out) {
+                                      const double *weight, double penalty, const int32_t *group,
+                                      int64_t groups, int64_t capacity, pare_panel_softmax **out) {
     const pare_expression *e = &panel->data;
     const int64_t n = rows->rows, types = e->types;
     pare_panel_softmax *s = NULL;
@@ -265,8 +268,13 @@ pare_status pare_panel_softmax_create(const struct pare_panel *panel, const pare
     }
     s->ctx = e->ctx;
     s->rows = rows;
-    s->f = (fit){.n = n, .d = 1, .stride = capacity + 1, .types = types, .weight = weight};
-    status = pare_alloc(e->ctx, n * (capacity + 1), sizeof *s->x, &s->x);
+    s->f = (fit){.n = n,
+                 .d = groups,
+                 .stride = groups + capacity,
+                 .types = types,
+                 .weight = weight,
+                 .penalty = penalty};
+    status = pare_alloc_zero(e->ctx, n * s->f.stride, sizeof *s->x, &s->x);
     if (status == PARE_OK) {
         status = pare_alloc(e->ctx, n, sizeof *s->label, &s->label);
     }
@@ -287,12 +295,12 @@ pare_status pare_panel_softmax_create(const struct pare_panel *panel, const pare
         return status;
     }
     for (int64_t i = 0; i < n; i++) {
-        s->x[i * s->f.stride] = 1;
+        s->x[i * s->f.stride + (group ? group[i] : 0)] = 1;
         s->label[i] = e->label[rows->row[i]];
     }
     s->f.x = s->x;
     s->f.label = s->label;
-    (void)train(&s->f, STEPS_WARM); /* one column of 1 has a factor */
+    (void)train(&s->f, STEPS_WARM); /* constants of groups have a factor */
     note_errors(s);
     s->first = s->f.loss;
     *out = s;
