@@ -1,7 +1,5 @@
 #include "cli.h"
 
-#include <stdio.h>
-
 enum { OWN_TARGET, OWN_TASK, OWN_K, OWN_OUT, OWN_REPORT, OWN_COUNT };
 
 #define OWN(name_, section_, type_, initial_, choices_, help_)                                     \
@@ -39,31 +37,20 @@ static pare_exit check_options(pare_cli *cli) {
     return code;
 }
 
-static pare_exit wrote(pare_cli *cli, pare_status status, const char *what) {
-    if (status != PARE_OK) {
-        return pare_cli_written(cli, status);
-    }
-    pare_view_say(&cli->view, "written to %s", what);
-    return PARE_EXIT_OK;
-}
-
 static pare_exit write_results(pare_cli *cli, pare_chem *chem) {
-    const char *text = NULL;
+    const char *text = NULL, *out = cli->own[OWN_OUT], *report = cli->own[OWN_REPORT];
     pare_exit code = PARE_EXIT_OK;
-    if (cli->own[OWN_OUT][0]) {
-        code = wrote(cli, pare_chem_save(chem, cli->own[OWN_OUT]), cli->own[OWN_OUT]);
+    if (out[0]) {
+        code = pare_cli_wrote(cli, pare_chem_save(chem, out), out);
     }
-    if (code == PARE_EXIT_OK && cli->own[OWN_REPORT][0]) {
-        code = wrote(cli, pare_chem_html(chem, cli->own[OWN_REPORT]), cli->own[OWN_REPORT]);
+    if (code == PARE_EXIT_OK && report[0]) {
+        code = pare_cli_wrote(cli, pare_chem_html(chem, report), report);
     }
-    if (code == PARE_EXIT_OK && !pare_cli_flag(cli, "quiet")) {
-        pare_status status = pare_chem_text(chem, &text);
-        if (status != PARE_OK) {
-            return pare_cli_failed(cli, status);
-        }
-        fputs(text, stdout);
+    if (code != PARE_EXIT_OK) {
+        return code;
     }
-    return code;
+    pare_status status = pare_chem_text(chem, &text);
+    return pare_cli_put(cli, status, text);
 }
 
 static pare_exit run_chem(pare_cli *cli) {

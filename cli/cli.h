@@ -87,6 +87,10 @@ pare_exit pare_cli_stem_writable(pare_cli *cli, const char *stem);
 pare_exit pare_cli_absent(pare_cli *cli, const char *path);
 /* What writing came to: PARE_EXIT_OK, or the sentence, PARE_EXIT_OUTPUT where a file failed. */
 pare_exit pare_cli_written(pare_cli *cli, pare_status status);
+/* The same, and says "written to WHAT" where it went well. */
+pare_exit pare_cli_wrote(pare_cli *cli, pare_status status, const char *what);
+/* Prints the text of a result unless option quiet is given. */
+pare_exit pare_cli_put(pare_cli *cli, pare_status status, const char *text);
 /* The current value of a library option; "" if it cannot be had. */
 const char *pare_cli_text(pare_cli *cli, const char *option);
 bool pare_cli_flag(pare_cli *cli, const char *option);

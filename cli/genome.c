@@ -1,7 +1,5 @@
 #include "cli.h"
 
-#include <stdio.h>
-
 enum { OWN_OUT, OWN_FDR, OWN_COUNT };
 
 static const pare_option own[OWN_COUNT] = {
@@ -39,23 +37,14 @@ static pare_exit analyse(pare_cli *cli, pare_genome *genome) {
 }
 
 static pare_exit write_results(pare_cli *cli, pare_genome *genome) {
-    const char *text = NULL;
-    pare_status status = PARE_OK;
-    if (cli->own[OWN_OUT][0]) {
-        status = pare_genome_save(genome, cli->own[OWN_OUT]);
-        if (status != PARE_OK) {
-            return pare_cli_written(cli, status);
-        }
-        pare_view_say(&cli->view, "written to %s.*", cli->own[OWN_OUT]);
+    const char *text = NULL, *out = cli->own[OWN_OUT];
+    pare_exit code =
+        out[0] ? pare_cli_wrote(cli, pare_genome_save(genome, out), out) : PARE_EXIT_OK;
+    if (code != PARE_EXIT_OK) {
+        return code;
     }
-    if (!pare_cli_flag(cli, "quiet")) {
-        status = pare_genome_text(genome, &text);
-        if (status != PARE_OK) {
-            return pare_cli_failed(cli, status);
-        }
-        fputs(text, stdout);
-    }
-    return PARE_EXIT_OK;
+    pare_status status = pare_genome_text(genome, &text);
+    return pare_cli_put(cli, status, text);
 }
 
 static pare_exit run_genome(pare_cli *cli) {

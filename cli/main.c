@@ -108,6 +108,24 @@ pare_exit pare_cli_written(pare_cli *cli, pare_status status) {
     return status == PARE_ERROR_IO ? PARE_EXIT_OUTPUT : code;
 }
 
+pare_exit pare_cli_wrote(pare_cli *cli, pare_status status, const char *what) {
+    pare_exit code = pare_cli_written(cli, status);
+    if (code == PARE_EXIT_OK) {
+        pare_view_say(&cli->view, "written to %s", what);
+    }
+    return code;
+}
+
+pare_exit pare_cli_put(pare_cli *cli, pare_status status, const char *text) {
+    if (status != PARE_OK) {
+        return pare_cli_failed(cli, status);
+    }
+    if (!pare_cli_flag(cli, "quiet")) {
+        fputs(text, stdout);
+    }
+    return PARE_EXIT_OK;
+}
+
 const char *pare_cli_text(pare_cli *cli, const char *option) {
     const char *value = NULL;
     return pare_config_get(cli->config, option, &value) == PARE_OK ? value : "";

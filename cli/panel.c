@@ -1,8 +1,6 @@
 #include "cli.h"
 
-#include <stdio.h>
-
-enum { OWN_K, OWN_OUT, OWN_COUNT };
+enum { OWN_K, OWN_OUT, OWN_REPORT, OWN_COUNT };
 
 static const pare_option own[OWN_COUNT] = {
     [OWN_K] = {.size = sizeof(pare_option),
@@ -19,6 +17,13 @@ static const pare_option own[OWN_COUNT] = {
                  .initial = "",
                  .choices = "",
                  .help = "write NAME.genes.tsv and NAME.json"},
+    [OWN_REPORT] = {.size = sizeof(pare_option),
+                    .name = "report",
+                    .section = "output",
+                    .type = PARE_OPTION_TEXT,
+                    .initial = "",
+                    .choices = "",
+                    .help = "write a self-contained HTML report to this file"},
 };
 
 static pare_exit check_options(pare_cli *cli) {
@@ -28,27 +33,27 @@ static pare_exit check_options(pare_cli *cli) {
             return pare_cli_failed(cli, status);
         }
     }
-    return pare_cli_stem_writable(cli, cli->own[OWN_OUT]);
+    pare_exit code = pare_cli_stem_writable(cli, cli->own[OWN_OUT]);
+    if (code == PARE_EXIT_OK && cli->own[OWN_REPORT][0]) {
+        code = pare_cli_writable(cli, cli->own[OWN_REPORT]);
+    }
+    return code;
 }
 
 static pare_exit write_results(pare_cli *cli, pare_panel *panel) {
-    const char *text = NULL;
-    pare_status status = PARE_OK;
-    if (cli->own[OWN_OUT][0]) {
-        status = pare_panel_save(panel, cli->own[OWN_OUT]);
-        if (status != PARE_OK) {
-            return pare_cli_written(cli, status);
-        }
-        pare_view_say(&cli->view, "written to %s.*", cli->own[OWN_OUT]);
+    const char *text = NULL, *out = cli->own[OWN_OUT], *report = cli->own[OWN_REPORT];
+    pare_exit code = PARE_EXIT_OK;
+    if (out[0]) {
+        code = pare_cli_wrote(cli, pare_panel_save(panel, out), out);
     }
-    if (!pare_cli_flag(cli, "quiet")) {
-        status = pare_panel_text(panel, &text);
-        if (status != PARE_OK) {
-            return pare_cli_failed(cli, status);
-        }
-        fputs(text, stdout);
+    if (code == PARE_EXIT_OK && report[0]) {
+        code = pare_cli_wrote(cli, pare_panel_html(panel, report), report);
     }
-    return PARE_EXIT_OK;
+    if (code != PARE_EXIT_OK) {
+        return code;
+    }
+    pare_status status = pare_panel_text(panel, &text);
+    return pare_cli_put(cli, status, text);
 }
 
 static pare_exit run_panel(pare_cli *cli) {
@@ -73,7 +78,7 @@ const pare_command pare_command_panel = {
     .name = "panel",
     .summary = "choose a panel of genes that tells cell types apart",
     .usage = "CELLS --label NAME -k COUNT [options]",
-    .examples = "pare panel cells.h5ad --label cell_type -k 32 --out panel\n"
+    .examples = "pare panel cells.h5ad --label cell_type -k 32 --out panel --report panel.html\n"
                 "pare panel cells.h5ad --label cell_type --have current.txt --add 100 "
                 "--min-per-type 2\n"
                 "pare panel filtered_feature_bc_matrix --label meta.csv:type -k 50\n",

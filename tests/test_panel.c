@@ -5,6 +5,8 @@
 
 #include "problem/panel/panel.h"
 
+#include <math.h>
+
 #if defined(PARE_HAVE_HDF5)
 #include <hdf5.h>
 #endif
@@ -106,6 +108,111 @@ static void test_markers(void **state) {
         pare_panel_free(panel);
         pare_context_destroy(ctx);
     }
+}
+
+/* Two batches: gene 20 marks type 2 in the first and another type in the second, gene 30 only tells
+ * the batches; whole batches are held out. */
+static void write_batches(void) {
+    FILE *matrix = fopen("two.mtx", "w"), *genes = fopen("two.mtx.genes.txt", "w");
+    FILE *labels = fopen("two.csv", "w");
+    assert_true(matrix && genes && labels);
+    fprintf(labels, "type,batch\n");
+    int entries = 0;
+    for (int turn = 0; turn < 2; turn++) {
+        if (turn == 1) {
+            fprintf(matrix, "%%%%MatrixMarket matrix coordinate real general\n%d %d %d\n", GENES,
+                    CELLS, entries);
+        }
+        for (int64_t i = 0; i < CELLS; i++) {
+            const bool second = (i / TYPES) % 2 == 1;
+            for (int64_t j = 0; j < GENES; j++) {
+                double value = (double)value_of(j == 20 && second ? i + 1 : i, j);
+                value = j == 30 && second ? value + 3 : value;
+                entries += turn == 0 && value > 0;
+                if (turn == 1 && value > 0) {
+                    fprintf(matrix, "%d %d %.9g\n", (int)j + 1, (int)i + 1, value);
+                }
+            }
+            if (turn == 1) {
+                fprintf(labels, "%c,%s\n", "BTN"[i % TYPES], i == 9 ? "" : second ? "b" : "a");
+            }
+        }
+    }
+    for (int j = 0; j < GENES; j++) {
+        fprintf(genes, "g%d\n", j);
+    }
+    assert_int_equal(fclose(matrix) | fclose(genes) | fclose(labels), 0);
+}
+
+static void test_batches(void **state) {
+    (void)state;
+    static const char *const sets[] = {
+        "k=6 batch-key=two.csv:batch pursuit=squares", "k=6 batch-key=two.csv:batch",
+        "k=15 batch-key=two.csv:batch", "k=6 pursuit=squares score-folds=0"};
+    write_batches();
+    for (int s = 0; s < 4; s++) {
+        pare_context *ctx = NULL;
+        struct pare_panel *panel = NULL;
+        bool has = false;
+        assert_int_equal(pare_context_create(NULL, &ctx), PARE_OK);
+        assert_ok(ctx, open_panel(ctx, "two.mtx", "two.csv:type", sets[s], &panel));
+        assert_ok(ctx, pare_panel_analyse(panel));
+        for (int64_t k = 0; k < panel->chosen; k++) {
+            has = has || panel->gene[k].gene == 20;
+        }
+        assert_true(has == (s == 3));
+        assert_int_equal(panel->folds, s < 3 ? 2 : 0);
+        for (int b = 0; b < 2 && s < 3; b++) {
+            assert_true(panel->by_batch[b].accuracy > 0.5 && panel->by_batch[b].f1 > 0.5);
+        }
+        pare_panel_free(panel);
+        pare_context_destroy(ctx);
+    }
+}
+
+/* R2 of all genes is that of a dense regression; agreement and correlations are in range. */
+static void test_reconstruction(void **state) {
+    (void)state;
+    write_mex();
+    pare_context *ctx = NULL;
+    struct pare_panel *panel = NULL;
+    assert_int_equal(pare_context_create(NULL, &ctx), PARE_OK);
+    assert_ok(ctx,
+              open_panel(ctx, "m.mtx", "labels.csv:type", "k=1 add=1 pursuit=squares", &panel));
+    assert_ok(ctx, pare_panel_analyse(panel));
+    assert_true(panel->agreement.jaccard > 0 && panel->agreement.jaccard_alike <= 1);
+    bool train[CELLS], held[CELLS];
+    const int64_t gene = 10;
+    double left = 0, spread = 0, wanted = 0, around = 0, n = 0;
+    double one = 0, xx = 0;
+    for (int64_t i = 0; i < CELLS; i++) {
+        held[i] = i % 4 == 0;
+        train[i] = !held[i];
+        n += train[i];
+        one += train[i] ? (double)value_of(i, gene) : 0;
+        xx += train[i] ? (double)value_of(i, gene) * (double)value_of(i, gene) : 0;
+    }
+    for (int64_t j = 0; j < GENES; j++) {
+        double y1 = 0, xy = 0;
+        for (int64_t i = 0; i < CELLS; i++) {
+            y1 += train[i] ? (double)value_of(i, j) : 0;
+            xy += train[i] ? (double)value_of(i, j) * (double)value_of(i, gene) : 0;
+        }
+        /* (X'X + 1) b = X'y of a column and a constant. */
+        const double det = (xx + 1) * (n + 1) - one * one;
+        const double slope = ((n + 1) * xy - one * y1) / det;
+        const double constant = ((xx + 1) * y1 - one * xy) / det;
+        for (int64_t i = 0; i < CELLS; i += 4) {
+            const double y = (double)value_of(i, j);
+            const double off = y - slope * (double)value_of(i, gene) - constant;
+            wanted += off * off;
+            around += (y - y1 / n) * (y - y1 / n);
+        }
+    }
+    assert_ok(ctx, pare_panel_reconstruct(panel, train, held, 1, &gene, &left, &spread));
+    assert_true(fabs(left - wanted) < 1e-6 * wanted && fabs(spread - around) < 1e-6 * around);
+    pare_panel_free(panel);
+    pare_context_destroy(ctx);
 }
 
 /* Every way to choose finds the markers, for any number of threads alike; bounds keep the loud gene
@@ -268,9 +375,13 @@ static void test_refused(void **state) {
 
 static void test_allocation_failures(void **state) {
     (void)state;
+    static const char *const files[] = {"m.mtx", "two.mtx"};
+    static const char *const labels[] = {"labels.csv:type", "two.csv:type"};
+    static const char *const sets[] = {"k=2 score-folds=2 pursuit=squares",
+                                       "k=2 score-folds=2 pursuit=softmax batch-key=two.csv:batch"};
     write_mex();
-    bool failed = true;
-    for (int64_t at = 0; failed; at++) {
+    write_batches();
+    for (int64_t at = 0, s = 0; s < 2; at++) {
         test_allocator memory = {.fail_at = -1};
         pare_allocator allocator = test_allocator_of(&memory);
         pare_context *ctx = NULL;
@@ -278,13 +389,14 @@ static void test_allocation_failures(void **state) {
         assert_int_equal(pare_context_create(&allocator, &ctx), PARE_OK);
         assert_ok(ctx, pare_context_set_threads(ctx, 1));
         memory.fail_at = memory.count + at;
-        pare_status status = open_panel(ctx, "m.mtx", "labels.csv:type",
-                                        "k=2 score-folds=2 pursuit=squares", &panel);
+        pare_status status = open_panel(ctx, files[s], labels[s], sets[s], &panel);
         if (status == PARE_OK) {
             status = pare_panel_analyse(panel);
         }
-        failed = status != PARE_OK;
-        if (failed) {
+        if (status == PARE_OK) {
+            s++;
+            at = -1;
+        } else {
             assert_int_equal(status, PARE_ERROR_MEMORY);
         }
         memory.fail_at = -1;
@@ -297,6 +409,8 @@ static void test_allocation_failures(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_markers),
+        cmocka_unit_test(test_batches),
+        cmocka_unit_test(test_reconstruction),
         cmocka_unit_test(test_ways),
 #if defined(PARE_HAVE_HDF5)
         cmocka_unit_test(test_h5ad),

@@ -66,6 +66,8 @@ PARE_API const char *pare_panel_gene_name(const pare_panel *panel, int64_t rank)
 PARE_API PARE_MUST_CHECK pare_status pare_panel_text(pare_panel *panel, const char **out);
 /* stem.genes.tsv and stem.json; each appears whole or not at all. */
 PARE_API PARE_MUST_CHECK pare_status pare_panel_save(const pare_panel *panel, const char *stem);
+/* One self-contained HTML page. */
+PARE_API PARE_MUST_CHECK pare_status pare_panel_html(const pare_panel *panel, const char *path);
 PARE_API void pare_panel_close(pare_panel *panel);
 
 /* ---- Chemistry ------------------------------------------------------------------------------ */

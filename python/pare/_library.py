@@ -161,6 +161,7 @@ _FUNCTIONS = {
     "pare_panel_gene_name": (c_char_p, [c_void_p, c_int64]),
     "pare_panel_text": (c_int, [c_void_p, POINTER(c_char_p)]),
     "pare_panel_save": (c_int, [c_void_p, c_char_p]),
+    "pare_panel_html": (c_int, [c_void_p, c_char_p]),
     "pare_panel_close": (None, [c_void_p]),
     "pare_chem_open": (c_int, [c_void_p, c_char_p, c_void_p, _OUT]),
     "pare_chem_run": (c_int, [c_void_p]),

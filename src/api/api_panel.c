@@ -1,4 +1,5 @@
 #include "api/config.h"
+#include "platform/system.h"
 #include "report/panel.h"
 
 pare_status pare_panel_open(pare_context *ctx, const char *path, const pare_config *config,
@@ -37,6 +38,16 @@ pare_status pare_panel_text(pare_panel *panel, const char **out) {
 
 pare_status pare_panel_save(const pare_panel *panel, const char *stem) {
     return pare_panel_write(panel, stem);
+}
+
+pare_status pare_panel_html(const pare_panel *panel, const char *path) {
+    pare_text text = {.ctx = panel->ctx};
+    pare_status status = pare_panel_page(panel, &text);
+    if (status == PARE_OK) {
+        status = pare_output_text(&text, path);
+    }
+    pare_text_clear(&text);
+    return status;
 }
 
 void pare_panel_close(pare_panel *panel) {

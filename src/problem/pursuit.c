@@ -183,9 +183,13 @@ static pare_status reserve(pare_pursuit *p) {
 pare_status pare_pursuit_create(pare_context *ctx, const pare_sparse_rows *x, const double *weight,
                                 const int32_t *group, int64_t groups, int64_t targets,
                                 const double *y, int64_t capacity, pare_pursuit *out) {
-    pare_pursuit p = {
-        .ctx = ctx, .x = *x, .weight = weight, .targets = targets, .capacity = capacity,
-        .size = x->rows + capacity, .base = group ? groups : 1};
+    pare_pursuit p = {.ctx = ctx,
+                      .x = *x,
+                      .weight = weight,
+                      .targets = targets,
+                      .capacity = capacity,
+                      .size = x->rows + capacity,
+                      .base = group ? groups : 1};
     *out = (pare_pursuit){0};
     pare_status status = reserve(&p);
     if (status != PARE_OK) {

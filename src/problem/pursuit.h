@@ -44,11 +44,12 @@ typedef struct pare_pursuit {
 
 /* Borrows x and weight (rows; >= 0, not all 0) until clear; y (targets, rows) is copied.
  * group: (rows) 0 .. groups - 1; means are taken out within each (NULL: one group of all).
- * capacity: columns that may be taken. Cost: targets + groups + 1 passes. Works over the threads of the
- * context; the answer does not depend on their number. */
+ * capacity: columns that may be taken. Cost: targets + groups + 1 passes. Works over the threads of
+ * the context; the answer does not depend on their number. */
 pare_status pare_pursuit_create(pare_context *ctx, const pare_sparse_rows *x, const double *weight,
                                 const int32_t *group, int64_t groups, int64_t targets,
-                                const double *y, int64_t capacity, pare_pursuit *out) PARE_MUST_CHECK;
+                                const double *y, int64_t capacity,
+                                pare_pursuit *out) PARE_MUST_CHECK;
 void pare_pursuit_clear(pare_pursuit *p);
 /* Takes a column; false: nothing of it is left, and nothing has changed. */
 bool pare_pursuit_take(pare_pursuit *p, int64_t column);

@@ -102,6 +102,13 @@ void pare_chem_report(const struct pare_chem *chem, pare_text *out) {
                      "effect: of one occurrence against none; of a descriptor, of one standard "
                      "deviation more\nchosen: in how many resamples; in: molecules that have it; "
                      "left: share of the variance not yet explained\n");
+    if (chem->agreement.choices > 1) {
+        const pare_agreement *a = &chem->agreement;
+        pare_text_append(out,
+                         "agreement of the resamples: Jaccard %.2f, with columns that correlate by "
+                         "0.8 or more %.2f, Kuncheva %.2f, Nogueira %.2f\n",
+                         a->jaccard, a->jaccard_alike, a->kuncheva, a->nogueira);
+    }
     if (chem->scored) {
         put_scores(chem, out);
     }
@@ -220,8 +227,17 @@ static json_t *real(double value) {
     return isfinite(value) ? json_real(value) : json_null();
 }
 
+static json_t *agreement_object(const pare_agreement *a) {
+    return json_pack("{s:o, s:o, s:o, s:o}", "jaccard", real(a->jaccard), "jaccard_alike",
+                     real(a->jaccard_alike), "kuncheva", real(a->kuncheva), "nogueira",
+                     real(a->nogueira));
+}
+
 static pare_status render_card(const struct pare_chem *chem, pare_text *out) {
     json_t *names = json_array(), *scores = json_object();
+    char version[32];
+    snprintf(version, sizeof version, "%d.%d.%d", PARE_VERSION_MAJOR, PARE_VERSION_MINOR,
+             PARE_VERSION_PATCH);
     for (int64_t c = 0; c < chem->chosen; c++) {
         json_array_append_new(names, json_string(chem->choice[c].name));
     }
@@ -234,18 +250,20 @@ static pare_status render_card(const struct pare_chem *chem, pare_text *out) {
         json_object_set_new(scores, score->name, one);
     }
     json_t *card = json_pack(
-        "{s:s, s:s, s:s, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:f, s:f, s:s, s:I, s:I, s:o, "
-        "s:o}",
-        "program", "pare chem", "toolkit", chem->toolkit ? chem->toolkit->name : "", "task",
-        chem->binary ? "binary" : "regression", "molecules", (json_int_t)chem->molecules.count,
-        "skipped", (json_int_t)chem->molecules.skipped, "columns", (json_int_t)chem->columns,
-        "descriptors", (json_int_t)chem->descriptors, "radius", (json_int_t)chem->options.radius,
-        "seed", (json_int_t)chem->options.seed, "resamples", (json_int_t)chem->options.resamples,
-        "penalty", chem->penalty, "intercept", chem->intercept, "split",
+        "{s:s, s:s, s:s, s:s, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:f, s:f, s:s, s:I, s:I, s:o, "
+        "s:o, s:o}",
+        "program", "pare chem", "version", version, "toolkit",
+        chem->toolkit ? chem->toolkit->name : "", "task", chem->binary ? "binary" : "regression",
+        "molecules", (json_int_t)chem->molecules.count, "skipped",
+        (json_int_t)chem->molecules.skipped, "columns", (json_int_t)chem->columns, "descriptors",
+        (json_int_t)chem->descriptors, "radius", (json_int_t)chem->options.radius, "seed",
+        (json_int_t)chem->options.seed, "resamples", (json_int_t)chem->options.resamples, "penalty",
+        chem->penalty, "intercept", chem->intercept, "split",
         chem->options.chem_split == PARE_CHEM_SPLIT_SCAFFOLD && chem->toolkit ? "scaffold"
                                                                               : "random",
         "held_out", (json_int_t)chem->held_count, "chosen_again_in_score",
-        (json_int_t)chem->scored_same, "chosen", names, "scores", scores);
+        (json_int_t)chem->scored_same, "chosen", names, "scores", scores, "agreement_of_resamples",
+        agreement_object(&chem->agreement));
     return pare_put_card(out, card);
 }
 

@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { NAME_LIMIT = 120, WIDTH = 260, HEIGHT = 180, SKIPPED_SHOWN = 100, NUMBER_SIZE = 64 };
+enum { NAME_LIMIT = 120, WIDTH = 260, HEIGHT = 180, SKIPPED_SHOWN = 100 };
 enum { POINTS = 400, TENTHS = 10 }; /* of a drawing */
 
 static const char *const style[] = {
@@ -37,13 +37,6 @@ static const char *const style[] = {
     NULL,
 };
 
-static void put_number(pare_text *out, double value) {
-    char number[NUMBER_SIZE];
-    pare_chem_number(value, number, sizeof number);
-    pare_text_append(out, "%s%s", number[0] == '-' && number[1] ? "\xE2\x88\x92" : "",
-                     number[0] == '-' && number[1] ? number + 1 : number);
-}
-
 static void put_coordinate(pare_text *out, const char *name, double value) {
     pare_text_append(out, " %s=\"", name);
     pare_text_append_fixed(out, value, 1);
@@ -58,22 +51,8 @@ static const char *file_of(const char *path) {
 /* ---- Head ----------------------------------------------------------------------------------- */
 
 static void put_head(const struct pare_chem *chem, pare_text *out) {
-    pare_text_append(out,
-                     "<!DOCTYPE html>\n<html lang=\"en\" xmlns=\"http://www.w3.org/1999/xhtml\">\n"
-                     "<head>\n<meta charset=\"utf-8\"/>\n<meta name=\"viewport\" "
-                     "content=\"width=device-width, initial-scale=1\"/>\n<title>");
-    pare_text_append(out, "What tells ");
-    pare_name_append_html(out, chem->options.target, NAME_LIMIT);
-    pare_text_append(out, "</title>\n<style>\n");
-    for (int i = 0; pare_page_style[i]; i++) {
-        pare_text_append(out, "%s", pare_page_style[i]);
-    }
-    for (int i = 0; style[i]; i++) {
-        pare_text_append(out, "%s", style[i]);
-    }
-    pare_text_append(out, "</style>\n</head>\n<body>\n<main>\n<header>\n<h1>What tells ");
-    pare_page_name(out, chem->options.target, NAME_LIMIT);
-    pare_text_append(out, "</h1>\n<p class=\"lead\">");
+    pare_page_open(out, "What tells", chem->options.target, style);
+    pare_text_append(out, "<p class=\"lead\">");
     pare_page_count(out, chem->chosen);
     pare_text_append(out, " of ");
     pare_page_count(out, chem->columns);
@@ -84,13 +63,6 @@ static void put_head(const struct pare_chem *chem, pare_text *out) {
     pare_text_append(out, ", with the direction and size of what each does.</p>\n</header>\n");
 }
 
-static void put_tile(pare_text *out, const char *kind, const char *name, double value,
-                     const char *note) {
-    pare_text_append(out, "<div class=\"%s\"><dt>%s</dt><dd class=\"big\">", kind, name);
-    put_number(out, value);
-    pare_text_append(out, "</dd><dd>%s</dd></div>\n", note);
-}
-
 static void put_tiles(const struct pare_chem *chem, pare_text *out) {
     const bool scaffold = chem->options.chem_split == PARE_CHEM_SPLIT_SCAFFOLD && chem->toolkit;
     double left = chem->choice[chem->chosen - 1].left, stable = 0;
@@ -99,16 +71,16 @@ static void put_tiles(const struct pare_chem *chem, pare_text *out) {
     }
     pare_text_append(out, "<dl class=\"tiles\">\n");
     if (chem->scored) {
-        put_tile(out, "first", chem->binary ? "AUC, molecules held out" : "RMSE, held out",
-                 chem->binary ? chem->score[0].quality : chem->score[0].error,
-                 scaffold ? "of scaffolds not seen" : "drawn at random");
-        put_tile(out, "tile", "The mean instead",
-                 chem->binary ? chem->score[3].quality : chem->score[3].error,
-                 "what knowing nothing scores");
+        pare_page_tile(out, "first", chem->binary ? "AUC, molecules held out" : "RMSE, held out",
+                       chem->binary ? chem->score[0].quality : chem->score[0].error,
+                       scaffold ? "of scaffolds not seen" : "drawn at random");
+        pare_page_tile(out, "tile", "The mean instead",
+                       chem->binary ? chem->score[3].quality : chem->score[3].error,
+                       "what knowing nothing scores");
     }
-    put_tile(out, "tile", "Variance explained", 1 - left, "share, where it was chosen");
+    pare_page_tile(out, "tile", "Variance explained", 1 - left, "share, where it was chosen");
     if (chem->options.resamples > 0) {
-        put_tile(out, "tile", "Chosen again", stable, "share of resamples, on average");
+        pare_page_tile(out, "tile", "Chosen again", stable, "share of resamples, on average");
     }
     pare_text_append(out, "</dl>\n");
 }
@@ -138,21 +110,21 @@ static void put_effect(const struct pare_chem *chem, const pare_chem_choice *c, 
     const pare_chem_column *column = &chem->column[c->column];
     pare_text_append(out, "<p class=\"big%s\">%s", c->effect > 0 ? " up" : "",
                      c->effect > 0 ? "+" : "");
-    put_number(out, c->effect);
+    pare_page_number(out, c->effect);
     pare_text_append(out, "</p>\n<p>%s%s", chem->binary ? "in the log odds of 1" : "",
                      chem->binary ? ", " : "");
     pare_text_append(out, column->kind == PARE_CHEM_DESCRIPTOR ? "for one standard deviation more ("
                           : column->kind == PARE_CHEM_ENVIRONMENT ? "for one occurrence"
                                                                   : "for one unit");
     if (column->kind == PARE_CHEM_DESCRIPTOR) {
-        put_number(out, column->scale);
+        pare_page_number(out, column->scale);
         pare_text_append(out, ")");
     }
     if (isfinite(c->low)) {
         pare_text_append(out, "; 95 %% of resamples: ");
-        put_number(out, c->low);
+        pare_page_number(out, c->low);
         pare_text_append(out, " to ");
-        put_number(out, c->high);
+        pare_page_number(out, c->high);
     }
     pare_text_append(out, "</p>\n");
     put_interval(c, reach, out);
@@ -162,9 +134,9 @@ static void put_effect(const struct pare_chem *chem, const pare_chem_choice *c, 
         pare_page_count(out, column->molecules);
         pare_text_append(out, " molecules; %s with it ",
                          chem->binary ? "share of actives" : "mean of the target");
-        put_number(out, c->with);
+        pare_page_number(out, c->with);
         pare_text_append(out, ", without ");
-        put_number(out, c->without);
+        pare_page_number(out, c->without);
         pare_text_append(out, ". ");
     }
     if (chem->options.resamples > 0) {
@@ -193,7 +165,7 @@ static pare_status put_molecule(const struct pare_chem *chem, const pare_chem_ch
     if (chem->binary) {
         pare_text_append(out, chem->target[molecule] > 0 ? "active" : "inactive");
     } else {
-        put_number(out, chem->molecules.target[molecule]);
+        pare_page_number(out, chem->molecules.target[molecule]);
     }
     pare_text_append(out, "; line %lld</p></div>\n", (long long)chem->molecules.line[molecule]);
     chem->toolkit->release_text(drawing);
@@ -247,16 +219,16 @@ static void put_axes(const pare_chem_choice *c, const point *low, const point *h
                           "aria-label=\"descriptor against the target\"><g class=\"grid\"><path "
                           "class=\"base\" d=\"M46 156H412M46 156V8\"/></g>\n<text x=\"46\" "
                           "y=\"174\">");
-    put_number(out, low->x);
+    pare_page_number(out, low->x);
     pare_text_append(out, "</text><text class=\"middle\" x=\"229\" y=\"174\">");
     pare_name_append_html(out, c->name, 40);
     pare_text_append(out, share ? "; share of actives in tenths of the molecules" : "");
     pare_text_append(out, "</text><text class=\"end\" x=\"412\" y=\"174\">");
-    put_number(out, high->x);
+    pare_page_number(out, high->x);
     pare_text_append(out, "</text><text class=\"end\" x=\"40\" y=\"156\">");
-    put_number(out, low->y);
+    pare_page_number(out, low->y);
     pare_text_append(out, "</text><text class=\"end\" x=\"40\" y=\"18\">");
-    put_number(out, high->y);
+    pare_page_number(out, high->y);
     pare_text_append(out, "</text>\n");
 }
 
@@ -376,7 +348,7 @@ static void put_scores(const struct pare_chem *chem, pare_text *out) {
                                   : "the mean");
         for (int v = 0; v < 3; v++) {
             pare_text_append(out, "<td class=\"n\">");
-            put_number(out, value[v]);
+            pare_page_number(out, value[v]);
             pare_text_append(out, "</td>");
         }
         pare_text_append(out, "</tr>\n");
@@ -406,6 +378,18 @@ static void put_skipped(const struct pare_chem *chem, pare_text *out) {
     pare_text_append(out, "</tbody></table></div>\n");
 }
 
+static void put_agreement(const pare_agreement *a, pare_text *out) {
+    pare_text_append(out, "<tr><th>agreement of the resamples</th><td>Jaccard ");
+    pare_page_number(out, a->jaccard);
+    pare_text_append(out, ", with columns that correlate by more than 0.8 taken as one ");
+    pare_page_number(out, a->jaccard_alike);
+    pare_text_append(out, "; against chance: Kuncheva ");
+    pare_page_number(out, a->kuncheva);
+    pare_text_append(out, ", Nogueira ");
+    pare_page_number(out, a->nogueira);
+    pare_text_append(out, "</td></tr>\n");
+}
+
 static void put_facts(const struct pare_chem *chem, pare_text *out) {
     pare_text_append(out, "<h2>How it was done</h2>\n<table class=\"facts\"><tbody>\n");
     if (chem->toolkit) {
@@ -419,12 +403,17 @@ static void put_facts(const struct pare_chem *chem, pare_text *out) {
                      "with a penalty on columns that few molecules have</td></tr>\n"
                      "<tr><th>effects</th><td>%s regression on the chosen, penalty ",
                      chem->binary ? "logistic" : "ridge");
-    put_number(out, chem->penalty);
+    pare_page_number(out, chem->penalty);
     pare_text_append(out,
                      " by five folds; errors from refits on %lld resamples of the molecules, the "
                      "choice held fixed, so that they do not tell how uncertain the choice "
-                     "is</td></tr>\n<tr><th>seed</th><td>%lld</td></tr>\n</tbody></table>\n",
-                     (long long)chem->options.resamples, (long long)chem->options.seed);
+                     "is</td></tr>\n",
+                     (long long)chem->options.resamples);
+    if (chem->agreement.choices > 1) {
+        put_agreement(&chem->agreement, out);
+    }
+    pare_text_append(out, "<tr><th>seed</th><td>%lld</td></tr>\n</tbody></table>\n",
+                     (long long)chem->options.seed);
 }
 
 pare_status pare_chem_page(const struct pare_chem *chem, pare_text *out) {
@@ -439,7 +428,6 @@ pare_status pare_chem_page(const struct pare_chem *chem, pare_text *out) {
     }
     put_skipped(chem, out);
     put_facts(chem, out);
-    pare_text_append(out, "<footer>Made by pare %d.%d.%d.</footer>\n</main>\n</body>\n</html>\n",
-                     PARE_VERSION_MAJOR, PARE_VERSION_MINOR, PARE_VERSION_PATCH);
+    pare_page_close(out);
     return out->status;
 }

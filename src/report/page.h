@@ -14,6 +14,16 @@ void pare_page_name(pare_text *out, const char *name, int64_t limit);
 /* A whole number with thin gaps between thousands. */
 void pare_page_count(pare_text *out, int64_t value);
 
+/* page_parts.c: a page up to its heading "words name", its header left open; style: of this page,
+ * NULL at the end. And its end. */
+void pare_page_open(pare_text *out, const char *words, const char *name, const char *const *style);
+void pare_page_close(pare_text *out);
+/* A number with four significant digits and a true minus; "-" for NaN. */
+void pare_page_number(pare_text *out, double value);
+/* One of the large numbers at the top; kind "first" or "tile". */
+void pare_page_tile(pare_text *out, const char *kind, const char *name, double value,
+                    const char *note);
+
 /* Tables (page_tables.c). */
 void pare_page_comparison(const pare_selection *selection, pare_text *out);
 void pare_page_items(const pare_selection *selection, pare_text *out);

@@ -15,25 +15,21 @@ typedef struct pare_expression {
     float *value;
     char **gene; /* (genes) */
     int64_t types;
-    char **type;    /* (types) names of the labels, those of no cell left out */
-    int32_t *label; /* (cells) -1: missing */
+    char **type;       /* (types) names of the labels, those of no cell left out */
+    int32_t *label;    /* (cells) -1: missing */
     int64_t batches;   /* the same of a second label, 0: none was asked for */
     char **batch;      /* (batches) */
     int32_t *batch_of; /* (cells) -1: missing */
 } pare_expression;
 
 /* What cells are told by: types and, where asked for, batches. */
-typedef enum pare_cell_label {
-    PARE_CELL_TYPE,
-    PARE_CELL_BATCH,
-    PARE_CELL_LABELS
-} pare_cell_label;
+typedef enum pare_cell_label { PARE_CELL_TYPE, PARE_CELL_BATCH, PARE_CELL_LABELS } pare_cell_label;
 
 /*
- * Reads `path`; name[PARE_CELL_TYPE]: column of obs of an .h5ad, or a file of labels (one a line, or CSV with a
- * column of the name behind a colon, `meta.csv:type`) in the order of the cells;
- * name[PARE_CELL_BATCH] likewise, "" for none. Refused: a label that is not there, fewer than two types, negative or infinite values, indices out of range,
- * compression that needs a plugin.
+ * Reads `path`; name[PARE_CELL_TYPE]: column of obs of an .h5ad, or a file of labels (one a line,
+ * or CSV with a column of the name behind a colon, `meta.csv:type`) in the order of the cells;
+ * name[PARE_CELL_BATCH] likewise, "" for none. Refused: a label that is not there, fewer than two
+ * types, negative or infinite values, indices out of range, compression that needs a plugin.
  */
 pare_status pare_expression_read(pare_context *ctx, const char *path,
                                  const char *const name[PARE_CELL_LABELS],

@@ -190,37 +190,10 @@ static int ascending(const void *a, const void *b) {
     return (*x > *y) - (*x < *y);
 }
 
-/* Refits the chosen and chooses anew on molecules drawn with replacement. effect: (chosen,
- * resamples). */
-static pare_status resample(struct pare_chem *chem, work *w, const int64_t *chosen,
-                            double *effect) {
-    const int64_t n = w->rows, times = chem->options.resamples;
-    pare_status status = PARE_OK;
-    for (int64_t r = 0; r < times && status == PARE_OK; r++) {
-        pare_chem_fit fit = {0};
-        int64_t count = 0;
-        memset(w->weight, 0, (size_t)n * sizeof *w->weight);
-        for (int64_t i = 0; i < n; i++) {
-            w->weight[pare_random_below((uint64_t)chem->options.seed, PARE_STREAM_METHOD,
-                                        (uint64_t)(r * n + i), n)] += 1;
-        }
-        status = pare_chem_fit_columns(chem, n, w->row, w->weight, chem->chosen, chosen,
-                                       chem->penalty, &fit);
-        for (int64_t c = 0; c < chem->chosen && status == PARE_OK; c++) {
-            effect[c * times + r] = fit.b[c];
-        }
-        pare_chem_fit_clear(chem->ctx, &fit);
-        if (status == PARE_OK) {
-            status =
-                pare_chem_choose(chem, n, w->row, w->weight, chem->wanted, &count, w->list, NULL);
-        }
-        for (int64_t k = 0; k < count && status == PARE_OK; k++) {
-            for (int64_t c = 0; c < chem->chosen; c++) {
-                chem->choice[c].chosen += w->list[k] == chosen[c] ? 1 / (double)times : 0;
-            }
-        }
-    }
-    for (int64_t c = 0; c < chem->chosen && status == PARE_OK && times > 1; c++) {
+/* Standard errors and intervals from the effects of the resamples: (chosen, resamples). */
+static void find_errors(struct pare_chem *chem, double *effect) {
+    const int64_t times = chem->options.resamples;
+    for (int64_t c = 0; c < chem->chosen && times > 1; c++) {
         double sum = 0, square = 0, *list = effect + c * times;
         for (int64_t r = 0; r < times; r++) {
             sum += list[r] / (double)times;
@@ -233,6 +206,56 @@ static pare_status resample(struct pare_chem *chem, work *w, const int64_t *chos
         chem->choice[c].low = list[(int64_t)(0.025 * (double)times)];
         chem->choice[c].high = list[times - 1 - (int64_t)(0.025 * (double)times)];
     }
+}
+
+/* Refits the chosen and chooses anew on molecules drawn with replacement; what is chosen goes to
+ * drawn. */
+static pare_status resample_once(struct pare_chem *chem, work *w, const int64_t *chosen, int64_t r,
+                                 double *effect, int64_t *count, int64_t *drawn) {
+    const int64_t n = w->rows, times = chem->options.resamples;
+    pare_chem_fit fit = {0};
+    memset(w->weight, 0, (size_t)n * sizeof *w->weight);
+    for (int64_t i = 0; i < n; i++) {
+        w->weight[pare_random_below((uint64_t)chem->options.seed, PARE_STREAM_METHOD,
+                                    (uint64_t)(r * n + i), n)] += 1;
+    }
+    pare_status status = pare_chem_fit_columns(chem, n, w->row, w->weight, chem->chosen, chosen,
+                                               chem->penalty, &fit);
+    for (int64_t c = 0; c < chem->chosen && status == PARE_OK; c++) {
+        effect[c * times + r] = fit.b[c];
+    }
+    pare_chem_fit_clear(chem->ctx, &fit);
+    if (status == PARE_OK) {
+        status = pare_chem_choose(chem, n, w->row, w->weight, chem->wanted, count, drawn, NULL);
+    }
+    for (int64_t k = 0; k < *count && status == PARE_OK; k++) {
+        for (int64_t c = 0; c < chem->chosen; c++) {
+            chem->choice[c].chosen += drawn[k] == chosen[c] ? 1 / (double)times : 0;
+        }
+    }
+    return status;
+}
+
+/* effect: (chosen, resamples). */
+static pare_status resample(struct pare_chem *chem, work *w, const int64_t *chosen,
+                            double *effect) {
+    const int64_t times = chem->options.resamples;
+    int64_t *start = NULL, *drawn = NULL;
+    pare_status status = pare_alloc_zero(chem->ctx, times + 1, sizeof *start, &start);
+    if (status == PARE_OK) {
+        status = pare_alloc(chem->ctx, times * chem->wanted, sizeof *drawn, &drawn);
+    }
+    for (int64_t r = 0; r < times && status == PARE_OK; r++) {
+        int64_t count = 0;
+        status = resample_once(chem, w, chosen, r, effect, &count, drawn + start[r]);
+        start[r + 1] = start[r] + count;
+    }
+    if (status == PARE_OK) {
+        find_errors(chem, effect);
+        status = pare_chem_agree(chem, times, start, drawn, &chem->agreement);
+    }
+    pare_free(chem->ctx, start);
+    pare_free(chem->ctx, drawn);
     return status;
 }
 

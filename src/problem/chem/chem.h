@@ -4,6 +4,7 @@
 
 #include "data/chemistry/chemistry.h"
 #include "problem/pursuit.h"
+#include "select/agreement.h"
 
 typedef enum pare_chem_kind {
     PARE_CHEM_ENVIRONMENT, /* entries: square root of how often a molecule has it */
@@ -65,7 +66,8 @@ struct pare_chem {
     int64_t wanted, chosen;
     pare_chem_choice *choice;
     double penalty, intercept;
-    bool *held; /* (molecules) in the part that only scores */
+    pare_agreement agreement; /* of the resamples */
+    bool *held;               /* (molecules) in the part that only scores */
     int64_t held_count;
     double *predicted; /* (molecules) of those held: value, or probability of 1; else NaN */
     int64_t scored_chosen, scored_same; /* by the choice that was scored; of them in the choice */
@@ -130,6 +132,10 @@ pare_status pare_chem_rank(const struct pare_chem *chem, int64_t rows, const int
 pare_status pare_chem_penalty(const struct pare_chem *chem, int64_t rows, const int64_t *row,
                               int64_t columns, const int64_t *column, pare_chem_chooser choose,
                               double *out) PARE_MUST_CHECK;
+/* agree.c: of choices start[c] .. start[c + 1] - 1 of drawn; columns whose entries correlate by
+ * more than 0.8 over the molecules are alike. */
+pare_status pare_chem_agree(const struct pare_chem *chem, int64_t choices, const int64_t *start,
+                            const int64_t *drawn, pare_agreement *out) PARE_MUST_CHECK;
 /* split.c: chem->held by option chem-split. */
 pare_status pare_chem_split(struct pare_chem *chem) PARE_MUST_CHECK;
 

@@ -45,11 +45,11 @@ typedef struct cross {
     const struct pare_panel *panel;
     int64_t ways, folds;
     int64_t *fold; /* (cells) -1: not among them */
-    int64_t *gene;  /* (wanted) */
+    int64_t *gene; /* (wanted) */
     double *left;
     int64_t *count;
-    bool *train, *held; /* (cells) */
-    int32_t *predicted; /* (ways, cells) */
+    bool *train, *held;                                        /* (cells) */
+    int32_t *predicted;                                        /* (ways, cells) */
     double rest[PARE_PANEL_SCORES], spread[PARE_PANEL_SCORES]; /* squares of all genes */
 } cross;
 
@@ -65,7 +65,8 @@ static void cross_clear(cross *c) {
 }
 
 /* Cells, or batches that occur among them, in shuffled order; their number in `list`. */
-static int64_t list_units(const pare_expression *e, const bool *some, bool by_batch, int64_t *list) {
+static int64_t list_units(const pare_expression *e, const bool *some, bool by_batch,
+                          int64_t *list) {
     int64_t count = 0;
     if (!by_batch) {
         for (int64_t i = 0; i < e->cells; i++) {
@@ -157,7 +158,7 @@ pare_status pare_panel_find_way(const struct pare_panel *panel, const bool *some
     static const int candidates[WAYS] = {PARE_PANEL_SQUARES, PARE_PANEL_SOFTMAX};
     cross c;
     double most = -1;
-    *out = pare_panel_ways[asked == PARE_PURSUIT_SOFTMAX ? PARE_PANEL_SOFTMAX
+    *out = pare_panel_ways[asked == PARE_PURSUIT_SOFTMAX             ? PARE_PANEL_SOFTMAX
                            : many && panel->options.reconstruct == 0 ? PARE_PANEL_REDUNDANT
                                                                      : PARE_PANEL_SQUARES];
     if (asked != PARE_PURSUIT_AUTO || large || many || panel->options.reconstruct > 0) {
@@ -191,10 +192,9 @@ pare_status pare_panel_find_way(const struct pare_panel *panel, const bool *some
 /* Genes chosen are judged on the cells held: types predicted, all genes reconstructed. */
 static pare_status judge(cross *c, int64_t way, int64_t count) {
     pare_status status = predict(c, way, count);
-    return status == PARE_OK
-               ? pare_panel_reconstruct(c->panel, c->train, c->held, count, c->gene, &c->rest[way],
-                                        &c->spread[way])
-               : status;
+    return status == PARE_OK ? pare_panel_reconstruct(c->panel, c->train, c->held, count, c->gene,
+                                                      &c->rest[way], &c->spread[way])
+                             : status;
 }
 
 /* One fold by the panel and the baselines. */

@@ -70,8 +70,7 @@ pare_status pare_panel_agree(struct pare_panel *panel, const pare_panel_moments 
     }
     for (int64_t j = 0; j < e->genes; j++) {
         for (int64_t t = 0; t < e->types; t++) {
-            p.mean[j * e->types + t] =
-                m->cells[t] > 0 ? m->sum[t * e->genes + j] / m->cells[t] : 0;
+            p.mean[j * e->types + t] = m->cells[t] > 0 ? m->sum[t * e->genes + j] / m->cells[t] : 0;
         }
     }
     status = pare_agreement_measure(panel->ctx, e->genes, panel->folds, panel->fold_start,

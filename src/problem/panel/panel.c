@@ -206,12 +206,13 @@ static pare_status describe(struct pare_panel *panel, const pare_panel_moments *
             cells += t == type ? 0 : m->cells[t];
             panel->mean[k * e->types + t] = m->cells[t] > 0 ? sum / m->cells[t] : 0;
         }
-        panel->gene[k] = (pare_panel_gene){.gene = j,
-                                           .had = k < panel->had,
-                                           .type = type,
-                                           .inside = panel->mean[k * e->types + type],
-                                           .outside = cells > 0 ? other / cells : 0,
-                                           .left = left[k]};
+        panel->gene[k] = (pare_panel_gene){
+            .gene = j,
+            .had = k<panel->had, .type = type, .inside = panel->mean[k * e->types + type],
+                     .outside = cells> 0
+                       ? other / cells
+                       : 0,
+            .left = left[k]};
         panel->per_type[type]++;
     }
     return status;

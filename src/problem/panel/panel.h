@@ -108,8 +108,8 @@ pare_status pare_panel_predict(const struct pare_panel *panel, const bool *some,
                                int32_t *predicted) PARE_MUST_CHECK;
 /* softmax.c: a weighted regression with a penalty on half the squares of its weights that genes
  * are added to, with a constant for each group of rows (group (rows), NULL: one); borrows rows and
- * weight. gain of a gene: the sum over types of squared slope over curvature plus shrink, at zero of its weights.
- * left: log loss over that without genes. */
+ * weight. gain of a gene: the sum over types of squared slope over curvature plus shrink, at zero
+ * of its weights. left: log loss over that without genes. */
 typedef struct pare_panel_softmax pare_panel_softmax;
 pare_status pare_panel_softmax_create(const struct pare_panel *panel, const pare_sparse_rows *rows,
                                       const double *weight, double penalty, const int32_t *group,
