@@ -74,9 +74,9 @@ static pare_status open_panel(pare_context *ctx, const char *path, const char *l
 
 static void test_markers(void **state) {
     (void)state;
-    static const char *const sets[] = {"k=6 score-folds=2", "k=6 balanced=false pursuit=squares",
-                                       "k=6 min-per-type=2 pursuit=squares",
-                                       "add=4 have=have.txt avoid=avoid.txt pursuit=squares"};
+    static const char *const sets[] = {"k=6 score-folds=2", "k=6 balanced=false selector=squares",
+                                       "k=6 min-per-type=2 selector=squares",
+                                       "add=4 have=have.txt avoid=avoid.txt selector=squares"};
     write_mex();
     write_words("have.txt", "g35\ng10\n");
     write_words("avoid.txt", "g0\n");
@@ -147,8 +147,8 @@ static void write_batches(void) {
 static void test_batches(void **state) {
     (void)state;
     static const char *const sets[] = {
-        "k=6 batch-key=two.csv:batch pursuit=squares", "k=6 batch-key=two.csv:batch",
-        "k=15 batch-key=two.csv:batch", "k=6 pursuit=squares score-folds=0"};
+        "k=6 batch-key=two.csv:batch selector=squares", "k=6 batch-key=two.csv:batch",
+        "k=15 batch-key=two.csv:batch", "k=6 selector=squares score-folds=0"};
     write_batches();
     for (int s = 0; s < 4; s++) {
         pare_context *ctx = NULL;
@@ -178,7 +178,7 @@ static void test_reconstruction(void **state) {
     struct pare_panel *panel = NULL;
     assert_int_equal(pare_context_create(NULL, &ctx), PARE_OK);
     assert_ok(ctx,
-              open_panel(ctx, "m.mtx", "labels.csv:type", "k=1 add=1 pursuit=squares", &panel));
+              open_panel(ctx, "m.mtx", "labels.csv:type", "k=1 add=1 selector=squares", &panel));
     assert_ok(ctx, pare_panel_analyse(panel));
     assert_true(panel->agreement.jaccard > 0 && panel->agreement.jaccard_alike <= 1);
     bool train[CELLS], held[CELLS];
@@ -215,13 +215,46 @@ static void test_reconstruction(void **state) {
     pare_context_destroy(ctx);
 }
 
+/* Sequential Attention finds markers after the genes that are there already, leaves out those to
+ * avoid, and does not depend on the number of threads. */
+static void test_network(void **state) {
+    (void)state;
+    int64_t first[6];
+    write_mex();
+    write_words("have.txt", "g35\ng10\n");
+    write_words("avoid.txt", "g0\n");
+    for (int turn = 0; turn < 2; turn++) {
+        pare_context *ctx = NULL;
+        struct pare_panel *panel = NULL;
+        int marking = 0;
+        assert_int_equal(pare_context_create(NULL, &ctx), PARE_OK);
+        assert_ok(ctx, pare_context_set_threads(ctx, 1 + 2 * turn));
+        assert_ok(ctx, open_panel(ctx, "m.mtx", "labels.csv:type",
+                                  "add=4 have=have.txt avoid=avoid.txt selector=network "
+                                  "score-folds=0",
+                                  &panel));
+        assert_ok(ctx, pare_panel_analyse(panel));
+        assert_int_equal(panel->chosen, 6);
+        for (int k = 0; k < 6; k++) {
+            const int64_t j = panel->gene[k].gene;
+            first[k] = turn == 0 ? j : first[k];
+            assert_int_equal(first[k], j);
+            marking += j / 10 < TYPES && j % 10 < 2;
+            assert_true(j != 0 && panel->gene[k].had == (k < 2));
+        }
+        assert_true(marking >= 4);
+        pare_panel_free(panel);
+        pare_context_destroy(ctx);
+    }
+}
+
 /* Every way to choose finds the markers, for any number of threads alike; bounds keep the loud gene
  * out and reconstruction lets it in. */
 static void test_ways(void **state) {
     (void)state;
-    static const char *const sets[] = {"k=6 score-folds=0 pursuit=squares",
-                                       "k=6 score-folds=0 pursuit=softmax",
-                                       "k=6 score-folds=0 pursuit=squares reconstruct=1",
+    static const char *const sets[] = {"k=6 score-folds=0 selector=squares",
+                                       "k=6 score-folds=0 selector=softmax",
+                                       "k=6 score-folds=0 selector=squares reconstruct=1",
                                        "k=6 score-folds=0 max-mean=1.2 reconstruct=0.9"};
     write_mex();
     for (int s = 0; s < 4; s++) {
@@ -322,7 +355,7 @@ static void test_h5ad(void **state) {
             write_h5ad("x.h5ad", s == 2);
         }
         assert_ok(ctx, open_panel(ctx, s ? "x.h5ad" : "m.mtx", s ? "type" : "labels.csv:type",
-                                  "k=6 score-folds=0 pursuit=squares", &panel));
+                                  "k=6 score-folds=0 selector=squares", &panel));
         assert_int_equal(panel->data.cells, CELLS);
         assert_ok(ctx, pare_panel_analyse(panel));
         for (int k = 0; k < 6; k++) {
@@ -377,8 +410,9 @@ static void test_allocation_failures(void **state) {
     (void)state;
     static const char *const files[] = {"m.mtx", "two.mtx"};
     static const char *const labels[] = {"labels.csv:type", "two.csv:type"};
-    static const char *const sets[] = {"k=2 score-folds=2 pursuit=squares",
-                                       "k=2 score-folds=2 pursuit=softmax batch-key=two.csv:batch"};
+    static const char *const sets[] = {
+        "k=2 score-folds=2 selector=squares",
+        "k=2 score-folds=2 selector=softmax batch-key=two.csv:batch"};
     write_mex();
     write_batches();
     for (int64_t at = 0, s = 0; s < 2; at++) {
@@ -411,6 +445,7 @@ int main(void) {
         cmocka_unit_test(test_markers),
         cmocka_unit_test(test_batches),
         cmocka_unit_test(test_reconstruction),
+        cmocka_unit_test(test_network),
         cmocka_unit_test(test_ways),
 #if defined(PARE_HAVE_HDF5)
         cmocka_unit_test(test_h5ad),

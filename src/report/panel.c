@@ -36,8 +36,8 @@ void pare_panel_report(const struct pare_panel *panel, pare_text *out) {
     pare_text_append(out, "%s; chosen by %s\n\n",
                      panel->normalised ? ", counts scaled and logarithms taken" : "",
                      panel->way.name);
-    pare_text_append(out, "%4s %-16s %-28s %8s %8s %8s %6s %6s\n", "rank", "gene", "highest in",
-                     "there", "else", "left", "like", "again");
+    pare_text_append(out, "%4s %-16s %-28s %8s %8s %8s %6s%s\n", "rank", "gene", "highest in",
+                     "there", "else", "left", "like", panel->scored ? "  again" : "");
     for (int64_t k = 0; k < panel->chosen; k++) {
         const pare_panel_gene *g = &panel->gene[k];
         pare_text_append(out, "%4lld %-16s %-28s %8.3f %8.3f %8.4f %6.2f", (long long)k + 1,

@@ -18,9 +18,10 @@
 enum { PROJECTIONS = 32 }; /* random sums of genes that stand for all of them */
 
 const pare_panel_way pare_panel_ways[PARE_PANEL_WAYS] = {
-    [PARE_PANEL_SQUARES] = {"squares", false, 1.0, 0},
-    [PARE_PANEL_REDUNDANT] = {"squares, with stand-ins", false, 0.3, 0.2},
-    [PARE_PANEL_SOFTMAX] = {"softmax", true, 60.0, 3.0}};
+    [PARE_PANEL_SQUARES] = {.name = "squares", .shrink = 1.0},
+    [PARE_PANEL_REDUNDANT] = {.name = "squares, with stand-ins", .shrink = 0.3, .penalty = 0.2},
+    [PARE_PANEL_SOFTMAX] = {.name = "softmax", .softmax = true, .shrink = 60.0, .penalty = 3.0},
+    [PARE_PANEL_NETWORK] = {.name = "network", .network = true, .shrink = 1.0}};
 
 typedef struct choosing {
     const struct pare_panel *panel;
@@ -240,32 +241,57 @@ static pare_status take(choosing *c, int64_t gene, bool *taken, double *left) {
     return status;
 }
 
+static pare_status choose_next(choosing *c, int64_t *chosen, int64_t *gene, double *left,
+                               bool *none) {
+    const struct pare_panel *panel = c->panel;
+    const bool had = *chosen < panel->had;
+    int64_t j = had ? panel->have[*chosen] : -1;
+    if (!had) {
+        int64_t needed = still_needed(c, *chosen, gene);
+        find_gains(c);
+        j = best_gene(c, needed >= panel->wanted - *chosen);
+        j = j < 0 ? best_gene(c, false) : j;
+    }
+    *none = j < 0;
+    if (j < 0) {
+        return PARE_OK;
+    }
+    bool taken = false;
+    double after = 0;
+    c->barred[j] = true;
+    pare_status status = take(c, j, &taken, &after);
+    if (status == PARE_OK && (taken || had)) {
+        left[*chosen] = after;
+        gene[(*chosen)++] = j;
+    }
+    return status;
+}
+
+/* The network chooses; what its genes leave is told by least squares. */
+static pare_status choose_by_network(choosing *c, int64_t *chosen, int64_t *gene, double *left) {
+    double after = 1;
+    pare_status status =
+        pare_panel_choose_network(c->panel, &c->x, c->weight, c->barred, chosen, gene);
+    for (int64_t k = 0; k < *chosen && status == PARE_OK; k++) {
+        bool taken = false;
+        status = take(c, gene[k], &taken, &after);
+        left[k] = after;
+    }
+    return status;
+}
+
 pare_status pare_panel_choose(const struct pare_panel *panel, const bool *some,
                               const pare_panel_moments *moments, pare_panel_way way,
                               int64_t *chosen, int64_t *gene, double *left) {
     choosing c = {.panel = panel, .moments = moments, .way = way};
+    bool none = false;
     *chosen = 0;
     pare_status status = begin(&c, some);
-    while (status == PARE_OK && *chosen < panel->wanted) {
-        const bool had = *chosen < panel->had;
-        int64_t j = had ? panel->have[*chosen] : -1;
-        if (!had) {
-            int64_t needed = still_needed(&c, *chosen, gene);
-            find_gains(&c);
-            j = best_gene(&c, needed >= panel->wanted - *chosen);
-            j = j < 0 ? best_gene(&c, false) : j;
-        }
-        if (j < 0) {
-            break;
-        }
-        bool taken = false;
-        double after = 0;
-        c.barred[j] = true;
-        status = take(&c, j, &taken, &after);
-        if (status == PARE_OK && (taken || had)) {
-            left[*chosen] = after;
-            gene[(*chosen)++] = j;
-        }
+    if (status == PARE_OK && way.network) {
+        status = choose_by_network(&c, chosen, gene, left);
+    }
+    while (status == PARE_OK && !way.network && !none && *chosen < panel->wanted) {
+        status = choose_next(&c, chosen, gene, left, &none);
     }
     choosing_clear(&c);
     return status;

@@ -159,6 +159,7 @@ pare_status pare_panel_find_way(const struct pare_panel *panel, const bool *some
     cross c;
     double most = -1;
     *out = pare_panel_ways[asked == PARE_PURSUIT_SOFTMAX             ? PARE_PANEL_SOFTMAX
+                           : asked == PARE_PURSUIT_NETWORK           ? PARE_PANEL_NETWORK
                            : many && panel->options.reconstruct == 0 ? PARE_PANEL_REDUNDANT
                                                                      : PARE_PANEL_SQUARES];
     if (asked != PARE_PURSUIT_AUTO || large || many || panel->options.reconstruct > 0) {

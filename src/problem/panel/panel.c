@@ -150,6 +150,11 @@ static pare_status read_lists(struct pare_panel *panel) {
                          "option have lists %lld genes, more than the %lld wanted",
                          (long long)panel->had, (long long)panel->wanted);
     }
+    if (options->pursuit == PARE_PURSUIT_NETWORK &&
+        (options->min_per_type > 0 || options->reconstruct > 0)) {
+        return pare_fail(panel->ctx, PARE_ERROR_ARGUMENT,
+                         "option selector: network looks at neither min-per-type nor reconstruct");
+    }
     if (options->min_per_type * panel->data.types > panel->wanted) {
         return pare_fail(panel->ctx, PARE_ERROR_ARGUMENT,
                          "option min-per-type: %lld for each of %lld types is more than %lld genes",

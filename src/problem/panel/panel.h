@@ -26,15 +26,22 @@ typedef struct pare_panel_score {
 
 enum { PARE_PANEL_SCORES = 3 }; /* the panel, highly variable genes, t-test markers */
 
-/* A way to choose: least squares of the types, or what a softmax regression gets wrong. */
+/* A way to choose: least squares of the types, what a softmax regression gets wrong, or a network.
+ */
 typedef struct pare_panel_way {
     const char *name;
-    bool softmax;
+    bool softmax, network;
     double shrink;  /* added to the denominator of a gain */
     double penalty; /* on the coefficients of the chosen: squares a cell, or whole */
 } pare_panel_way;
 
-enum { PARE_PANEL_SQUARES, PARE_PANEL_REDUNDANT, PARE_PANEL_SOFTMAX, PARE_PANEL_WAYS };
+enum {
+    PARE_PANEL_SQUARES,
+    PARE_PANEL_REDUNDANT,
+    PARE_PANEL_SOFTMAX,
+    PARE_PANEL_NETWORK,
+    PARE_PANEL_WAYS
+};
 extern const pare_panel_way pare_panel_ways[PARE_PANEL_WAYS];
 
 struct pare_panel {
@@ -119,6 +126,12 @@ void pare_panel_softmax_destroy(pare_panel_softmax *s);
 pare_status pare_panel_softmax_take(pare_panel_softmax *s, int64_t gene,
                                     double *left) PARE_MUST_CHECK;
 void pare_panel_softmax_gains(pare_panel_softmax *s, double shrink, double *gain);
+/* network.c: Sequential Attention on rows x with weights; gene (wanted), those of option have
+ * first.
+ */
+pare_status pare_panel_choose_network(const struct pare_panel *panel, const pare_sparse_rows *x,
+                                      const double *weight, const bool *barred, int64_t *chosen,
+                                      int64_t *gene) PARE_MUST_CHECK;
 /* reconstruct.c: adds the squares of all genes over the cells held: what ridge regressions on the
  * genes given, fitted to the cells that train, leave of them, and those around the means there. */
 pare_status pare_panel_reconstruct(const struct pare_panel *panel, const bool *train,
