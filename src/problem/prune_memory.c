@@ -42,7 +42,7 @@ int64_t pare_prune_bytes(const pare_lm *dense, int64_t sequences, int64_t length
                          const pare_prune_options *options) {
     const pare_lm_shape *s = &dense->shape;
     const sizes z = sizes_of(dense);
-    int64_t batch = sequences < PARE_CALIBRATION_BATCH ? sequences : PARE_CALIBRATION_BATCH;
+    int64_t batch = pare_calibration_batch(s, sequences, length);
     int64_t window = length * s->hidden * NUMBER, last = z.width * s->hidden * NUMBER;
     int64_t run = pare_lm_run_bytes(dense, batch, length, false, false);
     int64_t halves = pare_lm_run_bytes(dense, batch, length, false, true);

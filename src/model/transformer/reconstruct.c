@@ -7,6 +7,13 @@
 
 enum { UPDATE_ROWS = 32 };
 
+int64_t pare_calibration_batch(const pare_lm_shape *shape, int64_t sequences, int64_t length) {
+    const int64_t most = 8, values = INT64_C(1) << 22;
+    int64_t fit = values / (length * shape->hidden);
+    fit = fit < 1 ? 1 : fit > most ? most : fit;
+    return sequences < fit ? sequences : fit;
+}
+
 void pare_calibration_restart(pare_calibration *c) {
     int64_t hidden = c->dense->shape.hidden;
     for (int64_t at = 0; at < c->sequences; at += c->batch) {
@@ -24,7 +31,7 @@ void pare_calibration_restart(pare_calibration *c) {
 pare_status pare_calibration_init(const pare_lm *dense, int64_t sequences, int64_t length,
                                   const int32_t *token, bool outputs, pare_calibration *out) {
     pare_context *ctx = dense->ctx;
-    int64_t batch = sequences < PARE_CALIBRATION_BATCH ? sequences : PARE_CALIBRATION_BATCH;
+    int64_t batch = pare_calibration_batch(&dense->shape, sequences, length);
     sequences -= sequences % batch; /* whole batches */
     *out = (pare_calibration){.ctx = ctx,
                               .dense = dense,

@@ -15,8 +15,9 @@
 
 #include "model/transformer/transformer.h"
 
-/* Sequences in one pass, if there are as many. */
-enum { PARE_CALIBRATION_BATCH = 8 };
+/* Sequences in one pass: 8 if there are as many and a residual stream of them has no more than 4 M
+ * values; what a pass holds besides is 20 times that. */
+int64_t pare_calibration_batch(const pare_lm_shape *shape, int64_t sequences, int64_t length);
 
 /* Calibration text and where both models stand on it: their streams before half `at`. */
 typedef struct pare_calibration {
