@@ -141,8 +141,8 @@ def one_seed(args, seed, methods, folder):
             out[method, share] = {
                 "auc": plan["held_out"]["plan"]["auc"],
                 "loss": plan["held_out"]["plan"]["log_loss"],
-                "informative": np.mean([f in kept for f in world.informative]),
-                "crosses": np.mean([frozenset(p) in crosses for p in world.pairs]),
+                "informative": float(np.mean([f in kept for f in world.informative])),
+                "crosses": float(np.mean([frozenset(p) in crosses for p in world.pairs])),
                 "noise": sum(f.startswith(("noise", "copy")) for f in kept),
                 "cost": (plan["selecting_cpu_seconds"] + plan["screening_cpu_seconds"])
                         / plan["held_out"]["all"]["cpu_seconds"]}
@@ -165,11 +165,22 @@ def main():
     parser.add_argument("--first", type=int, default=1)
     parser.add_argument("--rows", type=int, default=50000)
     parser.add_argument("--methods", default=",".join(METHODS))
+    parser.add_argument("--keep", help="JSON file of the numbers; seeds in it are not run again")
     args = parser.parse_args()
-    methods, results = args.methods.split(","), []
+    methods, kept = args.methods.split(","), {}
+    if args.keep and os.path.exists(args.keep):
+        with open(args.keep) as file:
+            kept = json.load(file)
     for seed in range(args.first, args.first + args.seeds):
-        with tempfile.TemporaryDirectory() as folder:
-            results.append(one_seed(args, seed, methods, folder))
+        if str(seed) not in kept:
+            with tempfile.TemporaryDirectory() as folder:
+                numbers = one_seed(args, seed, methods, folder)
+            kept[str(seed)] = [[m, s, v] for (m, s), v in numbers.items()]
+        if args.keep:
+            with open(args.keep, "w") as file:
+                json.dump(kept, file)
+    results = [{(m, s): v for m, s, v in kept[str(seed)]}
+               for seed in range(args.first, args.first + args.seeds)]
     for value, form in (("auc", "%.4f"), ("loss", "%.4f"), ("informative", "%.2f"),
                         ("crosses", "%.2f"), ("noise", "%.1f"), ("cost", "%.2f")):
         print(f"\n{value}")

@@ -16,7 +16,7 @@ pare_field_spec pare_field_spec_default(pare_field_model_kind kind, int64_t dime
                              .dropout = deep ? 0.2f : 0,
                              .rate = 0.4f,
                              .decay = 1e-3f,
-                             .tower_rate = 1e-3f,
+                             .tower_rate = 1e-4f,
                              .scale = 0.03f,
                              .sum = 1.0f,
                              .batch = deep ? 64 : 1024};

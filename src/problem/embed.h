@@ -156,7 +156,7 @@ pare_status pare_embed_search(pare_embed *embed) PARE_MUST_CHECK;
 /*
  * Adds to keep what brings most within the limits of `serving` on the given rows, which must not
  * have taught the model, with its masks (embed_joint.c); gain as well. again: then once more what
- * brings something beside that, if room is left. Cost: a prediction and candidates^2 a row, twice.
+ * brings something beside that, if room is left. Cost: a prediction and candidates^2 a row, thrice.
  * The masks are not what they were.
  */
 pare_status pare_embed_joint(pare_embed *embed, pare_field_model *model, int64_t rows,

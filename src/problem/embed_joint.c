@@ -13,6 +13,9 @@
 #include <math.h>
 
 enum { BLOCK = 2048 };
+/* Rounds: from columns beside all; anew from columns beside what that chose; and what comes beside
+ * what this chose. */
+enum { FRESH, ANEW, BESIDE, ROUNDS };
 
 typedef struct joint {
     pare_embed *embed;
@@ -59,8 +62,7 @@ static void find_means(joint *j) {
     }
 }
 
-/* Columns less their means, beside what is in; slope and curvature of the mean log loss by their
- * weights. */
+/* Columns beside what is in. */
 static void fill(joint *j, const uint8_t *beside) {
     pare_embed *e = j->embed;
     int64_t n = e->candidates, batch = j->model->spec.batch;
@@ -80,6 +82,13 @@ static void fill(joint *j, const uint8_t *beside) {
             j->secant[at + i] = (float)secant(p, (double)j->model->logit[i]);
         }
     }
+}
+
+/* Columns less their means; slope and curvature of the mean log loss by their weights. */
+static void weigh(joint *j) {
+    const pare_embed *e = j->embed;
+    int64_t n = e->candidates;
+    double p = positive_share(j), *mean = j->mean;
     find_means(j);
     memset(j->slope, 0, (size_t)n * sizeof *j->slope);
     memset(j->curvature, 0, (size_t)(n * n) * sizeof *j->curvature);
@@ -107,7 +116,7 @@ pare_status pare_embed_joint(pare_embed *e, pare_field_model *model, int64_t row
     joint j = {.embed = e, .model = model, .rows = rows, .row = row};
     pare_context *ctx = e->ctx;
     int64_t n = e->candidates, cells = 0, square = 0, masks = e->serving.fields * model->stride;
-    uint8_t *all = NULL;
+    uint8_t *all = NULL, *first = NULL;
     if (!pare_checked_multiply(rows, n, &cells) || !pare_checked_multiply(n, n, &square)) {
         return pare_fail(ctx, PARE_ERROR_MEMORY, "out of memory: too many candidates");
     }
@@ -115,10 +124,15 @@ pare_status pare_embed_joint(pare_embed *e, pare_field_model *model, int64_t row
         int64_t count;
         size_t size;
         void *array;
-    } parts[] = {{masks, sizeof *j.open, &j.open},    {n, 1, &all},
-                 {n, sizeof *j.mean, &j.mean},        {cells, sizeof *j.column, &j.column},
-                 {rows, sizeof *j.secant, &j.secant}, {square, sizeof *j.product, &j.product},
-                 {n, sizeof *j.slope, &j.slope},      {square, sizeof *j.curvature, &j.curvature}};
+    } parts[] = {{masks, sizeof *j.open, &j.open},
+                 {n, 1, &all},
+                 {n, 1, &first},
+                 {n, sizeof *j.mean, &j.mean},
+                 {cells, sizeof *j.column, &j.column},
+                 {rows, sizeof *j.secant, &j.secant},
+                 {square, sizeof *j.product, &j.product},
+                 {n, sizeof *j.slope, &j.slope},
+                 {square, sizeof *j.curvature, &j.curvature}};
     pare_status status = PARE_OK;
     for (size_t i = 0; i < sizeof parts / sizeof parts[0] && status == PARE_OK; i++) {
         status = pare_alloc(ctx, parts[i].count, parts[i].size, parts[i].array);
@@ -126,13 +140,19 @@ pare_status pare_embed_joint(pare_embed *e, pare_field_model *model, int64_t row
     if (status == PARE_OK) {
         memcpy(j.open, model->mask, (size_t)masks * sizeof *j.open);
         memset(all, 1, (size_t)n);
+        memcpy(first, e->keep, (size_t)n);
     }
-    for (int64_t round = 0; round < (again ? 2 : 1) && status == PARE_OK; round++) {
+    for (int round = 0; round < (again ? ROUNDS : 1) && status == PARE_OK; round++) {
         const pare_serving_joint what = {j.slope, j.curvature, 1 / (double)rows};
-        fill(&j, round > 0 ? e->keep : all);
+        fill(&j, round == FRESH ? all : e->keep);
+        weigh(&j);
+        if (round == ANEW) {
+            memcpy(e->keep, first, (size_t)n);
+        }
         status = pare_serving_choose_joint(serving, &what, e->keep, e->gain);
     }
-    void *owned[] = {j.open, all, j.mean, j.column, j.secant, j.product, j.slope, j.curvature};
+    void *owned[] = {j.open,   all,       first,   j.mean,     j.column,
+                     j.secant, j.product, j.slope, j.curvature};
     for (size_t i = 0; i < sizeof owned / sizeof owned[0]; i++) {
         pare_free(ctx, owned[i]);
     }

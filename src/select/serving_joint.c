@@ -7,7 +7,7 @@
 #include <math.h>
 #include <string.h>
 
-enum { STARTS = 8, SWAP_ROUNDS = 4, CHUNKS_MAX = PARE_SERVING_CHUNKS };
+enum { STARTS = 8, SWAP_ROUNDS = 2, CHUNKS_MAX = PARE_SERVING_CHUNKS };
 
 /* Of the curvature, towards weight 1. A chunk's column is half of products with other vectors: it
  * cannot stand for a partner that is not there. */
@@ -133,9 +133,10 @@ static int64_t savings(const work *w, const state *s, int64_t count, const int64
 }
 
 /* The best bundle of one field that fits, by ratio or by gain. */
-static bool best_of_field(const work *w, const state *s, int64_t field, bool by_gain, bundle *out) {
+static bool best_of_field(const work *w, const state *s, const int64_t before[PARE_RESOURCES],
+                          int64_t field, bool by_gain, bundle *out) {
     const pare_serving *serving = w->serving;
-    int64_t before[PARE_RESOURCES], after[PARE_RESOURCES], order[CHUNKS_MAX + 1];
+    int64_t after[PARE_RESOURCES], order[CHUNKS_MAX + 1];
     double total[CHUNKS_MAX + 1];
     bool found = false;
     if ((serving->banned && serving->banned[field]) || w->barred[field]) {
@@ -145,12 +146,14 @@ static bool best_of_field(const work *w, const state *s, int64_t field, bool by_
     if (count == 0) {
         return false;
     }
-    pare_serving_cost(serving, s->keep, before);
     memcpy(w->trial, s->keep, (size_t)w->n);
     for (int64_t i = 0; i < count; i++) {
         w->trial[order[i]] = 1;
+        if (!(total[i] > 0)) {
+            continue;
+        }
         pare_serving_cost(serving, w->trial, after);
-        if (!(total[i] > 0) || !pare_serving_fits(serving, after)) {
+        if (!pare_serving_fits(serving, after)) {
             continue;
         }
         double ratio = total[i] / fmax(pare_serving_share(serving, before, after), 1e-12);
@@ -172,9 +175,11 @@ static void add(const work *w, state *s, const bundle *b) {
 static void fill(const work *w, state *s) {
     for (bool found = true; found;) {
         bundle best = {0}, one;
+        int64_t before[PARE_RESOURCES];
+        pare_serving_cost(w->serving, s->keep, before);
         found = false;
         for (int64_t f = 0; f < w->serving->fields; f++) {
-            if (best_of_field(w, s, f, false, &one) && (!found || one.ratio > best.ratio)) {
+            if (best_of_field(w, s, before, f, false, &one) && (!found || one.ratio > best.ratio)) {
                 best = one;
                 found = true;
             }
@@ -190,10 +195,12 @@ static void fill(const work *w, state *s) {
 /* Fills again with each of the fields that save most put in first. */
 static void fill_from_best(const work *w, const state *start, state *best, state *other) {
     bundle tried[STARTS];
-    int64_t count = 0;
+    int64_t count = 0, before[PARE_RESOURCES];
+    pare_serving_cost(w->serving, start->keep, before);
     for (int64_t f = 0; f < w->serving->fields; f++) {
         bundle one;
-        if (start->keep[f * (w->serving->chunks + 1)] || !best_of_field(w, start, f, true, &one)) {
+        if (start->keep[f * (w->serving->chunks + 1)] ||
+            !best_of_field(w, start, before, f, true, &one)) {
             continue;
         }
         int64_t place = count < STARTS ? count++ : STARTS;
