@@ -77,10 +77,17 @@ static void close_run(run *r) {
     pare_context_destroy(r->ctx);
 }
 
-/* The first file: field a causes, room for one look-up. */
-static void begin(const char *model) {
+/* The first file: field a causes, room for one look-up. schema: its text, "" for none. */
+static void begin_with(const char *model, const char *schema) {
     run r;
     open_run(&r, NULL);
+    if (schema[0]) { /* the file of the state serves: it is written last */
+        FILE *file = fopen(state_path, "w");
+        assert_non_null(file);
+        fputs(schema, file);
+        assert_int_equal(fclose(file), 0);
+        assert_ok(r.ctx, pare_options_set(&r.options, "schema", state_path));
+    }
     write_day(1, (day){.rows = 2000});
     assert_ok(r.ctx, pare_options_set(&r.options, "embed-model", model));
     assert_ok(r.ctx, pare_options_set(&r.options, "budget", "lines=1"));
@@ -90,6 +97,10 @@ static void begin(const char *model) {
     assert_true(r.embed->keep[0]);
     assert_ok(r.ctx, pare_embed_state_begin(r.embed, state_path));
     close_run(&r);
+}
+
+static void begin(const char *model) {
+    begin_with(model, "");
 }
 
 /* Goes on with a day; the caller closes. */
@@ -187,11 +198,34 @@ static void test_audit(void **state) {
         write_day(9, (day){.rows = 3000, .by_b = moved});
         assert_ok(r.ctx, pare_options_set(&r.options, "continue", state_path));
         assert_ok(r.ctx, pare_options_set(&r.options, "audit", "true"));
-        assert_ok(r.ctx, pare_options_set(&r.options, "budget", "lines=1"));
         assert_ok(r.ctx, pare_embed_continue(r.ctx, rows_path, &r.options, &r.embed));
         assert_true(r.embed->window->audited);
         assert_int_equal(r.embed->window->adopted, moved);
         assert_int_equal(kept(&r, "b"), moved);
+        close_run(&r);
+    }
+}
+
+/* Groups, fetches and bans hold for later files too, in a full new choice as well; that a file
+ * lacks a field of the schema is no reason to refuse it. */
+static void test_schema_stays(void **state) {
+    (void)state;
+    begin_with("fm", "{\"fields\": {\"a\": {\"group\": \"g\"}, \"b\": {\"banned\": true}},"
+                     " \"groups\": {\"g\": {\"fetch_us\": 7}}}");
+    for (int window = 0; window < 3; window++) {
+        run r;
+        open_run(&r, NULL);
+        write_day(20 + (uint64_t)window,
+                  (day){.rows = 3000, .by_b = true, .without_a = window > 1});
+        assert_ok(r.ctx, pare_options_set(&r.options, "continue", state_path));
+        assert_ok(r.ctx, pare_options_set(&r.options, "audit", window > 0 ? "true" : "false"));
+        assert_ok(r.ctx, pare_embed_continue(r.ctx, rows_path, &r.options, &r.embed));
+        assert_int_equal(r.embed->serving.groups, 1);
+        assert_false(kept(&r, "b"));
+        if (window == 0) {
+            assert_true(kept(&r, "a"));
+            assert_int_equal(r.embed->cost[PARE_RESOURCE_FETCH], 7000);
+        }
         close_run(&r);
     }
 }
@@ -335,10 +369,15 @@ static void test_failing_allocation(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_stationary),    cmocka_unit_test(test_takes_over),
-        cmocka_unit_test(test_fields_change), cmocka_unit_test(test_audit),
-        cmocka_unit_test(test_refusals),      cmocka_unit_test(test_damage),
-        cmocka_unit_test(test_same),          cmocka_unit_test(test_failing_allocation),
+        cmocka_unit_test(test_stationary),
+        cmocka_unit_test(test_takes_over),
+        cmocka_unit_test(test_fields_change),
+        cmocka_unit_test(test_audit),
+        cmocka_unit_test(test_schema_stays),
+        cmocka_unit_test(test_refusals),
+        cmocka_unit_test(test_damage),
+        cmocka_unit_test(test_same),
+        cmocka_unit_test(test_failing_allocation),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
 }

@@ -24,6 +24,7 @@ void pare_embed_free(pare_embed *embed) {
     for (int64_t g = 0; g < embed->serving.groups && embed->group_name; g++) {
         pare_free(embed->ctx, embed->group_name[g]);
     }
+    pare_free(embed->ctx, embed->schema);
     void *owned[] = {embed->size,       embed->width,    embed->group,  embed->fetch, embed->name,
                      embed->group_name, embed->pinned,   embed->banned, embed->gain,  embed->keep,
                      embed->train_row,  embed->held_row, embed->cross,  embed->times};
@@ -285,6 +286,15 @@ void pare_embed_list_fields(pare_embed *embed) {
     }
 }
 
+static pare_status inherit(pare_embed *embed) {
+    const pare_embed *from = embed->within;
+    memcpy(embed->serving.limit, from->serving.limit, sizeof from->serving.limit);
+    embed->latency.rates = from->latency.rates;
+    return from->schema ? pare_text_copy(embed->ctx, from->schema, (int64_t)strlen(from->schema),
+                                         &embed->schema)
+                        : PARE_OK;
+}
+
 static pare_status prepare(pare_embed *embed, const char *path) {
     const pare_options *options = &embed->options;
     pare_status status = options->plan[0] ? pare_embed_plan_options(embed) : PARE_OK;
@@ -297,9 +307,9 @@ static pare_status prepare(pare_embed *embed, const char *path) {
         status = pare_embed_set_up(embed);
     }
     if (status == PARE_OK) {
-        status = pare_embed_budget(embed);
+        status = embed->within ? inherit(embed) : pare_embed_budget(embed);
     }
-    if (status == PARE_OK && options->schema[0]) {
+    if (status == PARE_OK) {
         status = pare_embed_schema(embed);
     }
     if (status == PARE_OK && options->plan[0]) {
@@ -385,7 +395,8 @@ static pare_status run(pare_embed *embed) {
 }
 
 static pare_status start(pare_context *ctx, const char *path, const pare_options *options,
-                         pare_status (*work)(pare_embed *embed), pare_embed **out) {
+                         const pare_embed *within, pare_status (*work)(pare_embed *embed),
+                         pare_embed **out) {
     pare_embed *embed = NULL;
     *out = NULL;
     pare_status status = pare_alloc_zero(ctx, 1, sizeof *embed, &embed);
@@ -393,6 +404,7 @@ static pare_status start(pare_context *ctx, const char *path, const pare_options
         return status;
     }
     embed->ctx = ctx;
+    embed->within = within;
     embed->began = pare_clock_seconds();
     pare_embed_stage(embed, "read", 0, 0.05);
     status = pare_options_copy(options, &embed->options);
@@ -412,7 +424,12 @@ static pare_status start(pare_context *ctx, const char *path, const pare_options
 
 pare_status pare_embed_run(pare_context *ctx, const char *path, const pare_options *options,
                            pare_embed **out) {
-    return start(ctx, path, options, run, out);
+    return start(ctx, path, options, NULL, run, out);
+}
+
+pare_status pare_embed_run_within(pare_context *ctx, const char *path, const pare_options *options,
+                                  const pare_embed *within, pare_embed **out) {
+    return start(ctx, path, options, within, run, out);
 }
 
 /* Trains what the plan keeps, else everything. */
@@ -440,5 +457,5 @@ static pare_status fit(pare_embed *embed) {
 
 pare_status pare_embed_fit(pare_context *ctx, const char *path, const pare_options *options,
                            pare_embed **out) {
-    return start(ctx, path, options, fit, out);
+    return start(ctx, path, options, NULL, fit, out);
 }

@@ -57,6 +57,9 @@ typedef struct pare_embed {
     const char **name;
     char **group_name; /* (serving.groups) */
     uint8_t *pinned, *banned;
+    char *schema; /* text of the schema file; NULL: none */
+    /* Whose budget, schema and calibration hold; NULL: those of the options. */
+    const struct pare_embed *within;
     int64_t train, held; /* rows */
     int64_t *train_row, *held_row;
     int64_t passes;
@@ -82,6 +85,9 @@ typedef struct pare_embed {
 /* Reads, splits, trains, selects, retrains on the choice and on all, scores on held-out rows. */
 pare_status pare_embed_run(pare_context *ctx, const char *path, const pare_options *options,
                            pare_embed **out) PARE_MUST_CHECK;
+/* The same within budget, schema and calibration of another; fields of its schema may lack. */
+pare_status pare_embed_run_within(pare_context *ctx, const char *path, const pare_options *options,
+                                  const pare_embed *within, pare_embed **out) PARE_MUST_CHECK;
 /* Trains what option plan keeps, or everything where there is none, on all rows that are not held
  * out; chosen: its scores where rows are. */
 pare_status pare_embed_fit(pare_context *ctx, const char *path, const pare_options *options,
@@ -110,8 +116,8 @@ pare_status pare_embed_set_up(pare_embed *embed) PARE_MUST_CHECK;
 void pare_embed_list_fields(pare_embed *embed);
 /* Frees a window; NULL is fine. */
 void pare_embed_window_free(pare_context *ctx, pare_embed_window *window);
-/* Fields and groups of the schema (embed_schema.c); names no field lacks. Before encoding: kinds;
- * after: the rest. */
+/* Fields and groups of the schema file, whose text is kept, or of the text of a state
+ * (embed_schema.c); a field the rows lack is refused. */
 pare_status pare_embed_schema(pare_embed *embed) PARE_MUST_CHECK;
 /* Bans fields with a single value in the training rows; a pinned one is refused. */
 enum { PARE_EMBED_CONSTANT = 2 }; /* in banned */

@@ -78,6 +78,9 @@ static pare_status fill(pare_embed *embed, pare_embed_state *state) {
             copy_field(ctx, &embed->fields.field[fields->count], &fields->field[fields->count]);
     }
     const char *target = embed->fields.target;
+    if (status == PARE_OK && embed->schema) {
+        status = pare_text_copy(ctx, embed->schema, (int64_t)strlen(embed->schema), &state->schema);
+    }
     if (status == PARE_OK && target) {
         status = pare_text_copy(ctx, target, (int64_t)strlen(target), &fields->target);
     }

@@ -151,23 +151,34 @@ pare_status pare_embed_change(pare_embed_course *c) {
 
 /* ---- Audit ----------------------------------------------------------------------------------- */
 
-/* Takes over the choice of `fresh`, whose fields are found by name. */
-static void adopt(pare_embed_course *c, const pare_embed *fresh) {
-    pare_embed *e = c->embed;
+/* The choice of `fresh` in candidates of the state, fields found by name; whether it fits the
+ * budget with the tables of the state. */
+static bool translate(const pare_embed_course *c, const pare_embed *fresh, uint8_t *keep) {
+    const pare_embed *e = c->embed;
+    int64_t cost[PARE_RESOURCES];
     for (int64_t f = 0; f < e->fields.count; f++) {
         const char *name = e->fields.field[f].name;
         int64_t at = pare_fields_find(&fresh->fields, name, (int64_t)strlen(name));
-        bool was = e->keep[f * c->width];
-        bool is = at >= 0 && fresh->keep[at * c->width];
+        for (int64_t j = 0; j < c->width; j++) {
+            keep[f * c->width + j] = at >= 0 && fresh->keep[at * c->width + j];
+        }
+        c->window->audit[f] = keep[f * c->width];
+    }
+    pare_serving_cost(&e->serving, keep, cost);
+    return pare_serving_fits(&e->serving, cost);
+}
+
+static void adopt(pare_embed_course *c, const uint8_t *keep) {
+    pare_embed *e = c->embed;
+    for (int64_t f = 0; f < e->fields.count; f++) {
+        bool was = e->keep[f * c->width], is = keep[f * c->width];
         if (was && !is) {
             drop(c, f);
         } else if (is && !was) {
             add(c, f);
         }
-        for (int64_t j = 0; j < c->width; j++) {
-            e->keep[f * c->width + j] = is && fresh->keep[at * c->width + j];
-        }
     }
+    memcpy(e->keep, keep, (size_t)e->candidates);
 }
 
 /* Mean gain of a new choice over the rows it did not learn from, and its bound. */
@@ -199,31 +210,33 @@ static pare_status compare(pare_embed_course *c, pare_embed *fresh) {
 
 pare_status pare_embed_audit(pare_embed_course *c, const char *path) {
     pare_embed *e = c->embed, *fresh = NULL;
+    pare_embed_window *w = c->window;
     pare_options options;
+    uint8_t *keep = NULL;
     double start = pare_cpu_seconds();
     pare_status status = pare_options_copy(&e->options, &options);
     if (status != PARE_OK) {
         return status;
     }
     options.rate = 0; /* its own */
-    status = pare_embed_run(c->ctx, path, &options, &fresh);
+    status = pare_embed_run_within(c->ctx, path, &options, e, &fresh);
     pare_options_clear(&options);
     if (status == PARE_OK) {
         status = compare(c, fresh);
     }
-    for (int64_t f = 0; f < e->fields.count && status == PARE_OK; f++) {
-        const char *name = e->fields.field[f].name;
-        int64_t at = pare_fields_find(&fresh->fields, name, (int64_t)strlen(name));
-        c->window->audit[f] = at >= 0 && fresh->keep[at * c->width];
+    if (status == PARE_OK) {
+        status = pare_alloc(c->ctx, e->candidates, 1, &keep);
     }
     if (status == PARE_OK) {
-        c->window->audited = true;
-        c->window->adopted = c->window->audit_bound > e->options.switch_cost;
-        c->window->cpu_audit = pare_cpu_seconds() - start;
+        bool fits = translate(c, fresh, keep);
+        w->audited = true;
+        w->adopted = fits && w->audit_bound > e->options.switch_cost;
+        w->cpu_audit = pare_cpu_seconds() - start;
     }
-    if (status == PARE_OK && c->window->adopted) {
-        adopt(c, fresh);
+    if (status == PARE_OK && w->adopted) {
+        adopt(c, keep);
     }
+    pare_free(c->ctx, keep);
     pare_embed_free(fresh);
     return status;
 }

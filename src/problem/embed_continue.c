@@ -173,7 +173,9 @@ static pare_status open_rows(pare_embed_course *c, const char *path) {
     }
     int64_t old_fields = c->state.fields.count;
     e->fields = c->state.fields;
+    e->schema = c->state.schema;
     c->state.fields = (pare_fields){0};
+    c->state.schema = NULL;
     status = pare_embed_state_options(&c->state, e->fields.target, &e->options);
     c->width = pare_embed_state_chunks(&c->state) + 1;
     if (status == PARE_OK) {
@@ -194,7 +196,7 @@ static pare_status open_rows(pare_embed_course *c, const char *path) {
     return status;
 }
 
-/* Budget and schema of this run, or the budget of the state. */
+/* Budget and schema of this run, or those of the state. */
 static pare_status set_limits(pare_embed_course *c) {
     pare_embed *e = c->embed;
     pare_status status = PARE_OK;
@@ -207,7 +209,7 @@ static pare_status set_limits(pare_embed_course *c) {
     for (int64_t f = 0; f < e->fields.count; f++) { /* a schema's kinds are those of first sight */
         c->row[f] = (int64_t)e->fields.field[f].kind;
     }
-    if (status == PARE_OK && e->options.schema[0]) {
+    if (status == PARE_OK) {
         status = pare_embed_schema(e);
     }
     for (int64_t f = 0; f < e->fields.count; f++) {
@@ -279,6 +281,7 @@ static pare_status go_on(pare_embed_course *c, const char *path) {
         pare_embed_state view = c->state;
         view.keep = e->keep;
         view.fields = e->fields;
+        view.schema = e->schema;
         status = pare_embed_state_save(&view, e->options.state[0] ? e->options.state
                                                                   : e->options.continue_from);
     }

@@ -2,6 +2,7 @@
 #include "problem/embed.h"
 
 #include "base/text.h"
+#include "platform/system.h"
 
 #include <jansson.h>
 #include <math.h>
@@ -12,14 +13,14 @@ static pare_status refuse(const pare_embed *embed, const char *file, const char 
     return pare_fail(embed->ctx, PARE_ERROR_INPUT, "%s: %s '%s'", file, what, name);
 }
 
-pare_status pare_embed_json(pare_context *ctx, const char *path, void **out) {
-    json_error_t error;
-    json_t *root = json_load_file(path, JSON_REJECT_DUPLICATES, &error);
+/* What a parser made of the file or text called `path`; error: why it made nothing. */
+static pare_status take(pare_context *ctx, const char *path, json_t *root,
+                        const json_error_t *error, json_t **out) {
     *out = NULL;
     if (!root) {
-        return error.line > 0 ? pare_fail(ctx, PARE_ERROR_INPUT, "%s line %d: %s", path, error.line,
-                                          error.text)
-                              : pare_fail(ctx, PARE_ERROR_INPUT, "%s: %s", path, error.text);
+        return error->line > 0 ? pare_fail(ctx, PARE_ERROR_INPUT, "%s line %d: %s", path,
+                                           error->line, error->text)
+                               : pare_fail(ctx, PARE_ERROR_INPUT, "%s: %s", path, error->text);
     }
     if (!json_is_object(root)) {
         json_decref(root);
@@ -30,8 +31,15 @@ pare_status pare_embed_json(pare_context *ctx, const char *path, void **out) {
 }
 
 static pare_status load(const pare_embed *embed, const char *path, json_t **out) {
-    void *root = NULL;
-    pare_status status = pare_embed_json(embed->ctx, path, &root);
+    json_error_t error;
+    json_t *root = json_load_file(path, JSON_REJECT_DUPLICATES, &error);
+    return take(embed->ctx, path, root, &error, out);
+}
+
+pare_status pare_embed_json(pare_context *ctx, const char *path, void **out) {
+    const pare_embed none = {.ctx = ctx};
+    json_t *root = NULL;
+    pare_status status = load(&none, path, &root);
     *out = root;
     return status;
 }
@@ -205,10 +213,34 @@ static pare_status read_field(pare_embed *embed, const char *path, int64_t f, js
     return PARE_OK;
 }
 
+/* Keeps the text of the schema file, if there is one. */
+static pare_status keep_text(pare_embed *embed) {
+    const char *path = embed->options.schema;
+    pare_map map = {0};
+    if (!path[0] || embed->within) {
+        return PARE_OK;
+    }
+    pare_status status = pare_map_open(embed->ctx, path, true, &map);
+    if (status == PARE_OK) {
+        pare_free(embed->ctx, embed->schema);
+        embed->schema = NULL;
+        status = pare_text_copy(embed->ctx, (const char *)map.bytes, map.length, &embed->schema);
+    }
+    pare_map_close(&map);
+    return status;
+}
+
 pare_status pare_embed_schema(pare_embed *embed) {
     const char *path = embed->options.schema, *name = NULL;
     json_t *root = NULL, *value = NULL;
-    pare_status status = load(embed, path, &root);
+    json_error_t error;
+    pare_status status = keep_text(embed);
+    if (status != PARE_OK || !embed->schema) {
+        return status;
+    }
+    path = path[0] ? path : embed->options.continue_from;
+    root = json_loads(embed->schema, JSON_REJECT_DUPLICATES, &error);
+    status = take(embed->ctx, path, root, &error, &root);
     if (status != PARE_OK) {
         return status;
     }
@@ -226,8 +258,11 @@ pare_status pare_embed_schema(pare_embed *embed) {
             break;
         }
         int64_t f = pare_fields_find(&embed->fields, name, (int64_t)strlen(name));
-        status = f < 0 ? refuse(embed, path, "the rows have no field", name)
-                       : read_field(embed, path, f, value);
+        if (f >= 0) {
+            status = read_field(embed, path, f, value);
+        } else if (!embed->within) {
+            status = refuse(embed, path, "the rows have no field", name);
+        }
     }
     json_decref(root);
     return status;

@@ -204,6 +204,15 @@ static void visit_tables(stream *s, pare_embed_state *state) {
     }
 }
 
+static void visit_schema(stream *s, pare_embed_state *state) {
+    const char *text = state->schema ? state->schema : "";
+    int64_t length = (int64_t)strlen(text);
+    visit_text(s, &text, &length);
+    if (!s->to && s->status == PARE_OK && length > 0) {
+        s->status = pare_text_copy(s->ctx, text, length, &state->schema);
+    }
+}
+
 static void visit_state(stream *s, pare_embed_state *state) {
     visit_whole(s, &state->model, PARE_FIELD_MODEL_LR, PARE_FIELD_MODEL_FM);
     visit_whole(s, &state->dimension, 1, PARE_FM_STRIDE_MAX - PARE_FM_HEAD);
@@ -223,6 +232,7 @@ static void visit_state(stream *s, pare_embed_state *state) {
     for (size_t i = 0; i < sizeof reals / sizeof reals[0]; i++) {
         visit_real(s, reals[i]);
     }
+    visit_schema(s, state);
     visit_fields(s, &state->fields);
     if (!s->to && s->status == PARE_OK) {
         s->status = make_arrays(s, state);
@@ -323,6 +333,7 @@ void pare_embed_state_clear(pare_embed_state *state) {
     for (size_t i = 0; i < sizeof owned / sizeof owned[0]; i++) {
         pare_free(state->ctx, owned[i]);
     }
+    pare_free(state->ctx, state->schema);
     pare_field_model_destroy(state->machine);
     pare_fields_clear(&state->fields);
     *state = (pare_embed_state){0};

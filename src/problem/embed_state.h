@@ -19,6 +19,7 @@ typedef struct pare_embed_state {
     int64_t model, dimension, chunk, minimum_count; /* as the options */
     int64_t windows;                                /* files learned from */
     int64_t limit[PARE_RESOURCES];
+    char *schema;           /* its text; NULL: none */
     pare_field_rates rates; /* calibration of latency; rounds 0: none */
     double rate;
     double cusum, loss, loss_square, loss_rows; /* of the log loss a row: sums, and their weight */
