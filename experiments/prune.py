@@ -8,7 +8,7 @@ PARE: the program; DATA: the folder `llm` of models and texts (docs/pruning.md n
 unless said, each another choice of calibration windows; KEEP: shares of the layer parameters. What
 removes one kind of structure only is run with the first seed. Each run appends one line to
 OUT.jsonl; runs that are there already are skipped, so that it can be stopped. --table writes them
-as Markdown: mean and, in brackets, standard deviation over the seeds."""
+as Markdown: mean and, in brackets, standard deviation over the seeds and their number."""
 import json
 import math
 import os
@@ -155,6 +155,8 @@ def table(out):
         print("| | " + " | ".join(f"keep {k:g}" for k in keeps) + " | CPU s |")
         print("|---" * (len(keeps) + 2) + "|")
         for name in RUNS | ONE_SEED:
+            if not any(r["run"] == name for r in own):
+                continue
             cells, cpu = [], []
             for k in keeps:
                 found = [r for r in own if r["run"] == name and r["keep"] == k]
@@ -164,7 +166,7 @@ def table(out):
                     cells.append("-" if not found else "cannot")
                     continue
                 mean = sum(good) / len(good)
-                spread = f" ({statistics.stdev(good):.2f})" if len(good) > 1 else ""
+                spread = f" ({statistics.stdev(good):.2f}, {len(good)})" if len(good) > 1 else ""
                 kept = [r["kept"] for r in found if "kept" in r]
                 note = f" [{kept[0]:.3f}]" if abs(kept[0] - k) > 0.005 else ""
                 cells.append(f"{mean:.2f}{spread}{note}")
