@@ -343,6 +343,92 @@ static void write_h5ad(const char *path, bool legacy) {
     H5Fclose(file);
 }
 
+enum { FILTER = 32700 }; /* known to nobody once the file is written */
+
+static size_t same_bytes(unsigned flags, size_t values, const unsigned *value, size_t bytes,
+                         size_t *size, void **buffer) {
+    (void)flags;
+    (void)values;
+    (void)value;
+    (void)size;
+    (void)buffer;
+    return bytes;
+}
+
+/* Changes a number of one of the arrays. (Bytes of the container are HDF5's to check: its 1.10
+ * reads beyond a damaged heap.) */
+static void damage(const char *path, uint64_t turn) {
+    static const char *const names[] = {"X/indptr", "X/indices", "X/data", "obs/type/codes"};
+    static const double odd[] = {-1, -2, 0, 3, 39, 40, 150, 1e5, 2147483647, 4e9, 9e18, NAN};
+    static double value[CELLS * GENES];
+    hid_t file = H5Fopen(path, H5F_ACC_RDWR, H5P_DEFAULT);
+    hid_t set = H5Dopen2(file, names[turn % 4], H5P_DEFAULT), space = H5Dget_space(set);
+    const int64_t count = (int64_t)H5Sget_simple_extent_npoints(space);
+    assert_true(H5Dread(set, H5T_NATIVE_DOUBLE, H5S_ALL, H5S_ALL, H5P_DEFAULT, value) >= 0);
+    value[pare_random_below(5, PARE_STREAM_TEST, 2 * turn, count)] =
+        odd[pare_random_below(5, PARE_STREAM_TEST, 2 * turn + 1, sizeof odd / sizeof odd[0])];
+    assert_true(H5Dwrite(set, H5T_NATIVE_DOUBLE, H5S_ALL, H5S_ALL, H5P_DEFAULT, value) >= 0);
+    H5Sclose(space);
+    H5Dclose(set);
+    H5Fclose(file);
+}
+
+/* What a plugin compressed that is not there is refused by name; a file cut off anywhere is
+ * refused, one with a number changed read or refused. */
+static void test_h5ad_damaged(void **state) {
+    (void)state;
+    static const H5Z_class2_t kind = {H5Z_CLASS_T_VERS, FILTER, 1,    1,
+                                      "exotic",         NULL,   NULL, same_bytes};
+    static unsigned char bytes[1 << 20];
+    write_h5ad("p.h5ad", false);
+    assert_true(H5Zregister(&kind) >= 0);
+    hid_t file = H5Fopen("p.h5ad", H5F_ACC_RDWR, H5P_DEFAULT);
+    hid_t list = H5Pcreate(H5P_DATASET_CREATE);
+    const hsize_t count = CELLS + 1;
+    hid_t space = H5Screate_simple(1, &count, NULL);
+    const int64_t start[CELLS + 1] = {0};
+    H5Ldelete(file, "X/indptr", H5P_DEFAULT);
+    H5Pset_chunk(list, 1, &count);
+    H5Pset_filter(list, FILTER, H5Z_FLAG_MANDATORY, 0, NULL);
+    hid_t set =
+        H5Dcreate2(file, "X/indptr", H5T_NATIVE_INT64, space, H5P_DEFAULT, list, H5P_DEFAULT);
+    assert_true(set >= 0 &&
+                H5Dwrite(set, H5T_NATIVE_INT64, H5S_ALL, H5S_ALL, H5P_DEFAULT, start) >= 0);
+    H5Dclose(set);
+    H5Sclose(space);
+    H5Pclose(list);
+    H5Fclose(file);
+    assert_true(H5Zunregister(FILTER) >= 0);
+    pare_context *ctx = NULL;
+    struct pare_panel *panel = NULL;
+    assert_int_equal(pare_context_create(NULL, &ctx), PARE_OK);
+    assert_int_not_equal(open_panel(ctx, "p.h5ad", "type", "k=6", &panel), PARE_OK);
+    assert_non_null(strstr(pare_context_error(ctx), "X/indptr is compressed by filter 32700 (exo"));
+
+    write_h5ad("p.h5ad", false);
+    FILE *in = fopen("p.h5ad", "rb");
+    const size_t length = fread(bytes, 1, sizeof bytes, in);
+    fclose(in);
+    for (uint64_t turn = 0; turn < 20; turn++) {
+        FILE *out = fopen("q.h5ad", "wb");
+        const size_t keep = length * turn / 20;
+        assert_int_equal(fwrite(bytes, 1, keep, out), keep);
+        fclose(out);
+        assert_int_not_equal(open_panel(ctx, "q.h5ad", "type", "k=6", &panel), PARE_OK);
+        assert_null(panel);
+    }
+    for (uint64_t turn = 0; turn < 120; turn++) {
+        damage("p.h5ad", turn);
+        pare_status status = open_panel(ctx, "p.h5ad", "type", "k=6", &panel);
+        assert_true((status == PARE_OK) == (panel != NULL));
+        pare_panel_free(panel);
+        if (status != PARE_OK) {
+            write_h5ad("p.h5ad", false);
+        }
+    }
+    pare_context_destroy(ctx);
+}
+
 static void test_h5ad(void **state) {
     (void)state;
     write_mex();
@@ -406,6 +492,36 @@ static void test_refused(void **state) {
     }
 }
 
+/* Matrix Market with bytes changed or cut off is read or refused. */
+static void test_mex_damaged(void **state) {
+    (void)state;
+    static char bytes[1 << 17];
+    write_mex();
+    FILE *in = fopen("m.mtx", "rb");
+    const size_t length = fread(bytes, 1, sizeof bytes, in);
+    fclose(in);
+    assert_int_equal(system("cp m.mtx.genes.txt q.mtx.genes.txt"), 0);
+    pare_context *ctx = NULL;
+    assert_int_equal(pare_context_create(NULL, &ctx), PARE_OK);
+    for (uint64_t turn = 0; turn < 300; turn++) {
+        struct pare_panel *panel = NULL;
+        FILE *out = fopen("q.mtx", "wb");
+        const size_t keep =
+            (size_t)pare_random_below(6, PARE_STREAM_TEST, turn, (int64_t)length) + 1;
+        assert_int_equal(fwrite(bytes, 1, turn % 2 ? keep : length, out), turn % 2 ? keep : length);
+        for (uint64_t b = 0; b < 4; b++) {
+            const uint64_t draw = 1000 + turn * 16 + 2 * b;
+            fseek(out, (long)pare_random_below(6, PARE_STREAM_TEST, draw, 200), SEEK_SET);
+            fputc("0123456789-. %e\n"[pare_random_below(6, PARE_STREAM_TEST, draw + 1, 16)], out);
+        }
+        fclose(out);
+        pare_status status = open_panel(ctx, "q.mtx", "labels.csv:type", "k=6", &panel);
+        assert_true((status == PARE_OK) == (panel != NULL));
+        pare_panel_free(panel);
+    }
+    pare_context_destroy(ctx);
+}
+
 static void test_allocation_failures(void **state) {
     (void)state;
     static const char *const files[] = {"m.mtx", "two.mtx"};
@@ -449,8 +565,10 @@ int main(void) {
         cmocka_unit_test(test_ways),
 #if defined(PARE_HAVE_HDF5)
         cmocka_unit_test(test_h5ad),
+        cmocka_unit_test(test_h5ad_damaged),
 #endif
         cmocka_unit_test(test_refused),
+        cmocka_unit_test(test_mex_damaged),
         cmocka_unit_test(test_allocation_failures),
     };
     return cmocka_run_group_tests(tests, folder_enter, folder_leave);
