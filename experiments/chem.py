@@ -33,11 +33,11 @@ def cpu_of_children():
     return used.ru_utime + used.ru_stime
 
 
-def run_pare(program, path, smiles, target, k, split, stem):
+def run_pare(program, path, smiles, target, k, split, seed, stem):
     before = cpu_of_children()
     subprocess.run(
         [program, "chem", path, "--smiles", smiles, "--target", target, "-k", str(k), "--split",
-         split, "--out", stem, "--resamples", "0", "--quiet"],
+         split, "--seed", str(seed), "--out", stem, "--resamples", "0", "--quiet"],
         check=True, capture_output=True)
     card = json.loads(pathlib.Path(stem + ".json").read_text())
     score = card["scores"]["chosen"]
@@ -86,6 +86,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--data", required=True)
     parser.add_argument("--pare", default="build/bin/pare")
+    parser.add_argument("--seed", type=int, default=1, help="of the random split and pare's folds")
     arguments = parser.parse_args()
     print("| data | split | held out | score | pare (k) | alone, same k | forest, bits | forest, "
           "counts | CPU s |")
@@ -95,7 +96,8 @@ def main():
         for split in ("scaffold", "random"):
             with tempfile.TemporaryDirectory() as folder:
                 stem = str(pathlib.Path(folder) / "out")
-                runs = [run_pare(arguments.pare, path, smiles, target, k, split, stem)
+                runs = [run_pare(arguments.pare, path, smiles, target, k, split,
+                                 arguments.seed, stem)
                         for k in counts_k]
                 texts, y, held = read_molecules(stem)
             regression = runs[-1][1]["task"] == "regression"
