@@ -1,5 +1,6 @@
 #include "data/npy.h"
 #include "model/field_file.h"
+#include "platform/folder.h"
 #include "platform/system.h"
 
 #include "base/json.h"
@@ -254,11 +255,16 @@ pare_status pare_field_model_load(pare_context *ctx, const char *path, int64_t b
     json_error_t error;
     *out = (pare_field_loaded){0};
     pare_status status = path_of(&l, "model.json", file);
+    if (status == PARE_OK && !pare_folder_is(path)) {
+        status = pare_fail(ctx, PARE_ERROR_IO,
+                           "%s: no such folder; expected one that `pare train` wrote", path);
+    }
     if (status == PARE_OK) {
         l.root = json_load_file(file, JSON_REJECT_DUPLICATES, &error);
-        status = l.root ? read_spec(&l)
-                        : pare_fail(ctx, PARE_ERROR_INPUT, "%s line %d: %s", file, error.line,
-                                    error.text);
+        status = l.root           ? read_spec(&l)
+                 : error.line > 0 ? pare_fail(ctx, PARE_ERROR_INPUT, "%s line %d: %s", file,
+                                              error.line, error.text)
+                                  : pare_fail(ctx, PARE_ERROR_INPUT, "%s: %s", path, error.text);
     }
     if (status == PARE_OK) {
         status = read_fields(&l);
