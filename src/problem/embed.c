@@ -1,3 +1,4 @@
+#include "problem/embed_curve.h"
 #include "problem/embed_latency.h"
 
 #include "base/random.h"
@@ -27,7 +28,7 @@ void pare_embed_free(pare_embed *embed) {
     pare_free(embed->ctx, embed->schema);
     void *owned[] = {embed->size,       embed->width,    embed->group,  embed->fetch, embed->name,
                      embed->group_name, embed->pinned,   embed->banned, embed->gain,  embed->keep,
-                     embed->train_row,  embed->held_row, embed->cross,  embed->times};
+                     embed->train_row,  embed->held_row, embed->cross,  embed->times, embed->curve};
     for (size_t i = 0; i < sizeof owned / sizeof owned[0]; i++) {
         pare_free(embed->ctx, owned[i]);
     }
@@ -391,7 +392,10 @@ static pare_status run(pare_embed *embed) {
         pare_serving_cost(&embed->serving, embed->keep, embed->cost);
         status = score(embed, embed->keep, &embed->chosen);
     }
-    return status == PARE_OK ? pare_embed_latency_end(embed) : status;
+    if (status == PARE_OK) {
+        status = pare_embed_latency_end(embed);
+    }
+    return status == PARE_OK && embed->options.curve ? pare_embed_draw_curve(embed) : status;
 }
 
 static pare_status start(pare_context *ctx, const char *path, const pare_options *options,

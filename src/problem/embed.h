@@ -39,6 +39,16 @@ typedef struct pare_embed_window {
     double cpu_scoring, cpu_selecting, cpu_training, cpu_audit;
 } pare_embed_window;
 
+/* A choice by one method within a share of the budget. */
+typedef struct pare_embed_point {
+    int64_t method; /* as option embed-method */
+    double share;
+    int64_t cost[PARE_RESOURCES];
+    double log_loss, auc; /* NaN: nothing fits */
+} pare_embed_point;
+
+enum { PARE_EMBED_SHARES = 4 };
+
 /* Of one row on this machine; rates.rounds 0: not asked for. */
 typedef struct pare_embed_latency {
     pare_field_rates rates; /* the calibration */
@@ -79,7 +89,9 @@ typedef struct pare_embed {
     pare_field_model *model;   /* pare_embed_fit: trained */
     pare_embed_window *window; /* NULL: not a continuation */
     pare_embed_latency latency;
-    int64_t *times; /* behind serving.latency */
+    int64_t *times;          /* behind serving.latency */
+    pare_embed_point *curve; /* (points) by method, then by share; NULL: not asked for */
+    int64_t points;
 } pare_embed;
 
 /* Reads, splits, trains, selects, retrains on the choice and on all, scores on held-out rows. */

@@ -1,35 +1,33 @@
 #include "report/embed_report.h"
 
-#include "report/page.h"
 #include "report/values.h"
 
 #include <math.h>
 #include <stdio.h>
 
-enum { NAME_LIMIT = 80 };
-
 /* ---- What is said in all three --------------------------------------------------------------- */
 
-static const char *option_word(const pare_embed *e, const char *name, char *buffer, size_t size) {
+const char *pare_embed_option_word(const pare_embed *e, const char *name, char *buffer,
+                                   size_t size) {
     return pare_options_get(&e->options, pare_option_index(name), buffer, size);
 }
 
-static const char *kind_word(const pare_field *field) {
+const char *pare_embed_method_word(const pare_embed *e, int64_t method, char *buffer, size_t size) {
+    pare_options options = e->options; /* borrows */
+    options.embed_method = method;
+    return pare_options_get(&options, pare_option_index("embed-method"), buffer, size);
+}
+
+const char *pare_embed_kind_word(const pare_field *field) {
     return field->kind == PARE_FIELD_NUMBER  ? "number"
            : field->kind == PARE_FIELD_CROSS ? "cross"
            : field->bucketed                 ? "bucket"
                                              : "category";
 }
 
-typedef struct field_facts {
-    bool kept;
-    int64_t dimension, bytes;
-    double gain; /* of what is kept, or of all of it where nothing is */
-} field_facts;
-
-static field_facts facts_of(const pare_embed *e, int64_t f) {
+pare_embed_facts pare_embed_facts_of(const pare_embed *e, int64_t f) {
     int64_t chunks = e->serving.chunks, at = f * (chunks + 1);
-    field_facts out = {.kept = e->keep[at]};
+    pare_embed_facts out = {.kept = e->keep[at]};
     for (int64_t c = 0; c <= chunks; c++) {
         out.dimension += c > 0 && e->keep[at + c] ? e->width[c - 1] : 0;
         out.gain += e->keep[at + c] || !out.kept ? e->gain[at + c] : 0;
@@ -38,7 +36,7 @@ static field_facts facts_of(const pare_embed *e, int64_t f) {
     return out;
 }
 
-static const char *limit_text(const pare_embed *e, int resource, char *buffer, size_t size) {
+const char *pare_embed_limit_text(const pare_embed *e, int resource, char *buffer, size_t size) {
     if (e->serving.limit[resource] == INT64_MAX) {
         snprintf(buffer, size, "-");
     } else {
@@ -48,7 +46,7 @@ static const char *limit_text(const pare_embed *e, int resource, char *buffer, s
 }
 
 /* Why a field is not in the plan. */
-static const char *reason_of(const pare_embed *e, int64_t f) {
+const char *pare_embed_reason_of(const pare_embed *e, int64_t f) {
     return e->banned[f] == PARE_EMBED_CONSTANT ? "a single value in the training rows"
            : e->banned[f]                      ? "banned"
                                                : "others bring more for their cost";
@@ -88,7 +86,7 @@ static void text_crosses(const pare_embed *e, pare_text *out) {
         pare_text_append(out, "%-40s %10lld %10s", name ? name : "", (long long)e->size[f], "");
         pare_free(out->ctx, name);
         pare_text_append_fixed(out, milli * e->cross[c].score, 3);
-        pare_text_append(out, "  %s\n", facts_of(e, f).kept ? "yes" : "no");
+        pare_text_append(out, "  %s\n", pare_embed_facts_of(e, f).kept ? "yes" : "no");
     }
     pare_text_append(out, "%lld pairs screened, %lld proposed: ", (long long)e->pairs,
                      (long long)e->crosses);
@@ -118,20 +116,20 @@ void pare_embed_report_text(const pare_embed *e, pare_text *out) {
     pare_text_append(out,
                      "%s, %s: %lld fields, %lld table rows, %lld training rows, %lld held out, "
                      "%lld passes\n\n",
-                     option_word(e, "embed-model", model, sizeof model),
-                     option_word(e, "embed-method", method, sizeof method),
+                     pare_embed_option_word(e, "embed-model", model, sizeof model),
+                     pare_embed_option_word(e, "embed-method", method, sizeof method),
                      (long long)e->fields.count, (long long)e->fields.joint, (long long)e->train,
                      (long long)e->held, (long long)e->passes);
     pare_text_append(out, "%-24s %-8s %10s %6s %12s  %s\n", "field", "kind", "rows", "floats",
                      "bytes", "gain");
     for (int64_t f = 0; f < e->fields.count; f++) {
-        field_facts facts = facts_of(e, f);
+        pare_embed_facts facts = pare_embed_facts_of(e, f);
         char *name = NULL;
         if (out->status == PARE_OK) {
             out->status = pare_name_encode(out->ctx, e->fields.field[f].name, &name);
         }
         pare_text_append(out, "%-24s %-8s %10lld ", name ? name : "",
-                         kind_word(&e->fields.field[f]), (long long)e->size[f]);
+                         pare_embed_kind_word(&e->fields.field[f]), (long long)e->size[f]);
         pare_free(out->ctx, name);
         if (facts.kept) {
             pare_text_append(out, "%6lld %12lld  ", (long long)facts.dimension,
@@ -139,13 +137,13 @@ void pare_embed_report_text(const pare_embed *e, pare_text *out) {
             pare_put_fixed(out, facts.gain, 4);
             pare_text_append(out, "\n");
         } else {
-            pare_text_append(out, "%6s %12s  dropped: %s\n", "-", "-", reason_of(e, f));
+            pare_text_append(out, "%6s %12s  dropped: %s\n", "-", "-", pare_embed_reason_of(e, f));
         }
     }
     pare_text_append(out, "\n%-10s %16s %16s %16s\n", "resource", "plan", "budget", "all");
     for (int r = 0; r < PARE_RESOURCES; r++) {
         pare_text_append(out, "%-10s %16lld %16s %16lld\n", pare_resource_name((pare_resource)r),
-                         (long long)e->cost[r], limit_text(e, r, limit, sizeof limit),
+                         (long long)e->cost[r], pare_embed_limit_text(e, r, limit, sizeof limit),
                          (long long)e->full_cost[r]);
     }
     if (e->window) {
@@ -192,11 +190,11 @@ static void json_score(pare_text *out, const char *name, const pare_embed_score 
 
 static void json_field(const pare_embed *e, int64_t f, pare_text *out) {
     int64_t chunks = e->serving.chunks, at = f * (chunks + 1);
-    field_facts facts = facts_of(e, f);
+    pare_embed_facts facts = pare_embed_facts_of(e, f);
     pare_text_append(out, "    {\"name\": ");
     pare_put_json_text(out, e->fields.field[f].name);
     pare_text_append(out, ", \"kind\": \"%s\", \"rows\": %lld, \"kept\": %s, \"floats\": %lld, ",
-                     kind_word(&e->fields.field[f]), (long long)e->size[f],
+                     pare_embed_kind_word(&e->fields.field[f]), (long long)e->size[f],
                      facts.kept ? "true" : "false", (long long)facts.dimension);
     pare_text_append(out, "\"bytes\": %lld, \"chunks\": [", (long long)facts.bytes);
     for (int64_t c = 1; c <= chunks; c++) {
@@ -265,12 +263,33 @@ static void json_latency(const pare_embed *e, pare_text *out) {
     pare_text_append(out, "]},\n");
 }
 
+static void json_curve(const pare_embed *e, pare_text *out) {
+    char word[64];
+    pare_text_append(out, "  \"curve\": [\n");
+    for (int64_t i = 0; i < e->points; i++) {
+        const pare_embed_point *point = &e->curve[i];
+        pare_text_append(out, "    {\"method\": \"%s\", \"share\": ",
+                         pare_embed_method_word(e, point->method, word, sizeof word));
+        pare_put_json_real(out, point->share);
+        pare_text_append(out, ", \"log_loss\": ");
+        pare_put_json_real(out, point->log_loss);
+        pare_text_append(out, ", \"auc\": ");
+        pare_put_json_real(out, point->auc);
+        for (int r = 0; r < PARE_RESOURCES; r++) {
+            pare_text_append(out, ", \"%s\": %lld", pare_resource_name((pare_resource)r),
+                             (long long)point->cost[r]);
+        }
+        pare_text_append(out, "}%s\n", i + 1 < e->points ? "," : "");
+    }
+    pare_text_append(out, "  ],\n");
+}
+
 void pare_embed_report_json(const pare_embed *e, pare_text *out) {
     char word[64];
     pare_text_append(out, "{\n  \"pare_embed\": 1,\n  \"model\": \"%s\",\n",
-                     option_word(e, "embed-model", word, sizeof word));
+                     pare_embed_option_word(e, "embed-model", word, sizeof word));
     pare_text_append(out, "  \"method\": \"%s\",\n",
-                     option_word(e, "embed-method", word, sizeof word));
+                     pare_embed_option_word(e, "embed-method", word, sizeof word));
     pare_text_append(out, "  \"seed\": %lld,\n  \"min_count\": %lld,\n  \"passes\": %lld,\n",
                      (long long)e->options.seed, (long long)e->options.minimum_count,
                      (long long)e->passes);
@@ -296,6 +315,9 @@ void pare_embed_report_json(const pare_embed *e, pare_text *out) {
     if (e->latency.rates.rounds > 0) {
         json_latency(e, out);
     }
+    if (e->points > 0) {
+        json_curve(e, out);
+    }
     if (e->window) {
         pare_embed_window_json(e, out);
     }
@@ -305,100 +327,4 @@ void pare_embed_report_json(const pare_embed *e, pare_text *out) {
     pare_text_append(out, "  },\n  \"selecting_cpu_seconds\": ");
     pare_put_json_real(out, e->cpu_selecting);
     pare_text_append(out, "\n}\n");
-}
-
-/* ---- HTML ------------------------------------------------------------------------------------ */
-
-static void html_score(pare_text *out, const char *name, const pare_embed_score *score) {
-    pare_text_append(out, "<tr><th scope=\"row\">%s</th><td>", name);
-    pare_put_fixed(out, score->log_loss, 5);
-    pare_text_append(out, "</td><td>");
-    pare_put_fixed(out, score->auc, 5);
-    pare_text_append(out, "</td><td>");
-    pare_put_fixed(out, score->cpu, 2);
-    pare_text_append(out, "</td></tr>\n");
-}
-
-static void html_fields(const pare_embed *e, pare_text *out) {
-    pare_text_append(out, "<section><h2>Fields</h2>\n<table><thead><tr><th>field</th><th>kind</th>"
-                          "<th>rows</th><th>floats</th><th>bytes</th><th>gain</th>"
-                          "</tr></thead>\n<tbody>\n");
-    for (int64_t f = 0; f < e->fields.count; f++) {
-        field_facts facts = facts_of(e, f);
-        pare_text_append(out, "<tr><th scope=\"row\">");
-        pare_page_name(out, e->fields.field[f].name, NAME_LIMIT);
-        pare_text_append(out, "</th><td>%s</td><td>", kind_word(&e->fields.field[f]));
-        pare_page_count(out, e->size[f]);
-        if (!facts.kept) {
-            pare_text_append(out, "</td><td colspan=\"3\">dropped: %s</td></tr>\n",
-                             reason_of(e, f));
-            continue;
-        }
-        pare_text_append(out, "</td><td>%lld</td><td>", (long long)facts.dimension);
-        pare_page_count(out, facts.bytes);
-        pare_text_append(out, "</td><td>");
-        pare_put_fixed(out, facts.gain, 4);
-        pare_text_append(out, "</td></tr>\n");
-    }
-    pare_text_append(out, "</tbody></table></section>\n");
-}
-
-static void html_window(const pare_embed *e, pare_text *out) {
-    pare_text text = {.ctx = out->ctx};
-    pare_embed_window_text(e, &text);
-    out->status = text.status != PARE_OK ? text.status : out->status;
-    pare_text_append(out, "<section><h2>Changes</h2>\n<ul>\n");
-    for (char *line = text.bytes; line && text.status == PARE_OK && *line;) {
-        size_t length = strcspn(line, "\n");
-        bool last = line[length] == '\0';
-        line[length] = '\0';
-        if (length > 0) {
-            pare_text_append(out, "<li>");
-            pare_page_name(out, line, (int64_t)length);
-            pare_text_append(out, "</li>\n");
-        }
-        line += length + !last;
-    }
-    pare_text_append(out, "</ul></section>\n");
-    pare_text_clear(&text);
-}
-
-void pare_embed_report_html(const pare_embed *e, pare_text *out) {
-    char model[64], method[64], limit[32];
-    pare_text_append(out,
-                     "<!DOCTYPE html>\n<html lang=\"en\" xmlns=\"http://www.w3.org/1999/xhtml\">\n"
-                     "<head>\n<meta charset=\"utf-8\"/>\n<meta name=\"viewport\" "
-                     "content=\"width=device-width, initial-scale=1\"/>\n"
-                     "<title>Embedding plan</title>\n<style>\n");
-    for (int64_t i = 0; pare_page_style[i]; i++) {
-        pare_text_append(out, "%s", pare_page_style[i]);
-    }
-    pare_text_append(out,
-                     "</style>\n</head>\n<body>\n<main>\n<header><h1>Embedding plan</h1>\n"
-                     "<p class=\"lead\">%s, chosen by %s from ",
-                     option_word(e, "embed-model", model, sizeof model),
-                     option_word(e, "embed-method", method, sizeof method));
-    pare_page_name(out, e->fields.source, NAME_LIMIT);
-    pare_text_append(out, ".</p></header>\n<section><h2>Held-out rows</h2>\n<table><thead><tr>"
-                          "<th>model</th><th>log loss</th><th>AUC</th><th>CPU seconds</th></tr>"
-                          "</thead>\n<tbody>\n");
-    html_score(out, "plan", &e->chosen);
-    html_score(out, "all", &e->full);
-    pare_text_append(out, "</tbody></table></section>\n<section><h2>Cost</h2>\n<table><thead><tr>"
-                          "<th>resource</th><th>plan</th><th>budget</th><th>all</th></tr></thead>"
-                          "\n<tbody>\n");
-    for (int r = 0; r < PARE_RESOURCES; r++) {
-        pare_text_append(out,
-                         "<tr><th scope=\"row\">%s</th><td>%lld</td><td>%s</td><td>%lld</td>"
-                         "</tr>\n",
-                         pare_resource_name((pare_resource)r), (long long)e->cost[r],
-                         limit_text(e, r, limit, sizeof limit), (long long)e->full_cost[r]);
-    }
-    pare_text_append(out, "</tbody></table></section>\n");
-    html_fields(e, out);
-    if (e->window) {
-        html_window(e, out);
-    }
-    pare_text_append(out, "<footer>Made by pare %d.%d.%d.</footer>\n</main>\n</body>\n</html>\n",
-                     PARE_VERSION_MAJOR, PARE_VERSION_MINOR, PARE_VERSION_PATCH);
 }

@@ -13,4 +13,25 @@ void pare_embed_report_html(const pare_embed *embed, pare_text *out);
 void pare_embed_window_text(const pare_embed *embed, pare_text *out);
 void pare_embed_window_json(const pare_embed *embed, pare_text *out);
 
+/* ---- Private to the report ---- */
+
+/* Quality against budget: drawing and table; needs points of the curve. */
+void pare_embed_curve_html(const pare_embed *e, pare_text *out);
+
+typedef struct pare_embed_facts {
+    bool kept;
+    int64_t dimension, bytes;
+    double gain; /* of what is kept, or of all of it where nothing is */
+} pare_embed_facts;
+
+pare_embed_facts pare_embed_facts_of(const pare_embed *e, int64_t f);
+const char *pare_embed_kind_word(const pare_field *field);
+/* Why a field is not in the plan. */
+const char *pare_embed_reason_of(const pare_embed *e, int64_t f);
+/* Text of an option, of a method, of a limit ("-": none), in the buffer or static. */
+const char *pare_embed_option_word(const pare_embed *e, const char *name, char *buffer,
+                                   size_t size);
+const char *pare_embed_method_word(const pare_embed *e, int64_t method, char *buffer, size_t size);
+const char *pare_embed_limit_text(const pare_embed *e, int resource, char *buffer, size_t size);
+
 #endif
