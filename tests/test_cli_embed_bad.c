@@ -136,9 +136,28 @@ static void latency_is_a_resource(void **state) {
     assert_null(strstr(cli_out, "predicted_us"));
 }
 
+static void curve_is_drawn(void **state) {
+    (void)state;
+    assert_int_equal(cli_run("embed day --format csv --target y --curve --passes 1 --rate 0.1 "
+                             "--report page.html --out plan.json"),
+                     0);
+    cli_read("plan.json", cli_out);
+    int points = 0;
+    for (const char *at = cli_out; (at = strstr(at, "\"share\": ")); at++) {
+        points++;
+    }
+    assert_int_equal(points % 4, 0);
+    assert_true(points >= 40);
+    cli_read("page.html", cli_out);
+    assert_non_null(strstr(cli_out, "Quality against budget"));
+    assert_non_null(strstr(cli_out, "group-lasso"));
+    assert_non_null(strstr(cli_out, "a single value in the training rows"));
+    assert_null(strstr(cli_out, "nan"));
+}
+
 int main(void) {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(bad_input_is_named),
-                                       cmocka_unit_test(constant_fields_are_left),
-                                       cmocka_unit_test(latency_is_a_resource)};
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(bad_input_is_named), cmocka_unit_test(constant_fields_are_left),
+        cmocka_unit_test(latency_is_a_resource), cmocka_unit_test(curve_is_drawn)};
     return cmocka_run_group_tests(tests, start, finish);
 }

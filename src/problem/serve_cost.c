@@ -184,29 +184,23 @@ static void count(const pare_field_loaded *loaded, pare_serve_cost *out) {
     out->flops = pare_field_latency_flops(&model->spec, model->fields);
 }
 
-/* Calibration and measurement take turns, so that both see the same machine. */
+/* Calibration and measurement take turns, so that both see the same machine; the least counts,
+ * since other work on it only adds. */
 static pare_status measure(const pare_field_loaded *loaded, bool fill, pare_serve_cost *out) {
-    enum { ROUNDS = PARE_LATENCY_ROUNDS };
     pare_field_model *model = loaded->model;
-    pare_field_rates rates[ROUNDS] = {{0}};
-    pare_field_time predicted[ROUNDS], measured[ROUNDS];
+    pare_field_time now = {0};
     pare_status status = PARE_OK;
-    for (int64_t round = 0; round < ROUNDS && status == PARE_OK; round++) {
+    out->measured = (pare_field_time){(double)INFINITY, (double)INFINITY};
+    for (int64_t round = 0; round < PARE_LATENCY_ROUNDS && status == PARE_OK; round++) {
         status =
-            pare_field_latency_calibrate(model->ctx, &model->spec, &loaded->fields, &rates[round]);
+            pare_field_latency_calibrate(model->ctx, &model->spec, &loaded->fields, &out->rates);
         if (status == PARE_OK) {
-            predicted[round] =
-                pare_field_latency_predict(&rates[round], &model->spec, &loaded->fields);
-            status =
-                pare_field_latency_measure(model, &loaded->fields, fill, CALLS, &measured[round]);
+            status = pare_field_latency_measure(model, &loaded->fields, fill, CALLS, &now);
+            out->measured.half = fmin(out->measured.half, now.half);
+            out->measured.most = fmin(out->measured.most, now.most);
         }
     }
-    if (status == PARE_OK) {
-        int64_t middle = pare_field_time_middle(ROUNDS, predicted);
-        out->rates = rates[middle];
-        out->predicted = predicted[middle];
-        out->measured = pare_field_time_median(ROUNDS, measured);
-    }
+    out->predicted = pare_field_latency_predict(&out->rates, &model->spec, &loaded->fields);
     return status;
 }
 

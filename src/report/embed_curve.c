@@ -41,7 +41,8 @@ static void put_labels(const pare_embed *e, const pare_chart *chart, int64_t cou
     for (int64_t i = 0; i < count; i++) {
         pare_svg_number(chart->out, "<text class=\"label\" x=\"", chart->right + 9);
         pare_svg_number(chart->out, "\" y=\"", labels[i].y + 4.5);
-        pare_text_append(chart->out, "\">%s</text>\n",
+        pare_text_append(chart->out, "\"%s>%s</text>\n",
+                         labels[i].method == e->options.embed_method ? " font-weight=\"bold\"" : "",
                          pare_embed_method_word(e, labels[i].method, word, sizeof word));
     }
 }
@@ -69,7 +70,7 @@ static void draw(const pare_embed *e, pare_text *out) {
                           "numbers are in the table below.");
     pare_svg_end_describe(out);
     pare_chart chart = pare_chart_of(out, LABEL_MARGIN, x[0], 0, low - pad, high + pad);
-    pare_chart_axes(&chart, "budget, halvings", true);
+    pare_chart_axes(&chart, "share of the budget, log2", true);
     for (int64_t m = 0; m < methods; m++) {
         (void)auc_of(e, m, y);
         if (m != mine) {
