@@ -104,30 +104,6 @@ static pare_field_time quantiles(int64_t count, double *seconds) {
     return (pare_field_time){seconds[count / 2], seconds[count * 99 / 100]};
 }
 
-int64_t pare_field_time_middle(int64_t rounds, const pare_field_time *time) {
-    for (int64_t i = 0; i < rounds; i++) {
-        int64_t below = 0;
-        for (int64_t j = 0; j < rounds; j++) {
-            below += time[j].half < time[i].half || (time[j].half == time[i].half && j < i);
-        }
-        if (below == (rounds - 1) / 2) {
-            return i;
-        }
-    }
-    return 0;
-}
-
-pare_field_time pare_field_time_median(int64_t rounds, const pare_field_time *time) {
-    double half[PARE_LATENCY_ROUNDS], most[PARE_LATENCY_ROUNDS];
-    for (int64_t i = 0; i < rounds; i++) {
-        half[i] = time[i].half;
-        most[i] = time[i].most;
-    }
-    qsort(half, (size_t)rounds, sizeof *half, by_value);
-    qsort(most, (size_t)rounds, sizeof *most, by_value);
-    return (pare_field_time){half[(rounds - 1) / 2], most[(rounds - 1) / 2]};
-}
-
 /* What reading the clock twice takes. */
 static double clock_cost(void) {
     double seconds[CLOCK_CALLS];

@@ -29,14 +29,6 @@ typedef struct pare_field_rates {
     pare_field_time rest[PARE_LATENCY_WIDTHS], whole[PARE_LATENCY_WIDTHS];
 } pare_field_rates;
 
-/* Times of a machine that does other work too are told by the median of some rounds: the least
- * would be that of a lucky moment. */
-enum { PARE_LATENCY_ROUNDS = 5 };
-/* Median over rounds <= PARE_LATENCY_ROUNDS, each quantile for itself. */
-pare_field_time pare_field_time_median(int64_t rounds, const pare_field_time *time);
-/* Index of the round whose p50 is the (lower) median. */
-int64_t pare_field_time_middle(int64_t rounds, const pare_field_time *time);
-
 /* Fields without rows of data: `count` categories with tables of size[f] >= 1 rows. */
 pare_status pare_field_latency_fields(pare_context *ctx, int64_t count, const int64_t *size,
                                       pare_fields *out) PARE_MUST_CHECK;

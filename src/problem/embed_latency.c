@@ -2,7 +2,7 @@
 
 #include <math.h>
 
-enum { ROUNDS = 3, CALLS = 8000 }; /* rounds: at most PARE_LATENCY_ROUNDS */
+enum { ROUNDS = 3, CALLS = 8000 };
 
 bool pare_embed_latency_wanted(const pare_embed *embed) {
     return embed->options.host || embed->serving.limit[PARE_RESOURCE_LATENCY] < INT64_MAX;
@@ -46,16 +46,8 @@ pare_status pare_embed_latency_begin(pare_embed *embed) {
     }
     spec.batch = 1;
     spec.dropout = 0;
-    pare_field_rates tried[ROUNDS] = {{0}};
-    pare_field_time all[ROUNDS];
-    for (int64_t round = 0; round < ROUNDS && rates->rounds == 0 && status == PARE_OK; round++) {
-        status = pare_field_latency_calibrate(embed->ctx, &spec, &embed->fields, &tried[round]);
-        if (status == PARE_OK) {
-            all[round] = pare_field_latency_predict(&tried[round], &spec, &embed->fields);
-        }
-    }
-    if (status == PARE_OK && rates->rounds == 0) {
-        *rates = tried[pare_field_time_middle(ROUNDS, all)];
+    for (int64_t round = rates->rounds; round < ROUNDS && status == PARE_OK; round++) {
+        status = pare_field_latency_calibrate(embed->ctx, &spec, &embed->fields, rates);
     }
     return status == PARE_OK ? set_times(embed) : status;
 }
@@ -106,14 +98,14 @@ pare_status pare_embed_latency_end(pare_embed *embed) {
     }
     pare_status status = create_kept(embed, &fields, &model);
     if (status == PARE_OK) {
+        latency->measured = (pare_field_time){(double)INFINITY, (double)INFINITY};
         latency->predicted = pare_field_latency_predict(&latency->rates, &model->spec, &fields);
     }
-    pare_field_time measured[ROUNDS];
     for (int64_t round = 0; round < ROUNDS && status == PARE_OK; round++) {
-        status = pare_field_latency_measure(model, &fields, true, CALLS, &measured[round]);
-    }
-    if (status == PARE_OK) {
-        latency->measured = pare_field_time_median(ROUNDS, measured);
+        pare_field_time now = {0};
+        status = pare_field_latency_measure(model, &fields, true, CALLS, &now);
+        latency->measured.half = fmin(latency->measured.half, now.half);
+        latency->measured.most = fmin(latency->measured.most, now.most);
     }
     pare_field_model_destroy(model);
     pare_fields_clear(&fields);

@@ -7,7 +7,7 @@
 #include <jansson.h>
 #include <math.h>
 
-enum { BATCH_MOST = 1 << 16, CALLS = 8000 };
+enum { BATCH_MOST = 1 << 16, CALLS = 8000, ROUNDS = 5 };
 
 /* ---- A plan ---------------------------------------------------------------------------------- */
 
@@ -191,7 +191,7 @@ static pare_status measure(const pare_field_loaded *loaded, bool fill, pare_serv
     pare_field_time now = {0};
     pare_status status = PARE_OK;
     out->measured = (pare_field_time){(double)INFINITY, (double)INFINITY};
-    for (int64_t round = 0; round < PARE_LATENCY_ROUNDS && status == PARE_OK; round++) {
+    for (int64_t round = 0; round < ROUNDS && status == PARE_OK; round++) {
         status =
             pare_field_latency_calibrate(model->ctx, &model->spec, &loaded->fields, &out->rates);
         if (status == PARE_OK) {
