@@ -269,6 +269,19 @@ static void test_traits(void **state) {
     assert_true(isnan(t.covariate_value[2]) && t.covariate[0].level);
     pare_traits_clear(&t);
     pare_options_clear(&options);
+    /* Sex is that of .fam where the file has none. */
+    for (int i = 0; i < 5; i++) {
+        g.sample[i].sex = "0";
+    }
+    options_of(ctx, &options, "pheno=p.csv covar=cage,SEX");
+    assert_says(ctx, pare_traits_read(&g, &options, &t), "x.fam tells it of no sample");
+    g.sample[1].sex = "1";
+    g.sample[3].sex = "2";
+    assert_ok(ctx, pare_traits_read(&g, &options, &t));
+    assert_true(t.covariates == 3 && t.named == 2 && t.covariate_value[10 + 1] == 1 &&
+                t.covariate_value[10 + 3] == 2 && isnan(t.covariate_value[10]));
+    pare_traits_clear(&t);
+    pare_options_clear(&options);
     /* PLINK text with and without names; -9 is missing. */
     static const char *const texts[] = {"FID IID a b\nf0 s0 1 5\nf0 s1 2 -9\nf1 s3 4 7\n",
                                         "f0\ts0\t1\t5\nf0\ts1\t2\t-9\nf1\ts3\t4\t7\n"};

@@ -100,7 +100,7 @@ X(polygenic, ambiguous, "ambiguous", CHOICE, "keep", 0, 0, "keep|drop", "variant
 X(genome, pheno, "pheno", TEXT, "", 0, 0, "", "file of traits, PLINK text or CSV (default: sixth column of .fam)") \
 X(genome, trait, "trait", TEXT, "all", 0, 0, "", "traits, separated by commas; all: every column of numbers that is no covariate") \
 X(genome, traits, "traits", TEXT, "", 0, 0, "", "the same as trait") \
-X(genome, covar, "covar", TEXT, "", 0, 0, "", "covariates, separated by commas: in every model, never chosen (default: all columns of covar-file)") \
+X(genome, covar, "covar", TEXT, "", 0, 0, "", "covariates, separated by commas: in every model, never chosen; sex may be that of .fam (default: all columns of covar-file)") \
 X(genome, covar_file, "covar-file", TEXT, "", 0, 0, "", "file of the covariates (default: the file of traits)") \
 X(genome, extract, "extract", TEXT, "", 0, 0, "", "file of the variants to use, one id a line") \
 X(genome, maf, "maf", REAL, "0.01", 0, 0.5, "", "least frequency of the rarer allele") \

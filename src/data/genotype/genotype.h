@@ -13,7 +13,7 @@
 
 typedef struct pare_sample {
     const char *family, *id;
-    const char *phenotype; /* sixth field of .fam as text */
+    const char *sex, *phenotype; /* fifth and sixth field of .fam as text */
 } pare_sample;
 
 typedef struct pare_variant {

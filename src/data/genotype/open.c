@@ -90,7 +90,7 @@ static pare_status parse_fam(pare_genotypes *g) {
     while (status == PARE_OK && found) {
         status = cut_fields(g, g->sample_file, &text, &line, FAM_FIELDS, true, field, &found);
         if (status == PARE_OK && found) {
-            g->sample[g->samples++] = (pare_sample){field[0], field[1], field[5]};
+            g->sample[g->samples++] = (pare_sample){field[0], field[1], field[4], field[5]};
         }
     }
     if (status == PARE_OK && g->samples == 0) {

@@ -5,6 +5,7 @@
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
+#include <strings.h>
 
 enum { EXAMPLES = 3, LIST_SIZE = 200 };
 
@@ -429,6 +430,26 @@ static pare_status read_covariate(const pare_genotypes *g, const matched *file, 
     return status;
 }
 
+/* The fifth field of .fam: 1 and 2, others are missing. */
+static pare_status read_sex(const pare_genotypes *g, const char *file, int64_t *capacity,
+                            int64_t *name_capacity, pare_traits *out) {
+    double *to = NULL;
+    int64_t known = 0;
+    pare_status status = add_covariate(g, "sex", false, capacity, name_capacity, out, &to);
+    for (int64_t i = 0; i < g->samples && status == PARE_OK; i++) {
+        const char *sex = g->sample[i].sex;
+        bool told = strcmp(sex, "1") == 0 || strcmp(sex, "2") == 0;
+        to[i] = told ? sex[0] - '0' : (double)NAN;
+        known += told;
+    }
+    out->named++;
+    return status == PARE_OK && known == 0
+               ? pare_fail(g->ctx, PARE_ERROR_INPUT,
+                           "%s: there is no covariate 'sex', and %s tells it of no sample", file,
+                           g->sample_file)
+               : status;
+}
+
 static pare_status read_covariates(const pare_genotypes *g, const pare_options *options,
                                    const matched *file, pare_traits *out) {
     int64_t capacity = 0, name_capacity = 0, length = 0;
@@ -439,11 +460,14 @@ static pare_status read_covariates(const pare_genotypes *g, const pare_options *
     }
     while (status == PARE_OK && pare_list_next(&list, &item, &length)) {
         int64_t column = find_column(file, item, length);
-        if (column < 0) {
+        if (column >= 0) {
+            status = read_covariate(g, file, column, &capacity, &name_capacity, out);
+        } else if (length == 3 && strncasecmp(item, "sex", 3) == 0) {
+            status = read_sex(g, file->fields.path, &capacity, &name_capacity, out);
+        } else {
             return pare_fail(g->ctx, PARE_ERROR_INPUT, "%s: there is no covariate '%.*s'",
                              file->fields.path, (int)length, item);
         }
-        status = read_covariate(g, file, column, &capacity, &name_capacity, out);
     }
     return status;
 }
