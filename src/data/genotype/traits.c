@@ -5,7 +5,6 @@
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
-#include <strings.h>
 
 enum { EXAMPLES = 3, LIST_SIZE = 200 };
 
@@ -462,7 +461,7 @@ static pare_status read_covariates(const pare_genotypes *g, const pare_options *
         int64_t column = find_column(file, item, length);
         if (column >= 0) {
             status = read_covariate(g, file, column, &capacity, &name_capacity, out);
-        } else if (length == 3 && strncasecmp(item, "sex", 3) == 0) {
+        } else if (length == 3 && (memcmp(item, "sex", 3) == 0 || memcmp(item, "SEX", 3) == 0)) {
             status = read_sex(g, file->fields.path, &capacity, &name_capacity, out);
         } else {
             return pare_fail(g->ctx, PARE_ERROR_INPUT, "%s: there is no covariate '%.*s'",
