@@ -211,15 +211,27 @@ INLINE int64_t btotal(bytes sum) {
     return _mm_cvtsi128_si64(two) + _mm_extract_epi64(two, 1);
 }
 
-/* out[i] += value[code i] for LANES codes, the low bits of `codes`. */
-INLINE void add_coded(uint32_t codes, const int32_t value[4], int32_t *out) {
-    __m256i code = _mm256_srlv_epi32(_mm256_set1_epi32((int)codes),
-                                     _mm256_setr_epi32(0, 2, 4, 6, 8, 10, 12, 14));
-    __m128i four = _mm_loadu_si128((const __m128i *)(const void *)value);
-    __m256 chosen =
-        _mm256_permutevar_ps(_mm256_castsi256_ps(_mm256_broadcastsi128_si256(four)), code);
-    __m256i *at = (__m256i *)(void *)out;
-    _mm256_storeu_si256(at, _mm256_add_epi32(_mm256_loadu_si256(at), _mm256_castps_si256(chosen)));
+/* Chosen by codes: vector `part` of the values of 16 codes, of which those of a lane are shifted
+ * down to its low bits. */
+enum { CODED_PARTS = 2 };
+
+INLINE bytes bfour(const int32_t value[4]) {
+    return _mm256_broadcastsi128_si256(_mm_loadu_si128((const __m128i *)(const void *)value));
+}
+
+INLINE bytes bchoose(bytes four, uint32_t codes, int part) {
+    bytes at = part ? _mm256_setr_epi32(16, 18, 20, 22, 24, 26, 28, 30)
+                    : _mm256_setr_epi32(0, 2, 4, 6, 8, 10, 12, 14);
+    bytes code = _mm256_srlv_epi32(_mm256_set1_epi32((int)codes), at);
+    return _mm256_castps_si256(_mm256_permutevar_ps(_mm256_castsi256_ps(four), code));
+}
+
+INLINE bytes badd(bytes a, bytes b) {
+    return _mm256_add_epi32(a, b);
+}
+
+INLINE void bstore(int32_t *to, bytes a) {
+    _mm256_storeu_si256((__m256i *)(void *)to, a);
 }
 
 #include "kernels/x86_vectors.h"

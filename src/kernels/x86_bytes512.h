@@ -32,15 +32,28 @@ INLINE int64_t btotal(bytes sum) {
     return _mm512_reduce_add_epi64(_mm512_add_epi64(low, high));
 }
 
-/* out[i] += value[code i] for 16 codes, the low bits of `codes`. */
-INLINE void add_coded(uint32_t codes, const int32_t value[4], int32_t *out) {
-    __m512i code = _mm512_srlv_epi32(
+/* Chosen by codes: the values of 16 codes, of which those of a lane are shifted down to its low
+ * bits. */
+enum { CODED_PARTS = 1 };
+
+INLINE bytes bfour(const int32_t value[4]) {
+    return _mm512_broadcast_i32x4(_mm_loadu_si128((const __m128i *)(const void *)value));
+}
+
+INLINE bytes bchoose(bytes four, uint32_t codes, int part) {
+    (void)part;
+    bytes code = _mm512_srlv_epi32(
         _mm512_set1_epi32((int)codes),
         _mm512_setr_epi32(0, 2, 4, 6, 8, 10, 12, 14, 16, 18, 20, 22, 24, 26, 28, 30));
-    __m128i four = _mm_loadu_si128((const __m128i *)(const void *)value);
-    __m512 chosen = _mm512_permutevar_ps(_mm512_castsi512_ps(_mm512_broadcast_i32x4(four)), code);
-    _mm512_storeu_si512(out,
-                        _mm512_add_epi32(_mm512_loadu_si512(out), _mm512_castps_si512(chosen)));
+    return _mm512_castps_si512(_mm512_permutevar_ps(_mm512_castsi512_ps(four), code));
+}
+
+INLINE bytes badd(bytes a, bytes b) {
+    return _mm512_add_epi32(a, b);
+}
+
+INLINE void bstore(int32_t *to, bytes a) {
+    _mm512_storeu_si512(to, a);
 }
 
 #endif

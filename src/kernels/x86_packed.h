@@ -10,6 +10,7 @@
 enum {
     PLANES_A_SWEEP = 6,       /* sums kept in registers while a column is decoded once */
     COLUMNS_A_SWEEP = 64,     /* stay in the second-level cache for all planes */
+    COLUMNS_AN_ADD = 8,       /* their values stay in registers */
     PACKED_R_BYTES = 24 << 10 /* of r for a run of columns: stays in the first-level cache */
 };
 
@@ -116,21 +117,52 @@ KERNEL void packed_dot(const pare_packed *x, const uint8_t weight[4], int64_t pl
     }
 }
 
-KERNEL void packed_add(const pare_packed *x, const int32_t *value, int32_t *out) {
-    for (int64_t j = 0; j < x->columns; j++) {
-        const uint8_t *column = x->bits + j * x->stride;
-        int64_t b = 0;
-        for (; b + LANES / 4 <= x->bytes; b += LANES / 4) {
-            uint32_t codes = 0;
-            memcpy(&codes, column + b, LANES / 4);
-            add_coded(codes, value + 4 * j, out + 4 * b);
+/* `columns` of x at once, a constant: sums are loaded and stored once for all of them. */
+INLINE void add_columns(int columns, const uint8_t *x, int64_t stride, int64_t length,
+                        const int32_t *value, int32_t *out) {
+    bytes four[COLUMNS_AN_ADD];
+    int64_t b = 0;
+#pragma GCC unroll 8
+    for (int c = 0; c < columns; c++) {
+        four[c] = bfour(value + 4 * c);
+    }
+    for (; b + 4 <= length; b += 4) {
+        bytes sum[CODED_PARTS];
+#pragma GCC unroll 2
+        for (int p = 0; p < CODED_PARTS; p++) {
+            sum[p] = bload((const uint8_t *)(out + 4 * b + p * LANES));
         }
-        for (; b < x->bytes; b++) {
-            for (int p = 0; p < 4; p++) {
-                uint32_t more = (uint32_t)value[4 * j + (column[b] >> 2 * p & 3)];
-                out[4 * b + p] = (int32_t)((uint32_t)out[4 * b + p] + more);
+#pragma GCC unroll 8
+        for (int c = 0; c < columns; c++) {
+            uint32_t codes = 0;
+            memcpy(&codes, x + c * stride + b, sizeof codes);
+#pragma GCC unroll 2
+            for (int p = 0; p < CODED_PARTS; p++) {
+                sum[p] = badd(sum[p], bchoose(four[c], codes, p));
             }
         }
+#pragma GCC unroll 2
+        for (int p = 0; p < CODED_PARTS; p++) {
+            bstore(out + 4 * b + p * LANES, sum[p]);
+        }
+    }
+    for (; b < length; b++) {
+        for (int64_t i = 0; i < 4 * columns; i++) {
+            int64_t c = i / 4, p = i % 4;
+            uint32_t more = (uint32_t)value[4 * c + (x[c * stride + b] >> 2 * p & 3)];
+            out[4 * b + p] = (int32_t)((uint32_t)out[4 * b + p] + more);
+        }
+    }
+}
+
+KERNEL void packed_add(const pare_packed *x, const int32_t *value, int32_t *out) {
+    int64_t j = 0;
+    for (; j + COLUMNS_AN_ADD <= x->columns; j += COLUMNS_AN_ADD) {
+        add_columns(COLUMNS_AN_ADD, x->bits + j * x->stride, x->stride, x->bytes, value + 4 * j,
+                    out);
+    }
+    for (; j < x->columns; j++) {
+        add_columns(1, x->bits + j * x->stride, x->stride, x->bytes, value + 4 * j, out);
     }
 }
 
