@@ -14,7 +14,7 @@ pare_field_spec pare_field_spec_default(pare_field_model_kind kind, int64_t dime
                              .crosses = kind == PARE_FIELD_MODEL_DCNV2 ? 2 : 0,
                              .normalise = false,
                              .dropout = deep ? 0.2f : 0,
-                             .rate = 0.4f,
+                             .rate = deep ? 0.2f : 0.4f,
                              .decay = 1e-3f,
                              .tower_rate = 1e-4f,
                              .scale = 0.03f,

@@ -11,7 +11,7 @@ enum {
     WORSE_MAX = 2,
     INNER_SHARE = 8,
     RATES = 6, /* step sizes tried, each half of the one before */
-    DEEP_RATES = 3,
+    DEEP_RATES = 2,
     RATE_ROWS = 100000,
     RATE_PASSES = 4
 };
