@@ -112,6 +112,11 @@ pare_exit pare_cli_open_tables(pare_cli *cli, pare_dataset **train, pare_dataset
         .size = sizeof(pare_option), .name = name_, .section = section_, .type = type_,            \
         .initial = initial_, .low = low_, .high = high_, .choices = "", .help = help_              \
     }
+#define PARE_OWN_FLAG(section_, name_, help_)                                                      \
+    {                                                                                              \
+        .size = sizeof(pare_option), .name = name_, .section = section_, .type = PARE_OPTION_BOOL, \
+        .initial = "false", .choices = "", .help = help_                                           \
+    }
 #define PARE_OWN_CHOICE(section_, name_, initial_, choices_, help_)                                \
     {                                                                                              \
         .size = sizeof(pare_option), .name = name_, .section = section_,                           \

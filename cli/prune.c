@@ -18,13 +18,7 @@ static const pare_option own[OWN_COUNT] = {
                                  "where, perplexity, times and samples before and after"),
     [OWN_TEST] = PARE_OWN_TEXT("export", "test", "",
                                "text whose perplexity the report gives (default: that of text)"),
-    [OWN_JSON] = {.size = sizeof(pare_option),
-                  .name = "json",
-                  .section = "output",
-                  .type = PARE_OPTION_BOOL,
-                  .initial = "false",
-                  .choices = "",
-                  .help = "print JSON instead of lines, at the end"},
+    [OWN_JSON] = PARE_OWN_FLAG("output", "json", "print JSON instead of lines, at the end"),
 };
 
 /* One smaller model: its budget ("" without one) and its folder. */

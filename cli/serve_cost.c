@@ -8,29 +8,11 @@
 enum { OWN_HOST, OWN_BATCH, OWN_JSON, OWN_COUNT };
 
 static const pare_option own[OWN_COUNT] = {
-    [OWN_HOST] = {.size = sizeof(pare_option),
-                  .name = "host",
-                  .section = "serving",
-                  .type = PARE_OPTION_BOOL,
-                  .initial = "false",
-                  .choices = "",
-                  .help = "calibrate on this machine, predict the latency and measure it"},
-    [OWN_BATCH] = {.size = sizeof(pare_option),
-                   .name = "batch",
-                   .section = "serving",
-                   .type = PARE_OPTION_INTEGER,
-                   .initial = "1",
-                   .low = 1,
-                   .high = 65536,
-                   .choices = "",
-                   .help = "rows scored by one call"},
-    [OWN_JSON] = {.size = sizeof(pare_option),
-                  .name = "json",
-                  .section = "output",
-                  .type = PARE_OPTION_BOOL,
-                  .initial = "false",
-                  .choices = "",
-                  .help = "print JSON instead of tables"},
+    [OWN_HOST] = PARE_OWN_FLAG("serving", "host",
+                               "calibrate on this machine, predict the latency and measure it"),
+    [OWN_BATCH] = PARE_OWN_NUMBER("serving", "batch", PARE_OPTION_INTEGER, "1", 1, 65536,
+                                  "rows scored by one call"),
+    [OWN_JSON] = PARE_OWN_FLAG("output", "json", "print JSON instead of tables"),
 };
 
 static double relative(double predicted, double measured) {

@@ -7,6 +7,7 @@
 #include "base/random.h"
 #include "base/text.h"
 #include "data/genotype/genotype.h"
+#include "problem/genome/analyse.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -91,6 +92,28 @@ static inline void plink_write(const plink_files *f, const char *stem) {
     write_words(name, f->bim);
     snprintf(name, sizeof name, "%s.fam", stem);
     write_words(name, f->fam);
+}
+
+/* The study of x.bed and p.txt under the options of `set`. */
+static inline pare_status study_open(pare_context *ctx, const char *set, struct pare_genome **out) {
+    pare_options options;
+    *out = NULL;
+    pare_status status = pare_options_init(ctx, &options);
+    if (status != PARE_OK) {
+        return status;
+    }
+    status = pare_options_set(&options, "bfile", "x");
+    if (status == PARE_OK) {
+        status = pare_options_set(&options, "pheno", "p.txt");
+    }
+    if (status == PARE_OK) {
+        status = test_options_set(&options, set);
+    }
+    if (status == PARE_OK) {
+        status = pare_genome_read(ctx, &options, out);
+    }
+    pare_options_clear(&options);
+    return status;
 }
 
 #endif

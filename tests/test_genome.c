@@ -26,27 +26,6 @@ static void write_study(plink_files *f, double noise, double background, bool bi
     assert_int_equal(fclose(file), 0);
 }
 
-static pare_status open_study(pare_context *ctx, const char *set, struct pare_genome **out) {
-    pare_options options;
-    *out = NULL;
-    pare_status status = pare_options_init(ctx, &options);
-    if (status != PARE_OK) {
-        return status;
-    }
-    status = pare_options_set(&options, "bfile", "x");
-    if (status == PARE_OK) {
-        status = pare_options_set(&options, "pheno", "p.txt");
-    }
-    if (status == PARE_OK) {
-        status = test_options_set(&options, set);
-    }
-    if (status == PARE_OK) {
-        status = pare_genome_read(ctx, &options, out);
-    }
-    pare_options_clear(&options);
-    return status;
-}
-
 static bool near_variant(const struct pare_genome *genome, int64_t kept, int64_t wanted) {
     int64_t j = genome->genotypes.keep[kept];
     return j / 2 == wanted / 2; /* pairs are linked */
@@ -104,7 +83,7 @@ static void test_planted(void **state) {
         struct pare_genome *genome = NULL;
         pare_analysis a;
         assert_int_equal(pare_context_create(NULL, &ctx), PARE_OK);
-        assert_ok(ctx, open_study(ctx, sets[s], &genome));
+        assert_ok(ctx, study_open(ctx, sets[s], &genome));
         assert_ok(ctx, pare_analyse(genome, 0, &a));
         assert_in_range(a.picks, 2, 3);
         assert_true(near_variant(genome, a.pick[0].kept, CAUSAL_A) ||
@@ -144,7 +123,7 @@ static void test_cases(void **state) {
         static const char *const sets[] = {"covar=c trait=y folds=3",
                                            "covar=c trait=y background=false",
                                            "covar=c trait=y relationship=products"};
-        assert_ok(ctx, open_study(ctx, sets[i], &genome));
+        assert_ok(ctx, study_open(ctx, sets[i], &genome));
         assert_true(genome->traits.trait[0].binary);
         assert_ok(ctx, pare_analyse(genome, 0, &a));
         assert_true(a.picks >= 2 && a.logistic);
@@ -172,7 +151,7 @@ static void test_score_statistics(void **state) {
     pare_choice_made made;
     bool some[SAMPLES], good = false;
     assert_int_equal(pare_context_create(NULL, &ctx), PARE_OK);
-    assert_ok(ctx, open_study(ctx, "covar=c trait=y background=false", &genome));
+    assert_ok(ctx, study_open(ctx, "covar=c trait=y background=false", &genome));
     const pare_trait *trait = &genome->traits.trait[0];
     const pare_genotypes *g = &genome->genotypes;
     pare_trait_samples(genome, trait, some);
@@ -221,7 +200,7 @@ static void test_threads_and_lists(void **state) {
         assert_int_equal(pare_context_create(NULL, &ctx[i]), PARE_OK);
         assert_ok(ctx[i], pare_context_set_threads(ctx[i], i ? 5 : 1));
         assert_ok(ctx[i],
-                  open_study(ctx[i], "covar=c force=v77,v5 forbid=v30,v31 scan=true", &genome[i]));
+                  study_open(ctx[i], "covar=c force=v77,v5 forbid=v30,v31 scan=true", &genome[i]));
         assert_ok(ctx[i], pare_analyse(genome[i], 0, &a[i]));
     }
     const int64_t kept = genome[0]->genotypes.kept;
@@ -293,7 +272,7 @@ static void test_reml(void **state) {
     pare_choice_made made;
     bool some[SAMPLES];
     assert_int_equal(pare_context_create(NULL, &ctx), PARE_OK);
-    assert_ok(ctx, open_study(ctx, "covar=c", &genome));
+    assert_ok(ctx, study_open(ctx, "covar=c", &genome));
     pare_trait_samples(genome, &genome->traits.trait[0], some);
     assert_ok(ctx, pare_choice_begin(genome, &genome->traits.trait[0], some, true, true, &made));
     double best = slow_deviance(ctx, genome, &made, made.w.h);
@@ -320,7 +299,7 @@ static void test_weights(void **state) {
     pare_mixed_fit fit;
     bool some[SAMPLES];
     assert_int_equal(pare_context_create(NULL, &ctx), PARE_OK);
-    assert_ok(ctx, open_study(ctx, "covar=c", &genome));
+    assert_ok(ctx, study_open(ctx, "covar=c", &genome));
     pare_trait_samples(genome, &genome->traits.trait[0], some);
     for (int i = 0; i < SAMPLES; i += 4) {
         some[i] = false; /* predicted, not fitted */
@@ -368,7 +347,7 @@ static void test_collinear_covariates(void **state) {
     struct pare_genome *genome = NULL;
     pare_analysis a;
     assert_int_equal(pare_context_create(NULL, &ctx), PARE_OK);
-    assert_ok(ctx, open_study(ctx, "covar=a,b trait=y", &genome));
+    assert_ok(ctx, study_open(ctx, "covar=a,b trait=y", &genome));
     assert_int_equal(pare_analyse(genome, 0, &a), PARE_ERROR_INPUT);
     assert_non_null(strstr(pare_context_error(ctx), "covariate 'b'"));
     pare_genome_free(genome);
@@ -389,7 +368,7 @@ static void test_prior(void **state) {
         snprintf(words, sizeof words, "ID weight\nv%d 1e9\nnone 2\n", other ? 7 : CAUSAL_A + 1);
         write_words("w.txt", words);
         assert_int_equal(pare_context_create(NULL, &ctx), PARE_OK);
-        assert_ok(ctx, open_study(ctx, "covar=c prior=w.txt background=false", &genome));
+        assert_ok(ctx, study_open(ctx, "covar=c prior=w.txt background=false", &genome));
         assert_ok(ctx, pare_analyse(genome, 0, &a));
         bool in = false;
         for (int64_t k = 0; k < a.picks; k++) {
@@ -398,13 +377,13 @@ static void test_prior(void **state) {
         assert_true(in);
         pare_analysis_clear(ctx, &a);
         pare_genome_free(genome);
-        assert_int_equal(open_study(ctx, "prior=w.txt stop=permutation", &genome),
+        assert_int_equal(study_open(ctx, "prior=w.txt stop=permutation", &genome),
                          PARE_ERROR_ARGUMENT);
         write_words("w.txt", "v1 0\n");
-        assert_int_equal(open_study(ctx, "prior=w.txt", &genome), PARE_ERROR_INPUT);
+        assert_int_equal(study_open(ctx, "prior=w.txt", &genome), PARE_ERROR_INPUT);
         assert_non_null(strstr(pare_context_error(ctx), "w.txt row 1: prior weight '0'"));
         write_words("w.txt", "u1 1\n");
-        assert_int_equal(open_study(ctx, "prior=w.txt", &genome), PARE_ERROR_INPUT);
+        assert_int_equal(study_open(ctx, "prior=w.txt", &genome), PARE_ERROR_INPUT);
         pare_context_destroy(ctx);
     }
     plink_free(&f);
@@ -422,7 +401,7 @@ static void fail_allocations(const char *set, int64_t ever_fewer) {
         assert_int_equal(pare_context_create(&allocator, &ctx), PARE_OK);
         assert_ok(ctx, pare_context_set_threads(ctx, 1));
         memory.fail_at = memory.count + at;
-        pare_status status = open_study(ctx, set, &genome);
+        pare_status status = study_open(ctx, set, &genome);
         if (status == PARE_OK) {
             status = pare_analyse(genome, 0, &a);
         }

@@ -34,27 +34,6 @@ static void write_study(plink_files *f, bool in_pieces) {
     assert_int_equal(fclose(file), 0);
 }
 
-static pare_status open_study(pare_context *ctx, const char *set, struct pare_genome **out) {
-    pare_options options;
-    *out = NULL;
-    pare_status status = pare_options_init(ctx, &options);
-    if (status != PARE_OK) {
-        return status;
-    }
-    status = pare_options_set(&options, "bfile", "x");
-    if (status == PARE_OK) {
-        status = pare_options_set(&options, "pheno", "p.txt");
-    }
-    if (status == PARE_OK) {
-        status = test_options_set(&options, set);
-    }
-    if (status == PARE_OK) {
-        status = pare_genome_read(ctx, &options, out);
-    }
-    pare_options_clear(&options);
-    return status;
-}
-
 static double dot(int64_t n, const double *a, const double *b) {
     double sum = 0;
     for (int64_t i = 0; i < n; i++) {
@@ -112,7 +91,7 @@ static void test_statistics(void **state) {
     pare_analysis a;
     bool some[SAMPLES];
     assert_int_equal(pare_context_create(NULL, &ctx), PARE_OK);
-    assert_ok(ctx, open_study(ctx, "loco=true", &genome));
+    assert_ok(ctx, study_open(ctx, "loco=true", &genome));
     const pare_trait *trait = &genome->traits.trait[0];
     pare_trait_samples(genome, trait, some);
     assert_ok(ctx, pare_choice_begin(genome, trait, some, true, true, &made));
@@ -150,7 +129,7 @@ static void test_refusals(void **state) {
         pare_context *ctx = NULL;
         struct pare_genome *genome = NULL;
         assert_int_equal(pare_context_create(NULL, &ctx), PARE_OK);
-        assert_int_not_equal(open_study(ctx, cases[i].set, &genome), PARE_OK);
+        assert_int_not_equal(study_open(ctx, cases[i].set, &genome), PARE_OK);
         assert_non_null(strstr(pare_context_error(ctx), cases[i].word));
         pare_context_destroy(ctx);
     }
@@ -171,7 +150,7 @@ static void test_allocation_failures(void **state) {
         assert_int_equal(pare_context_create(&allocator, &ctx), PARE_OK);
         assert_ok(ctx, pare_context_set_threads(ctx, 1));
         memory.fail_at = memory.count + at;
-        pare_status status = open_study(ctx, "loco=true max-picks=2", &genome);
+        pare_status status = study_open(ctx, "loco=true max-picks=2", &genome);
         if (status == PARE_OK) {
             status = pare_analyse(genome, 0, &a);
         }
