@@ -21,9 +21,11 @@ void pare_lines_add(pare_lines *lines, const char *format, ...) {
     va_end(list);
     size_t needs = lines->length + (length > 0 ? (size_t)length : 0) + 1;
     char *text = needs > lines->room ? realloc(lines->text, 2 * needs) : lines->text;
-    if (text && length > 0) {
+    if (text) {
         lines->room = needs > lines->room ? 2 * needs : lines->room;
         lines->text = text;
+    }
+    if (text && length > 0) {
         vsnprintf(text + lines->length, (size_t)length + 1, format, again);
         lines->length += (size_t)length;
     }
