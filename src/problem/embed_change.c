@@ -105,6 +105,20 @@ static void change(pare_embed_course *c, uint8_t *keep) {
     }
 }
 
+/* Makes `keep` the plan. */
+static void adopt(pare_embed_course *c, const uint8_t *keep) {
+    pare_embed *e = c->embed;
+    for (int64_t f = 0; f < e->fields.count; f++) {
+        bool was = e->keep[f * c->width], is = keep[f * c->width];
+        if (was && !is) {
+            drop(c, f);
+        } else if (is && !was) {
+            add(c, f);
+        }
+    }
+    memcpy(e->keep, keep, (size_t)e->candidates);
+}
+
 /* Where vocabularies have outgrown the budget: the best part of the plan that fits. */
 static pare_status repair(pare_embed_course *c, uint8_t *keep) {
     pare_embed *e = c->embed;
@@ -121,15 +135,7 @@ static pare_status repair(pare_embed_course *c, uint8_t *keep) {
     if (status != PARE_OK) {
         return status;
     }
-    for (int64_t f = 0; f < e->fields.count; f++) {
-        bool was = e->keep[f * c->width], is = keep[f * c->width];
-        if (was && !is) {
-            drop(c, f);
-        } else if (is && !was) {
-            add(c, f);
-        }
-    }
-    memcpy(e->keep, keep, (size_t)e->candidates);
+    adopt(c, keep);
     c->window->repaired = true;
     return PARE_OK;
 }
@@ -166,19 +172,6 @@ static bool translate(const pare_embed_course *c, const pare_embed *fresh, uint8
     }
     pare_serving_cost(&e->serving, keep, cost);
     return pare_serving_fits(&e->serving, cost);
-}
-
-static void adopt(pare_embed_course *c, const uint8_t *keep) {
-    pare_embed *e = c->embed;
-    for (int64_t f = 0; f < e->fields.count; f++) {
-        bool was = e->keep[f * c->width], is = keep[f * c->width];
-        if (was && !is) {
-            drop(c, f);
-        } else if (is && !was) {
-            add(c, f);
-        }
-    }
-    memcpy(e->keep, keep, (size_t)e->candidates);
 }
 
 /* Mean gain of a new choice over the rows it did not learn from, and its bound. */
