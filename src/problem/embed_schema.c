@@ -30,16 +30,15 @@ static pare_status take(pare_context *ctx, const char *path, json_t *root,
     return PARE_OK;
 }
 
-static pare_status load(const pare_embed *embed, const char *path, json_t **out) {
+static pare_status load(pare_context *ctx, const char *path, json_t **out) {
     json_error_t error;
     json_t *root = json_load_file(path, JSON_REJECT_DUPLICATES, &error);
-    return take(embed->ctx, path, root, &error, out);
+    return take(ctx, path, root, &error, out);
 }
 
 pare_status pare_embed_json(pare_context *ctx, const char *path, void **out) {
-    const pare_embed none = {.ctx = ctx};
     json_t *root = NULL;
-    pare_status status = load(&none, path, &root);
+    pare_status status = load(ctx, path, &root);
     *out = root;
     return status;
 }
@@ -98,7 +97,7 @@ static pare_status set_limit(pare_embed *embed, const char *name, int64_t length
 static pare_status budget_file(pare_embed *embed, const char *path) {
     json_t *root = NULL, *value = NULL;
     const char *name = NULL;
-    pare_status status = load(embed, path, &root);
+    pare_status status = load(embed->ctx, path, &root);
     if (status != PARE_OK) {
         return status;
     }
