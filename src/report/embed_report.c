@@ -52,6 +52,15 @@ const char *pare_embed_reason_of(const pare_embed *e, int64_t f) {
                                                : "others bring more for their cost";
 }
 
+void pare_embed_put_name(const pare_embed *e, int64_t f, int width, pare_text *out) {
+    char *name = NULL;
+    if (out->status == PARE_OK) {
+        out->status = pare_name_encode(out->ctx, e->fields.field[f].name, &name);
+    }
+    pare_text_append(out, "%-*s", width, name ? name : "");
+    pare_free(out->ctx, name);
+}
+
 /* ---- Text ------------------------------------------------------------------------------------ */
 
 static void text_score(pare_text *out, const char *name, const pare_embed_score *score) {
@@ -79,12 +88,8 @@ static void text_crosses(const pare_embed *e, pare_text *out) {
     pare_text_append(out, "\n%-40s %10s %16s  %s\n", "cross", "rows", "millinats a row", "in plan");
     for (int64_t c = 0; c < e->crosses; c++) {
         int64_t f = cross_field(e, c);
-        char *name = NULL;
-        if (out->status == PARE_OK) {
-            out->status = pare_name_encode(out->ctx, e->fields.field[f].name, &name);
-        }
-        pare_text_append(out, "%-40s %10lld %10s", name ? name : "", (long long)e->size[f], "");
-        pare_free(out->ctx, name);
+        pare_embed_put_name(e, f, 40, out);
+        pare_text_append(out, " %10lld %10s", (long long)e->size[f], "");
         pare_text_append_fixed(out, milli * e->cross[c].score, 3);
         pare_text_append(out, "  %s\n", pare_embed_facts_of(e, f).kept ? "yes" : "no");
     }
@@ -124,13 +129,9 @@ void pare_embed_report_text(const pare_embed *e, pare_text *out) {
                      "bytes", "gain");
     for (int64_t f = 0; f < e->fields.count; f++) {
         pare_embed_facts facts = pare_embed_facts_of(e, f);
-        char *name = NULL;
-        if (out->status == PARE_OK) {
-            out->status = pare_name_encode(out->ctx, e->fields.field[f].name, &name);
-        }
-        pare_text_append(out, "%-24s %-8s %10lld ", name ? name : "",
-                         pare_embed_kind_word(&e->fields.field[f]), (long long)e->size[f]);
-        pare_free(out->ctx, name);
+        pare_embed_put_name(e, f, 24, out);
+        pare_text_append(out, " %-8s %10lld ", pare_embed_kind_word(&e->fields.field[f]),
+                         (long long)e->size[f]);
         if (facts.kept) {
             pare_text_append(out, "%6lld %12lld  ", (long long)facts.dimension,
                              (long long)facts.bytes);

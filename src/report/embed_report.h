@@ -24,6 +24,8 @@ typedef struct pare_embed_facts {
     double gain; /* of what is kept, or of all of it where nothing is */
 } pare_embed_facts;
 
+/* The name of field f, blanks behind it to `width` bytes. */
+void pare_embed_put_name(const pare_embed *e, int64_t f, int width, pare_text *out);
 pare_embed_facts pare_embed_facts_of(const pare_embed *e, int64_t f);
 const char *pare_embed_kind_word(const pare_field *field);
 /* Why a field is not in the plan. */

@@ -8,15 +8,6 @@
 #define PSI_LIMIT    0.25 /* the customary "significant shift" */
 #define UNKNOWN_MORE 0.05 /* of all cells, beyond what is usual */
 
-static void put_name(const pare_embed *e, int64_t f, pare_text *out) {
-    char *name = NULL;
-    if (out->status == PARE_OK) {
-        out->status = pare_name_encode(out->ctx, e->fields.field[f].name, &name);
-    }
-    pare_text_append(out, "%s", name ? name : "");
-    pare_free(out->ctx, name);
-}
-
 static bool many_unknown(const pare_embed_window *w, int64_t f) {
     return isfinite(w->usual[f]) && w->unknown[f] > w->usual[f] + UNKNOWN_MORE;
 }
@@ -31,7 +22,7 @@ static void text_drift(const pare_embed *e, int64_t f, pare_text *out) {
         return;
     }
     pare_text_append(out, "field ");
-    put_name(e, f, out);
+    pare_embed_put_name(e, f, 0, out);
     pare_text_append(out, ": ");
     if (w->fresh[f]) {
         pare_text_append(out, "new");
@@ -57,11 +48,11 @@ static void text_change(const pare_embed *e, pare_text *out) {
     const pare_embed_window *w = e->window;
     if (w->dropped >= 0) {
         pare_text_append(out, "dropped ");
-        put_name(e, w->dropped, out);
+        pare_embed_put_name(e, w->dropped, 0, out);
     }
     if (w->added >= 0) {
         pare_text_append(out, w->dropped >= 0 ? ", added " : "added ");
-        put_name(e, w->added, out);
+        pare_embed_put_name(e, w->added, 0, out);
     }
     if (w->dropped >= 0 || w->added >= 0) {
         pare_text_append(out, ": gain ");
@@ -89,7 +80,7 @@ static void text_audit(const pare_embed *e, pare_text *out) {
     for (int64_t f = 0; f < e->fields.count; f++) {
         pare_text_append(out, "%s", w->audit[f] ? " " : "");
         if (w->audit[f]) {
-            put_name(e, f, out);
+            pare_embed_put_name(e, f, 0, out);
         }
     }
     pare_text_append(out, "\n");
