@@ -1,6 +1,7 @@
 /* Cross-validation: of the whole analysis, and inside it of the number of picks. */
 #include "base/random.h"
 #include "problem/genome/analyse.h"
+#include "select/agreement.h"
 
 #include <math.h>
 #include <string.h>
@@ -303,56 +304,49 @@ static double correlation_squared(int64_t n, const bool *some, const float *a, c
     return va > 0 && vb > 0 ? v * v / (va * vb) : 0;
 }
 
-/* Members of a that have an equal, or a close one, in b. */
-static pare_status matches(const struct pare_genome *genome, const bool *some, int64_t m,
-                           const int64_t *a, int64_t n, const int64_t *b, double *exact,
-                           double *close) {
-    const pare_genotypes *g = &genome->genotypes;
-    float *columns = NULL;
-    pare_status status = pare_alloc(g->ctx, (n + 1) * g->samples, sizeof *columns, &columns);
-    if (status != PARE_OK) {
-        return status;
+/* Two variants over some samples; the column of the first stays for the next question. */
+typedef struct likeness {
+    const pare_genotypes *g;
+    const bool *some;
+    float *column; /* (2, samples) */
+    int64_t first; /* whose column is there, -1: none */
+} likeness;
+
+static bool alike(void *user, int64_t a, int64_t b) {
+    likeness *l = user;
+    float *other = l->column + l->g->samples;
+    if (l->first != a) {
+        pare_genotypes_fetch(l->g, 1, &a, NULL, l->column);
+        l->first = a;
     }
-    pare_genotypes_fetch(g, n, b, NULL, columns + g->samples);
-    for (int64_t i = 0; i < m; i++) {
-        bool same = false, near = false;
-        pare_genotypes_fetch(g, 1, &a[i], NULL, columns);
-        for (int64_t j = 0; j < n; j++) {
-            same = same || a[i] == b[j];
-            near = near || a[i] == b[j] ||
-                   correlation_squared(g->samples, some, columns, columns + (j + 1) * g->samples) >
-                       SAME;
-        }
-        *exact += same;
-        *close += near;
-    }
-    pare_free(g->ctx, columns);
-    return PARE_OK;
+    pare_genotypes_fetch(l->g, 1, &b, NULL, other);
+    return correlation_squared(l->g->samples, l->some, l->column, other) > SAME;
 }
 
-/* Means over pairs of folds; two empty choices agree. */
-static pare_status add_stability(const struct pare_genome *genome, const bool *some, const outer *o,
-                                 int64_t folds, double *jaccard, double *ld) {
-    double pairs = (double)(folds * (folds - 1) / 2);
-    for (int64_t s = 0; s < folds; s++) {
-        for (int64_t t = 0; t < s; t++) {
-            const int64_t *a = o->pick + s * o->most, *b = o->pick + t * o->most;
-            double exact = 0, close = 0, back = 0, ignore = 0;
-            double sizes = (double)(o->count[s] + o->count[t]);
-            pare_status status =
-                matches(genome, some, o->count[s], a, o->count[t], b, &exact, &close);
-            if (status == PARE_OK) {
-                status = matches(genome, some, o->count[t], b, o->count[s], a, &ignore, &back);
-            }
-            if (status != PARE_OK) {
-                return status;
-            }
-            close = 0.5 * (close + back);
-            *jaccard += (sizes > 0 ? exact / (sizes - exact) : 1) / pairs;
-            *ld += (sizes > 0 ? close / (sizes - close) : 1) / pairs;
-        }
+/* How far the choices of the folds agree. */
+static pare_status measure_stability(const struct pare_genome *genome, const bool *some,
+                                     const outer *o, int64_t folds, pare_agreement *out) {
+    const pare_genotypes *g = &genome->genotypes;
+    likeness l = {g, some, NULL, -1};
+    int64_t *start = NULL, *member = NULL;
+    pare_status status = pare_alloc_zero(g->ctx, folds + 1, sizeof *start, &start);
+    if (status == PARE_OK) {
+        status = pare_alloc(g->ctx, folds * o->most, sizeof *member, &member);
     }
-    return PARE_OK;
+    if (status == PARE_OK) {
+        status = pare_alloc(g->ctx, 2 * g->samples, sizeof *l.column, &l.column);
+    }
+    for (int64_t s = 0; s < folds && status == PARE_OK; s++) {
+        memcpy(member + start[s], o->pick + s * o->most, (size_t)o->count[s] * sizeof *member);
+        start[s + 1] = start[s] + o->count[s];
+    }
+    if (status == PARE_OK) {
+        status = pare_agreement_measure(g->ctx, g->kept, folds, start, member, alike, &l, out);
+    }
+    pare_free(g->ctx, start);
+    pare_free(g->ctx, member);
+    pare_free(g->ctx, l.column);
+    return status;
 }
 
 pare_status pare_cross_validate(const struct pare_genome *genome, const pare_trait *trait,
@@ -387,12 +381,12 @@ pare_status pare_cross_validate(const struct pare_genome *genome, const pare_tra
         square += r2 * r2 / times;
         scores.background_r2 += (1 - o.background / o.total) / times;
         scores.marginal_r2 += (1 - o.marginal / o.total) / times;
-        double jaccard = 0, ld = 0;
+        pare_agreement agreement = {0};
         if (status == PARE_OK) {
-            status = add_stability(genome, some, &o, folds, &jaccard, &ld);
+            status = measure_stability(genome, some, &o, folds, &agreement);
         }
-        scores.jaccard += jaccard / times;
-        scores.jaccard_ld += ld / times;
+        scores.jaccard += agreement.jaccard / times;
+        scores.jaccard_ld += agreement.jaccard_alike / times;
     }
     scores.r2_spread = sqrt(fmax(square - scores.r2 * scores.r2, 0));
     pare_free(g->ctx, fold);
