@@ -34,14 +34,6 @@ static void write_study(plink_files *f, bool in_pieces) {
     assert_int_equal(fclose(file), 0);
 }
 
-static double dot(int64_t n, const double *a, const double *b) {
-    double sum = 0;
-    for (int64_t i = 0; i < n; i++) {
-        sum += a[i] * b[i];
-    }
-    return sum;
-}
-
 /* Share of the residual that variant j takes beside the intercept under V of the others. */
 static double slow_share(const struct pare_genome *genome, const pare_choice_made *made,
                          int64_t j) {
@@ -71,14 +63,16 @@ static double slow_share(const struct pare_genome *genome, const pare_choice_mad
     }
     for (int c = 0; c < 3; c++) {
         pare_triangle_solve(false, SAMPLES, v, SAMPLES, column[c]);
-        double part =
-            c > 0 ? dot(SAMPLES, column[0], column[c]) / dot(SAMPLES, column[0], column[0]) : 0;
+        double part = c > 0 ? pare_inner(SAMPLES, column[0], column[c]) /
+                                  pare_inner(SAMPLES, column[0], column[0])
+                            : 0;
         for (int64_t i = 0; i < SAMPLES; i++) {
             column[c][i] -= part * column[0][i];
         }
     }
-    double both = dot(SAMPLES, column[1], column[2]);
-    return both * both / dot(SAMPLES, column[1], column[1]) / dot(SAMPLES, column[2], column[2]);
+    double both = pare_inner(SAMPLES, column[1], column[2]);
+    return both * both / pare_inner(SAMPLES, column[1], column[1]) /
+           pare_inner(SAMPLES, column[2], column[2]);
 }
 
 static void test_statistics(void **state) {

@@ -73,24 +73,6 @@ pare_status pare_background_times(const pare_whiten *w, const double *r, double 
 
 /* ---- Lanczos' method ------------------------------------------------------------------------ */
 
-static double dot(int64_t n, const double *a, const double *b) {
-    double sum = 0;
-    for (int64_t i = 0; i < n; i++) {
-        sum += a[i] * b[i];
-    }
-    return sum;
-}
-
-/* v less its part in `count` orthonormal rows of q. */
-static void project(int64_t n, int64_t count, const double *q, double *v) {
-    for (int64_t k = 0; k < count; k++) {
-        double part = dot(n, q + k * n, v);
-        for (int64_t i = 0; i < n; i++) {
-            v[i] -= part * q[k * n + i];
-        }
-    }
-}
-
 /* One run: K on the complement of q, seen from a start vector. */
 typedef struct lanczos {
     pare_context *ctx;
@@ -141,7 +123,7 @@ static pare_status lanczos_run(const pare_whiten *w, int64_t count, const double
     const int64_t n = l->n;
     double diagonal[STEPS_MAX], off[STEPS_MAX], work[2 * STEPS_MAX], pivot = 1, last = 1;
     pare_status status = PARE_OK;
-    l->norm = sqrt(dot(n, start, start));
+    l->norm = sqrt(pare_inner(n, start, start));
     l->steps = 0;
     for (int64_t i = 0; i < n; i++) {
         l->basis[i] = l->norm > 0 ? start[i] / l->norm : 0;
@@ -159,11 +141,11 @@ static pare_status lanczos_run(const pare_whiten *w, int64_t count, const double
         for (int64_t i = 0; i < n; i++) {
             next[i] = l->whole[w->sample[i]] * (w->root ? w->root[i] : 1);
         }
-        project(n, count, q, next);
-        diagonal[s] = dot(n, at, next);
-        project(n, s + 1, l->basis, next);
-        project(n, s + 1, l->basis, next);
-        off[s] = sqrt(dot(n, next, next));
+        pare_project_out(n, count, q, next);
+        diagonal[s] = pare_inner(n, at, next);
+        pare_project_out(n, s + 1, l->basis, next);
+        pare_project_out(n, s + 1, l->basis, next);
+        off[s] = sqrt(pare_inner(n, next, next));
         double below = s > 0 ? h * off[s - 1] : 0;
         last = s > 0 ? last * below / pivot : 1;
         pivot = h * diagonal[s] + 1 - h - (s > 0 ? below * below / pivot : 0);
@@ -257,9 +239,9 @@ static int64_t take_nodes(const lanczos *l, double share, double *node, double *
 static void orthonormal(int64_t n, int64_t count, double *q) {
     for (int64_t k = 0; k < count; k++) {
         double *v = q + k * n;
-        project(n, k, q, v);
-        project(n, k, q, v);
-        double norm = sqrt(dot(n, v, v));
+        pare_project_out(n, k, q, v);
+        pare_project_out(n, k, q, v);
+        double norm = sqrt(pare_inner(n, v, v));
         for (int64_t i = 0; i < n; i++) {
             v[i] /= norm > 0 ? norm : 1;
         }
@@ -280,7 +262,7 @@ static pare_status run_probes(const pare_whiten *w, int64_t count, const double 
                                              (uint64_t)(p * w->g->samples + w->sample[i]));
             v[i] = draw >> 63 ? 1 : -1;
         }
-        project(n, count, q, v);
+        pare_project_out(n, count, q, v);
         status = lanczos_run(w, count, q, QUADRATURE_SHARE, QUADRATURE_TOLERANCE, v, l);
         if (status == PARE_OK) {
             s->nodes += take_nodes(l, 1 / (double)probes, s->node + s->nodes, s->weight + s->nodes);
@@ -316,8 +298,8 @@ pare_status pare_background_reml(const pare_whiten *w, int64_t count, const doub
         *(i < n ? &v[i] : &q[i - n]) *= w->root[i % n];
     }
     orthonormal(n, count, q);
-    project(n, count, q, v);
-    project(n, count, q, v);
+    pare_project_out(n, count, q, v);
+    pare_project_out(n, count, q, v);
     s->free = (double)(n - count);
     status = lanczos_run(w, count, q, QUADRATURE_SHARE, ROOT_TOLERANCE, v, l);
     if (status == PARE_OK) {

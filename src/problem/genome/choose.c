@@ -35,26 +35,10 @@ void pare_chooser_clear(pare_chooser *c) {
     *c = (pare_chooser){0};
 }
 
-static double dot(int64_t n, const double *a, const double *b) {
-    double sum = 0;
-    for (int64_t i = 0; i < n; i++) {
-        sum += a[i] * b[i];
-    }
-    return sum;
-}
-
 /* v less its part in the q columns, twice, so that rounding leaves nothing (Bjorck 1994). */
 static void project(const pare_chooser *c, double *v) {
-    const int64_t n = c->w->n;
-    for (int turn = 0; turn < 2; turn++) {
-        for (int64_t k = 0; k < c->columns; k++) {
-            const double *q = c->q + k * n;
-            double part = dot(n, q, v);
-            for (int64_t i = 0; i < n; i++) {
-                v[i] -= part * q[i];
-            }
-        }
-    }
+    pare_project_out(c->w->n, c->columns, c->q, v);
+    pare_project_out(c->w->n, c->columns, c->q, v);
 }
 
 /* L^-1 v in place, and where the chooser keeps them, L^-T L^-1 v as the next `back`. */
@@ -66,15 +50,15 @@ static pare_status whiten(pare_chooser *c, double *v) {
 /* Makes the v of `whiten` the next column; false where nothing of it is new. */
 static bool add_direction(pare_chooser *c, double *v, double least) {
     const int64_t n = c->w->n;
-    double before = dot(n, v, v);
+    double before = pare_inner(n, v, v);
     for (int64_t k = 0; c->back && k < c->columns; k++) {
-        double part = dot(n, c->q + k * n, v), *next = c->back + c->columns * n;
+        double part = pare_inner(n, c->q + k * n, v), *next = c->back + c->columns * n;
         for (int64_t i = 0; i < n; i++) {
             next[i] -= part * c->back[k * n + i];
         }
     }
     project(c, v);
-    double after = dot(n, v, v);
+    double after = pare_inner(n, v, v);
     if (!(after > least * before) || !(after > 0)) {
         return false;
     }
@@ -197,7 +181,7 @@ pare_status pare_chooser_create(const pare_whiten *w, int64_t count, const doubl
         goto fail;
     }
     project(&c, c.rest);
-    c.rss = dot(n, c.rest, c.rest);
+    c.rss = pare_inner(n, c.rest, c.rest);
     status = first_products(&c);
     if (status != PARE_OK) {
         goto fail;
@@ -272,7 +256,7 @@ pare_status pare_chooser_add_column(pare_chooser *c, int64_t kept, double *v, bo
         return PARE_OK;
     }
     double *q = c->q + (c->columns - 1) * n, *along = c->along + picks * p;
-    double part = dot(n, q, c->rest);
+    double part = pare_inner(n, q, c->rest);
     status = correlate_columns(c, c->columns - 1, 1, along);
     if (status != PARE_OK) {
         c->columns--;
@@ -281,7 +265,7 @@ pare_status pare_chooser_add_column(pare_chooser *c, int64_t kept, double *v, bo
     for (int64_t i = 0; i < n; i++) {
         c->rest[i] -= part * q[i];
     }
-    c->rss = dot(n, c->rest, c->rest);
+    c->rss = pare_inner(n, c->rest, c->rest);
     for (int64_t j = 0; j < p; j++) {
         c->dot[j] -= part * along[j];
         c->square[j] -= along[j] * along[j];
@@ -315,7 +299,7 @@ static pare_status largest_shares(const pare_chooser *c, int64_t vectors, const 
                 share[b] = fmax(share[b], product * product / c->square[j]);
             }
         }
-        share[b] /= dot(c->w->n, v + b * c->w->n, v + b * c->w->n);
+        share[b] /= pare_inner(c->w->n, v + b * c->w->n, v + b * c->w->n);
     }
     return status;
 }

@@ -13,6 +13,11 @@
 
 #include "data/genotype/genotype.h"
 
+/* a'b over n. */
+double pare_inner(int64_t n, const double *a, const double *b);
+/* v (n) less its part in `count` orthonormal rows of q. */
+void pare_project_out(int64_t n, int64_t count, const double *q, double *v);
+
 /* ---- Relationship (relationship.c) ---------------------------------------------------------- */
 
 enum { PARE_RELATIONSHIP_MAX = 12000 }; /* samples: K and its factors are dense */

@@ -5,6 +5,23 @@
 
 #include <string.h>
 
+double pare_inner(int64_t n, const double *a, const double *b) {
+    double sum = 0;
+    for (int64_t i = 0; i < n; i++) {
+        sum += a[i] * b[i];
+    }
+    return sum;
+}
+
+void pare_project_out(int64_t n, int64_t count, const double *q, double *v) {
+    for (int64_t k = 0; k < count; k++) {
+        double part = pare_inner(n, q + k * n, v);
+        for (int64_t i = 0; i < n; i++) {
+            v[i] -= part * q[k * n + i];
+        }
+    }
+}
+
 enum { VARIANTS_A_BLOCK = 64, LANES = 8 };
 
 void pare_whiten_clear(pare_whiten *w) {
