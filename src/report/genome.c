@@ -65,10 +65,15 @@ static void put_trait(const pare_genome *genome, const pare_analysis *a, pare_te
             "  %lld x %lld-fold: R2 %.4f chosen and background, %.4f background alone, "
             "%.4f five best\n"
             "  one at a time; %.1f chosen on average; folds agree %.2f exactly, %.2f up "
-            "to r2 > 0.8\n",
+            "to r2 > 0.8",
             (long long)genome->options.repeats, (long long)genome->options.folds, a->scores.r2,
             a->scores.background_r2, a->scores.marginal_r2, a->scores.picks, a->scores.jaccard,
             a->scores.jaccard_ld);
+        if (!isnan(a->scores.kuncheva)) {
+            pare_text_append(out, ";\n  corrected for chance %.2f (Kuncheva), %.2f (Nogueira)",
+                             a->scores.kuncheva, a->scores.nogueira);
+        }
+        pare_text_append(out, "\n");
     }
 }
 
@@ -201,15 +206,16 @@ static json_t *card_of_trait(const pare_genome *genome, const pare_analysis *a) 
         "picks", picks, "cpu_seconds", a->cpu_seconds);
     if (card && a->scored) {
         const pare_scores *s = &a->scores;
-        json_object_set_new(card, "cross_validation",
-                            json_pack("{s:I, s:I, s:o, s:o, s:o, s:o, s:f, s:f, s:f}", "folds",
-                                      (json_int_t)genome->options.folds, "repeats",
-                                      (json_int_t)genome->options.repeats, "r2",
-                                      real_or_null(s->r2), "r2_spread_of_repeats",
-                                      real_or_null(s->r2_spread), "r2_background_alone",
-                                      real_or_null(s->background_r2), "r2_five_best_one_at_a_time",
-                                      real_or_null(s->marginal_r2), "picks", s->picks, "jaccard",
-                                      s->jaccard, "jaccard_r2_0.8", s->jaccard_ld));
+        json_object_set_new(
+            card, "cross_validation",
+            json_pack("{s:I, s:I, s:o, s:o, s:o, s:o, s:f, s:f, s:f, s:o, s:o}", "folds",
+                      (json_int_t)genome->options.folds, "repeats",
+                      (json_int_t)genome->options.repeats, "r2", real_or_null(s->r2),
+                      "r2_spread_of_repeats", real_or_null(s->r2_spread), "r2_background_alone",
+                      real_or_null(s->background_r2), "r2_five_best_one_at_a_time",
+                      real_or_null(s->marginal_r2), "picks", s->picks, "jaccard", s->jaccard,
+                      "jaccard_r2_0.8", s->jaccard_ld, "kuncheva", real_or_null(s->kuncheva),
+                      "nogueira", real_or_null(s->nogueira)));
     }
     return card;
 }

@@ -9,6 +9,8 @@
 /* Variants about each pick that credible sets are looked for among, and in all. */
 enum { NEAR = 200, NEAR_LEAST = 20, CONSIDERED = 2400, PROXY_VECTORS = 16 };
 #define PROXY 0.8
+/* Lambda GC above which option loco is warned of: unrelated samples give 1.0 to 1.1. */
+#define INFLATED 1.2
 /* Median of chi-square with one degree of freedom. */
 #define CHI_SQUARE_MEDIAN 0.45493642311957
 
@@ -352,6 +354,13 @@ pare_status pare_analyse(const struct pare_genome *genome, int64_t trait, pare_a
     a.lambda_plain = a.lambda_mixed;
     if (status == PARE_OK && made.w.h > 0) { /* without background it is the same */
         status = plain_control(genome, a.trait, some, &a.lambda_plain);
+    }
+    if (genome->options.loco && a.lambda_mixed > INFLATED) {
+        pare_warn(ctx,
+                  "trait '%s': with option loco lambda GC is %.2f, so that too much is chosen; "
+                  "relatives share long pieces of chromosomes, which only the background of all "
+                  "chromosomes accounts for: leave option loco out",
+                  a.trait->name, a.lambda_mixed);
     }
     if (status == PARE_OK && genome->options.scan) {
         status = copy_scan(&made, &a);

@@ -23,6 +23,8 @@ typedef struct pare_scores {    /* of cross-validation, all repeats and folds */
     double picks;               /* mean number */
     double jaccard, jaccard_ld; /* mean over pairs of folds of a repeat; variants with r2 > 0.8
                                    count as the same in the second */
+    double kuncheva, nogueira;  /* corrected for chance, mean over the repeats where they exist;
+                                   NaN where no fold chose anything */
 } pare_scores;
 
 typedef struct pare_analysis {

@@ -358,6 +358,7 @@ pare_status pare_cross_validate(const struct pare_genome *genome, const pare_tra
     bool *train = NULL;
     pare_scores scores = {0};
     double square = 0, times = (double)repeats;
+    double corrected[2] = {0}, counted[2] = {0}; /* kuncheva, nogueira: sums, repeats */
     pare_status status = pare_alloc(g->ctx, g->samples, sizeof *fold, &fold);
     if (status == PARE_OK) {
         status = pare_alloc(g->ctx, g->samples, sizeof *train, &train);
@@ -387,7 +388,14 @@ pare_status pare_cross_validate(const struct pare_genome *genome, const pare_tra
         }
         scores.jaccard += agreement.jaccard / times;
         scores.jaccard_ld += agreement.jaccard_alike / times;
+        const double each[2] = {agreement.kuncheva, agreement.nogueira};
+        for (int i = 0; i < 2; i++) {
+            corrected[i] += isnan(each[i]) ? 0 : each[i];
+            counted[i] += !isnan(each[i]);
+        }
     }
+    scores.kuncheva = counted[0] > 0 ? corrected[0] / counted[0] : (double)NAN;
+    scores.nogueira = counted[1] > 0 ? corrected[1] / counted[1] : (double)NAN;
     scores.r2_spread = sqrt(fmax(square - scores.r2 * scores.r2, 0));
     pare_free(g->ctx, fold);
     pare_free(g->ctx, train);
