@@ -156,6 +156,7 @@ pare_exit pare_cli_open_model(pare_cli *cli, const char *path, pare_model **out)
 
 /* Lines "name: value", printed as they come or, with json, kept for the end. */
 typedef struct pare_lines {
+    pare_context *ctx;
     bool json, failed; /* failed: out of memory */
     char *text;
     size_t length, room;

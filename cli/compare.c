@@ -219,18 +219,6 @@ static void print_table(const pare_comparison_table *table) {
 
 /* ---- Files --------------------------------------------------------------------------------- */
 
-static void put_json_text(const char *text, FILE *out) {
-    fputc('"', out);
-    for (const unsigned char *at = (const unsigned char *)text; *at; at++) {
-        if (*at < 0x20 || *at == '"' || *at == '\\' || *at >= 0x7f) {
-            fprintf(out, "\\u%04x", *at);
-        } else {
-            fputc(*at, out);
-        }
-    }
-    fputc('"', out);
-}
-
 static void put_json_real(const char *before, double value, FILE *out) {
     if (isfinite(value)) {
         fprintf(out, "%s%.17g", before, value);
@@ -240,12 +228,12 @@ static void put_json_real(const char *before, double value, FILE *out) {
 }
 
 static void write_json(const pare_comparison_table *table, FILE *out) {
-    fprintf(out, "{\n  \"format\": \"pare comparison\",\n  \"format_version\": 1,\n  \"data\": ");
-    put_json_text(table->data, out);
-    fprintf(out, ",\n  \"k\": ");
-    put_json_text(table->k, out);
-    fprintf(out, ",\n  \"score\": \"%s\",\n  \"rows\": \"%s\",\n  \"seeds\": %lld,\n",
-            table->score_name, table->score_rows, (long long)table->seeds);
+    fprintf(out,
+            "{\n  \"format\": \"pare comparison\",\n  \"format_version\": 1,\n  \"data\": %s,\n",
+            table->data_json);
+    fprintf(out,
+            "  \"k\": \"%s\",\n  \"score\": \"%s\",\n  \"rows\": \"%s\",\n  \"seeds\": %lld,\n",
+            table->k, table->score_name, table->score_rows, (long long)table->seeds);
     fprintf(out, "  \"candidates\": %lld,\n", (long long)table->candidates);
     put_json_real("  \"all\": ", table->all, out);
     put_json_real(",\n  \"random\": ", table->random, out);
@@ -382,6 +370,11 @@ static pare_exit run_compare(pare_cli *cli) {
     }
     snprintf(table.data, sizeof table.data, "%s", cli->positional[0]);
     snprintf(table.k, sizeof table.k, "%s", pare_cli_text(cli, "k"));
+    pare_status status =
+        pare_context_json(cli->ctx, table.data, (int64_t)strlen(table.data), &table.data_json);
+    if (status != PARE_OK) {
+        return pare_cli_failed(cli, status);
+    }
     snprintf(out, sizeof out, "%s", pare_cli_text(cli, "out"));
     snprintf(report, sizeof report, "%s", pare_cli_text(cli, "report"));
     table.method = calloc(PARE_COMPARE_METHODS, sizeof *table.method);

@@ -28,6 +28,7 @@ typedef struct pare_compare_method {
 
 typedef struct pare_comparison_table {
     char data[512], k[64];
+    const char *data_json; /* `data` as a JSON string */
     const char *score_name, *score_rows;
     int64_t seeds, candidates, methods;
     pare_compare_method *method;

@@ -48,32 +48,19 @@ static void put_name(const char *name, size_t length) {
     fputs("\": ", stdout);
 }
 
-static void put_text(const char *text, size_t length) {
-    putchar('"');
-    for (size_t i = 0; i < length; i++) {
-        unsigned char c = (unsigned char)text[i];
-        if (c == '"' || c == '\\') {
-            putchar('\\');
-        }
-        if (c < 0x20) {
-            printf("\\u%04x", c);
-        } else {
-            putchar(c);
-        }
-    }
-    putchar('"');
-}
-
 /* A number as it is, anything else as text. */
-static void put_value(const char *value, size_t length) {
+static void put_value(pare_lines *lines, const char *value, size_t length) {
     char *end = NULL;
     bool plain = length > 0 && (isdigit((unsigned char)value[0]) || value[0] == '-');
     double number = plain ? strtod(value, &end) : (double)NAN;
     if (plain && end == value + length && isfinite(number)) {
         fwrite(value, 1, length, stdout);
-    } else {
-        put_text(value, length);
+        return;
     }
+    const char *text = NULL;
+    bool made = pare_context_json(lines->ctx, value, (int64_t)length, &text) == PARE_OK;
+    fputs(made ? text : "null", stdout);
+    lines->failed = lines->failed || !made;
 }
 
 /* "layer 0 to 3: 8 heads, 4 key/value heads, 172 channels" */
@@ -93,7 +80,7 @@ static bool put_layer(const char *line, bool first) {
 }
 
 /* One group: its layers, then the other lines. */
-static const char *put_group(const char *text) {
+static const char *put_group(pare_lines *lines, const char *text) {
     bool first = true;
     fputs("    {\n      \"shape\": [", stdout);
     const char *end = text;
@@ -110,7 +97,7 @@ static const char *put_group(const char *text) {
         }
         fputs(",\n      ", stdout);
         put_name(line, (size_t)(value - line));
-        put_value(value + 2, length - (size_t)(value + 2 - line));
+        put_value(lines, value + 2, length - (size_t)(value + 2 - line));
     }
     fputs("\n    }", stdout);
     return end;
@@ -120,12 +107,12 @@ void pare_lines_finish(pare_lines *lines, const char *format, const char *groups
     if (lines->json && !lines->failed && lines->text) {
         printf("{\n  \"format\": \"%s\",\n  \"format_version\": 1,\n  \"%s\": [\n", format, groups);
         for (const char *at = lines->text; *at;) {
-            at = put_group(at);
+            at = put_group(lines, at);
             at += *at == '\n';
             fputs(*at ? ",\n" : "\n", stdout);
         }
         puts("  ]\n}");
     }
     free(lines->text);
-    *lines = (pare_lines){.json = lines->json, .failed = lines->failed};
+    *lines = (pare_lines){.ctx = lines->ctx, .json = lines->json, .failed = lines->failed};
 }

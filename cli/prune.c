@@ -187,7 +187,7 @@ static pare_exit prune_all(pare_cli *cli, pare_model *model, const target *to, i
     bool several = cli->own[OWN_BUDGETS][0] != 0;
     course c = {.cli = cli,
                 .model = model,
-                .lines = {.json = strcmp(cli->own[OWN_JSON], "true") == 0},
+                .lines = {.ctx = cli->ctx, .json = strcmp(cli->own[OWN_JSON], "true") == 0},
                 .count = count};
     pare_status status = PARE_OK;
     if (several && !pare_system_folder(cli->own[OWN_OUT], &reason)) {

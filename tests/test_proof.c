@@ -95,11 +95,34 @@ static void methods_are_compared(void **state) {
     refuses("compare t.csv --target class", "option k is missing");
 }
 
+/* A name in UTF-8 stays as it is; bytes that are not become U+10FE00 + byte, as in selections. */
+static void names_in_json_are_utf8(void **state) {
+    (void)state;
+    static char json[CLI_TEXT_MAX];
+    static const struct {
+        const char *file, *text;
+    } names[] = {{"zählung.csv", "\"data\": \"zählung.csv\""},
+                 {"z\xe4hl.csv", "\"data\": \"z\xf4\x8f\xbb\xa4hl.csv\""}};
+    folder_empty();
+    for (int i = 0; i < 2; i++) {
+        char command[200];
+        cli_write_table(names[i].file, 100, 4);
+        snprintf(command, sizeof command,
+                 "compare %s --target class -k 1 --methods random --seeds 1 --refit-epochs 1 --out "
+                 "c.json",
+                 names[i].file);
+        says(cli_run(command), 0, "all columns");
+        cli_read("c.json", json);
+        assert_non_null(strstr(json, names[i].text));
+    }
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(certificate_travels_with_the_selection),
         cmocka_unit_test(certificate_refuses),
         cmocka_unit_test(methods_are_compared),
+        cmocka_unit_test(names_in_json_are_utf8),
     };
     return cmocka_run_group_tests(tests, folder_enter, folder_leave);
 }

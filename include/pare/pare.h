@@ -110,6 +110,11 @@ PARE_API PARE_MUST_CHECK pare_status pare_context_set_threads(pare_context *ctx,
  * optional parts); valid until the context is destroyed. */
 PARE_API PARE_MUST_CHECK pare_status pare_context_info(pare_context *ctx, const char **out);
 
+/* `length` bytes as a JSON string with its quotes, as the library's own files hold names: UTF-8
+ * as it is, any other byte as the character U+10FE00 + byte; valid until the next such call. */
+PARE_API PARE_MUST_CHECK pare_status pare_context_json(pare_context *ctx, const char *bytes,
+                                                       int64_t length, const char **out);
+
 /* ---- Cluster ------------------------------------------------------------------------------- */
 
 /*

@@ -102,6 +102,7 @@ _FUNCTIONS = {
     "pare_context_on_warning": (None, [c_void_p, WARNING_FN, c_void_p]),
     "pare_context_set_threads": (c_int, [c_void_p, c_int64]),
     "pare_context_info": (c_int, [c_void_p, POINTER(c_char_p)]),
+    "pare_context_json": (c_int, [c_void_p, c_char_p, c_int64, POINTER(c_char_p)]),
     "pare_option_count": (c_int64, []),
     "pare_option_at": (c_int, [c_int64, POINTER(OptionInfo)]),
     "pare_config_create": (c_int, [c_void_p, _OUT]),

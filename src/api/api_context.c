@@ -1,3 +1,4 @@
+#include "base/json.h"
 #include "base/text.h"
 #include "kernels/blas.h"
 #include "kernels/kernels.h"
@@ -60,6 +61,7 @@ void pare_context_destroy(pare_context *ctx) {
     }
     pare_pool_destroy(ctx->pool);
     pare_free(ctx, ctx->info);
+    pare_free(ctx, ctx->json);
     for (int64_t i = 0; i < ctx->warnings; i++) {
         pare_free(ctx, ctx->warning[i]);
     }
@@ -129,5 +131,21 @@ pare_status pare_context_info(pare_context *ctx, const char **out) {
     pare_free(ctx, ctx->info);
     ctx->info = text.bytes;
     *out = ctx->info;
+    return PARE_OK;
+}
+
+pare_status pare_context_json(pare_context *ctx, const char *bytes, int64_t length,
+                              const char **out) {
+    *out = NULL;
+    pare_text text = {.ctx = ctx};
+    pare_put_json_bytes(&text, bytes, length);
+    pare_status status = text.status;
+    if (status != PARE_OK) {
+        pare_text_clear(&text);
+        return status;
+    }
+    pare_free(ctx, ctx->json);
+    ctx->json = text.bytes;
+    *out = ctx->json;
     return PARE_OK;
 }

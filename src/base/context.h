@@ -24,6 +24,7 @@ struct pare_context {
     struct pare_pool *pool;             /* set by api/, borrowed by all below */
     const struct pare_kernels *kernels; /* set by api/ */
     char *info;                         /* text of pare_context_info, NULL until asked */
+    char *json;                         /* of pare_context_json, NULL until asked */
 };
 
 /* Stores the sentence and returns `status`, so that a failure is one line:

@@ -42,9 +42,13 @@ static bool is_escape(uint32_t code) {
 }
 
 pare_status pare_name_encode(pare_context *ctx, const char *name, char **out) {
+    return pare_name_encode_bytes(ctx, name, (int64_t)strlen(name), out);
+}
+
+pare_status pare_name_encode_bytes(pare_context *ctx, const char *name, int64_t length,
+                                   char **out) {
     *out = NULL;
     pare_text text = {.ctx = ctx};
-    int64_t length = (int64_t)strlen(name);
     pare_text_append_bytes(&text, "", 0);
     for (int64_t i = 0; i < length;) {
         uint32_t code = 0;
@@ -82,15 +86,19 @@ void pare_name_decode(char *text) {
 }
 
 void pare_put_json_text(pare_text *out, const char *text) {
-    if (!text) {
+    if (text) {
+        pare_put_json_bytes(out, text, (int64_t)strlen(text));
+    } else {
         pare_text_append(out, "null");
-        return;
     }
+}
+
+void pare_put_json_bytes(pare_text *out, const char *text, int64_t length) {
     if (out->status != PARE_OK) {
         return;
     }
     char *encoded = NULL;
-    out->status = pare_name_encode(out->ctx, text, &encoded);
+    out->status = pare_name_encode_bytes(out->ctx, text, length, &encoded);
     if (out->status != PARE_OK) {
         return;
     }

@@ -18,11 +18,15 @@ int64_t pare_utf8_next(const char *text, int64_t length, uint32_t *code);
  * as invalid themselves, so decode(encode(name)) == name for any bytes.
  */
 pare_status pare_name_encode(pare_context *ctx, const char *name, char **out) PARE_MUST_CHECK;
+/* The same of `length` bytes. */
+pare_status pare_name_encode_bytes(pare_context *ctx, const char *name, int64_t length,
+                                   char **out) PARE_MUST_CHECK;
 /* In place: the text only shrinks. */
 void pare_name_decode(char *text);
 
 /* A name as a JSON string, bytes that are not UTF-8 encoded; null for NULL. */
 void pare_put_json_text(pare_text *out, const char *text);
+void pare_put_json_bytes(pare_text *out, const char *text, int64_t length);
 /* A number that reads back as the same double; null for NaN and infinities, which JSON lacks. */
 void pare_put_json_real(pare_text *out, double value);
 
