@@ -18,7 +18,12 @@ const char *pare_genome_trait(const pare_genome *genome, int64_t trait) {
 
 pare_status pare_genome_step(pare_genome *genome, bool *done) {
     if (genome->done < genome->traits.traits) {
-        pare_status status = pare_analyse(genome, genome->done, &genome->analysis[genome->done]);
+        pare_status status =
+            genome->options.joint && !genome->joint ? pare_joint_choose_all(genome) : PARE_OK;
+        if (status != PARE_OK) {
+            return status;
+        }
+        status = pare_analyse(genome, genome->done, &genome->analysis[genome->done]);
         if (status != PARE_OK) {
             return status;
         }

@@ -114,6 +114,7 @@ X(genome, forbid, "forbid", TEXT, "", 0, 0, "", "variants never chosen, separate
 X(genome, prior, "prior", TEXT, "", 0, 0, "", "file of prior weights, `ID weight` a line: how much more likely than others variants are to matter (stop ebic and cv)") \
 X(genome, background, "background", BOOL, "true", 0, 0, "", "model what many small effects and relatives share as a random effect (relationship matrix, REML)") \
 X(genome, loco, "loco", BOOL, "false", 0, 0, "", "leave one chromosome out: a variant is tested beside the background of the other chromosomes only (stop ebic)") \
+X(genome, joint, "joint", BOOL, "false", 0, 0, "", "choose variants for all traits together, on the samples that have all of them (stop ebic)") \
 X(genome, relationship, "relationship", CHOICE, "auto", 0, 0, "auto|matrix|products", "how the background is computed: from the relationship matrix, or, without ever building it, by products with the packed genotypes of background-variants (Lanczos); auto: the matrix up to 12,000 samples") \
 X(genome, background_variants, "background-variants", INTEGER, "20000", 100, 100000000, "", "variants, evenly spaced among those that pass, that the background is made of under relationship products") \
 X(genome, alpha, "alpha", REAL, "0.05", 1e-6, 0.5, "", "level of stop permutation") \

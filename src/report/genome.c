@@ -77,11 +77,45 @@ static void put_trait(const pare_genome *genome, const pare_analysis *a, pare_te
     }
 }
 
+/* Samples that have the trait. */
+static int64_t count_known(const pare_genome *genome, const pare_trait *trait) {
+    int64_t known = 0;
+    for (int64_t i = 0; i < genome->genotypes.samples; i++) {
+        known += !isnan(trait->value[i]);
+    }
+    return known;
+}
+
+static void put_joint(const pare_genome *genome, pare_text *out) {
+    const pare_joint_choice *joint = genome->joint;
+    pare_text_append(out, "\n%lld traits together, on the %lld samples that have all of them (",
+                     (long long)genome->traits.traits, (long long)genome->genotypes.used);
+    for (int64_t t = 0; t < genome->traits.traits; t++) {
+        const pare_trait *trait = &genome->traits.trait[t];
+        pare_text_append(out, "%s%s: %lld", t > 0 ? ", " : "", trait->name,
+                         (long long)count_known(genome, trait));
+    }
+    pare_text_append(out, ")\n  %lld chosen (%s)\n", (long long)joint->picks, joint->reason);
+    if (joint->picks > 0) {
+        pare_text_append(out, "  %-20s %4s %11s A1 %9s %14s\n", "variant", "chr", "position",
+                         "joint p", "extended BIC");
+    }
+    for (int64_t k = 0; k < joint->picks; k++) {
+        const pare_variant *v = variant_of(genome, joint->pick[k]);
+        pare_text_append(out, "  %-20s %4s %11lld %-2s %9.2g %14.2f\n", v->id, v->chromosome,
+                         (long long)v->position, v->a1, joint->p[k],
+                         joint->ebic[k + 1] - joint->ebic[0]);
+    }
+}
+
 void pare_genome_report(const pare_genome *genome, pare_text *out) {
     const pare_genotypes *g = &genome->genotypes;
     pare_text_append(out, "%s: %lld of %lld samples, %lld of %lld variants pass the filters\n",
                      g->stem, (long long)g->used, (long long)g->samples, (long long)g->kept,
                      (long long)g->variants);
+    if (genome->joint) {
+        put_joint(genome, out);
+    }
     for (int64_t t = 0; t < genome->done; t++) {
         put_trait(genome, &genome->analysis[t], out);
     }
@@ -97,12 +131,13 @@ static void put_place(pare_text *out, const pare_variant *v) {
 static void render_path(const pare_genome *genome, pare_text *out) {
     pare_text_append(out,
                      "TRAIT\tSTEP\tID\tCHROM\tPOS\tA1\tA2\tCHOSEN\tFORCED\tBETA\tSE\tP\tSHARE\t"
-                     "EBIC\tPIP\tPROXIES\n");
+                     "EBIC\tPIP\tPROXIES%s\n",
+                     genome->joint ? "\tJOINT_P" : "");
     for (int64_t t = 0; t < genome->done; t++) {
         const pare_analysis *a = &genome->analysis[t];
         pare_text_append(out, "%s\t0\tNA\tNA\tNA\tNA\tNA\tNA\tNA\tNA\tNA\tNA\t0\t", a->trait->name);
         put_number(out, a->ebic_null);
-        pare_text_append(out, "\tNA\tNA\n");
+        pare_text_append(out, "\tNA\tNA%s\n", genome->joint ? "\tNA" : "");
         for (int64_t k = 0; k < a->path; k++) {
             const pare_pick *pick = &a->pick[k];
             pare_text_append(out, "%s\t%lld\t", a->trait->name, (long long)k + 1);
@@ -114,7 +149,12 @@ static void render_path(const pare_genome *genome, pare_text *out) {
                 pare_text_append(out, "\t");
                 put_number(out, values[i]);
             }
-            pare_text_append(out, "\t%lld\n", (long long)pick->proxies);
+            pare_text_append(out, "\t%lld", (long long)pick->proxies);
+            if (genome->joint) {
+                pare_text_append(out, "\t");
+                put_number(out, pick->joint_p);
+            }
+            pare_text_append(out, "\n");
         }
     }
 }
@@ -186,11 +226,13 @@ static json_t *card_of_trait(const pare_genome *genome, const pare_analysis *a) 
     for (int64_t k = 0; k < a->picks; k++) {
         const pare_variant *v = variant_of(genome, a->pick[k].kept);
         json_array_append_new(
-            picks, json_pack("{s:s, s:s, s:I, s:s, s:s, s:o, s:o, s:o, s:o, s:b}", "id", v->id,
-                             "chromosome", v->chromosome, "position", (json_int_t)v->position, "a1",
-                             v->a1, "a2", v->a2, "effect", real_or_null(a->pick[k].effect), "error",
-                             real_or_null(a->pick[k].error), "p", real_or_null(a->pick[k].p), "pip",
-                             real_or_null(a->pick[k].pip), "forced", a->pick[k].forced));
+            picks,
+            json_pack("{s:s, s:s, s:I, s:s, s:s, s:o, s:o, s:o, s:o, s:b, s:o*}", "id", v->id,
+                      "chromosome", v->chromosome, "position", (json_int_t)v->position, "a1", v->a1,
+                      "a2", v->a2, "effect", real_or_null(a->pick[k].effect), "error",
+                      real_or_null(a->pick[k].error), "p", real_or_null(a->pick[k].p), "pip",
+                      real_or_null(a->pick[k].pip), "forced", a->pick[k].forced, "joint_p",
+                      genome->joint ? real_or_null(a->pick[k].joint_p) : NULL));
     }
     for (int64_t c = 0; c < a->fixed; c++) {
         int64_t number = a->fixed_number[c];
@@ -232,14 +274,14 @@ static pare_status render_card(const pare_genome *genome, pare_text *out) {
         json_array_append_new(traits, card_of_trait(genome, &genome->analysis[t]));
     }
     json_t *card = json_pack(
-        "{s:s, s:s, s:s, s:s, s:I, s:I, s:I, s:I, s:f, s:f, s:f, s:s, s:b, s:I, s:I, s:o}",
+        "{s:s, s:s, s:s, s:s, s:I, s:I, s:I, s:I, s:f, s:f, s:f, s:s, s:b, s:b, s:I, s:I, s:o}",
         "program", "pare genome", "version", version, "date", date, "genotypes", g->stem,
         "samples_in_file", (json_int_t)g->samples, "samples", (json_int_t)g->used,
         "variants_in_file", (json_int_t)g->variants, "variants", (json_int_t)g->kept, "maf",
         genome->options.maf, "geno", genome->options.geno, "hwe", genome->options.hwe, "stop",
-        stops[genome->options.stop], "background", genome->k || genome->shared.ctx, "covariates",
-        (json_int_t)genome->traits.named, "seed", (json_int_t)genome->options.seed, "traits",
-        traits);
+        stops[genome->options.stop], "joint", genome->joint != NULL, "background",
+        genome->k || genome->shared.ctx, "covariates", (json_int_t)genome->traits.named, "seed",
+        (json_int_t)genome->options.seed, "traits", traits);
     return pare_put_card(out, card);
 }
 

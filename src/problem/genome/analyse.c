@@ -291,6 +291,7 @@ static void copy_path(const struct pare_genome *genome, const pare_choice_made *
         pick->gain = (c->rss_at[k] - c->rss_at[k + 1]) / c->rss_at[0];
         pick->ebic = c->ebic[k + 1];
         pick->effect = pick->error = pick->p = pick->pip = (double)NAN;
+        pick->joint_p = genome->joint ? genome->joint[0].p[k] : (double)NAN;
         for (int64_t i = 0; i < genome->forced; i++) {
             pick->forced = pick->forced || genome->force[i] == pick->kept;
         }

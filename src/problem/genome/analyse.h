@@ -10,6 +10,7 @@ typedef struct pare_pick {
     double ebic;             /* after it */
     double effect, error, p; /* joint refit, a copy of A1; log odds for case/control */
     double pip;
+    double joint_p; /* option joint: of its effects on all traits, beside the picks before it */
     bool forced;
     int64_t proxies; /* variants with r2 > 0.8 */
     int64_t *proxy;  /* (proxies) kept numbers, closest first */
@@ -60,6 +61,8 @@ struct pare_genome {
     double *prior; /* (kept) logarithms of prior weights, NULL: none */
     int64_t forced;
     int64_t *force; /* kept numbers */
+    int64_t joints; /* choices in `joint`: of all samples, then of each fold of each repeat */
+    struct pare_joint_choice *joint; /* NULL: each trait for itself, or not chosen yet */
     int64_t done;
     pare_analysis *analysis; /* (traits) */
     char *text;
@@ -72,7 +75,7 @@ struct pare_genome {
  */
 pare_status pare_fixed_effects(const struct pare_genome *genome, const pare_whiten *w, bool strict,
                                int64_t *count, double **fixed, int64_t **number) PARE_MUST_CHECK;
-/* Marks the samples where trait and covariates are known. */
+/* Marks the samples where trait (with option joint: every trait) and covariates are known. */
 void pare_trait_samples(const struct pare_genome *genome, const pare_trait *trait, bool *some);
 
 /* ---- Leave one chromosome out (loco.c) ------------------------------------------------------ */
@@ -106,6 +109,7 @@ typedef struct pare_choice_made {
     int64_t picks;        /* chosen: the first ones of the chooser */
     int64_t clusters;     /* of stop knockoff, else 0 */
     const char *reason;
+    int64_t turn; /* option joint: which of genome->joint its samples are */
     pare_loco loco;
 } pare_choice_made;
 
@@ -125,6 +129,31 @@ void pare_loco_clear(pare_context *ctx, pare_loco *loco);
 pare_status pare_choice_begin(const struct pare_genome *genome, const pare_trait *trait,
                               const bool *some, bool background, bool strict,
                               pare_choice_made *out) PARE_MUST_CHECK;
+
+/* ---- Several traits together (joint.c) ------------------------------------------------------ */
+
+typedef struct pare_joint_choice {
+    int64_t path, picks; /* tried, chosen */
+    int64_t *pick;       /* (path) kept numbers */
+    double *ebic;        /* (path + 1) joint extended BIC */
+    double *p;           /* (path) of each pick beside those before it */
+    const char *reason;
+} pare_joint_choice;
+
+/* P(chi-square > x), degrees >= 1. */
+double pare_chi_square_tail(double x, int64_t degrees);
+/* Refuses one trait, and factors of more than 8 GB. */
+pare_status pare_joint_possible(const struct pare_genome *genome) PARE_MUST_CHECK;
+/* Picks on some samples. Cost: that of each trait's own choice. */
+pare_status pare_joint_choose(const struct pare_genome *genome, const bool *some,
+                              pare_joint_choice *out) PARE_MUST_CHECK;
+/* genome->joint: on all samples and on the training samples of each fold. */
+pare_status pare_joint_choose_all(struct pare_genome *genome) PARE_MUST_CHECK;
+/* The picks of genome->joint[made->turn] for one trait. */
+pare_status pare_joint_replay(const struct pare_genome *genome,
+                              pare_choice_made *made) PARE_MUST_CHECK;
+void pare_joint_clear(struct pare_genome *genome);
+
 /* What knockoff+ claims. */
 typedef struct pare_claims {
     int64_t clusters; /* of variants with r2 > 0.5 with the one that leads them */
@@ -151,6 +180,11 @@ pare_status pare_choice_refit(const struct pare_genome *genome, pare_choice_made
 pare_status pare_analyse(const struct pare_genome *genome, int64_t trait,
                          pare_analysis *out) PARE_MUST_CHECK;
 void pare_analysis_clear(pare_context *ctx, pare_analysis *analysis);
+/* fold[i] (samples) of the marked ones, -1 of the others: a shuffle, dealt out in turn. */
+pare_status pare_fold_deal(const pare_genotypes *g, const bool *some, int64_t folds, uint64_t seed,
+                           uint64_t deal, int64_t *fold) PARE_MUST_CHECK;
+/* Marks the samples of all folds but one. */
+void pare_fold_training(const pare_genotypes *g, const int64_t *fold, int64_t held, bool *some);
 /* Cross-validation of the whole analysis (cross.c): options folds, repeats, seed. */
 pare_status pare_cross_validate(const struct pare_genome *genome, const pare_trait *trait,
                                 const bool *some, pare_scores *out) PARE_MUST_CHECK;

@@ -9,9 +9,8 @@
 enum { INNER_FOLDS = 5, MARGINAL = 5 };
 #define SAME 0.8 /* r2 from which two variants count as the same */
 
-/* fold[i] of the marked samples, -1 of the others: a shuffle, dealt out in turn. */
-static pare_status deal_folds(const pare_genotypes *g, const bool *some, int64_t folds,
-                              uint64_t seed, uint64_t deal, int64_t *fold) {
+pare_status pare_fold_deal(const pare_genotypes *g, const bool *some, int64_t folds, uint64_t seed,
+                           uint64_t deal, int64_t *fold) {
     int64_t *order = NULL, count = 0;
     pare_status status = pare_alloc(g->ctx, g->samples, sizeof *order, &order);
     if (status != PARE_OK) {
@@ -113,7 +112,7 @@ static pare_status score_picks(const struct pare_genome *genome, const pare_choi
     return status;
 }
 
-static void training_rows(const pare_genotypes *g, const int64_t *fold, int64_t held, bool *some) {
+void pare_fold_training(const pare_genotypes *g, const int64_t *fold, int64_t held, bool *some) {
     for (int64_t i = 0; i < g->samples; i++) {
         some[i] = fold[i] >= 0 && fold[i] != held;
     }
@@ -162,11 +161,11 @@ pare_status pare_inner_validate(const struct pare_genome *genome, const pare_tra
         status = pare_alloc_zero(g->ctx, INNER_FOLDS * (most + 1), sizeof *error, &error);
     }
     if (status == PARE_OK) {
-        status = deal_folds(g, some, INNER_FOLDS, (uint64_t)genome->options.seed, UINT64_C(1) << 20,
-                            fold);
+        status = pare_fold_deal(g, some, INNER_FOLDS, (uint64_t)genome->options.seed,
+                                UINT64_C(1) << 20, fold);
     }
     for (int64_t held = 0; held < INNER_FOLDS && status == PARE_OK; held++) {
-        training_rows(g, fold, held, train);
+        pare_fold_training(g, fold, held, train);
         status = inner_fold(genome, trait, train, fold, held, most, error + held * (most + 1));
     }
     double least = INFINITY, spread = 0;
@@ -210,6 +209,7 @@ typedef struct outer {
     int64_t *count;                             /* (folds) picks */
     int64_t *pick;                              /* (folds, most) */
     int64_t most;
+    int64_t turn; /* option joint: number of the first fold's choice */
 } outer;
 
 /* The best variants one at a time, in ordinary regression. */
@@ -268,6 +268,7 @@ static pare_status outer_fold(const struct pare_genome *genome, const pare_trait
         out->total += off * off;
     }
     status = score_picks(genome, &made, 0, trait, fold, held, &out->background);
+    made.turn = out->turn + held;
     if (status == PARE_OK) {
         status = pare_choice_run(genome, trait, train, genome->options.stop, &made);
     }
@@ -370,10 +371,12 @@ pare_status pare_cross_validate(const struct pare_genome *genome, const pare_tra
         status = pare_alloc(g->ctx, folds * o.most, sizeof *o.pick, &o.pick);
     }
     for (int64_t repeat = 0; repeat < repeats && status == PARE_OK; repeat++) {
-        status = deal_folds(g, some, folds, (uint64_t)genome->options.seed, (uint64_t)repeat, fold);
+        status =
+            pare_fold_deal(g, some, folds, (uint64_t)genome->options.seed, (uint64_t)repeat, fold);
+        o.turn = 1 + repeat * folds;
         o.chosen = o.background = o.marginal = o.total = 0;
         for (int64_t held = 0; held < folds && status == PARE_OK; held++) {
-            training_rows(g, fold, held, train);
+            pare_fold_training(g, fold, held, train);
             status = outer_fold(genome, trait, train, fold, held, &o);
             scores.picks += (double)o.count[held] / (double)folds / times;
         }

@@ -14,6 +14,7 @@ void pare_genome_free(pare_genome *genome) {
         pare_analysis_clear(ctx, &genome->analysis[t]);
     }
     pare_free(ctx, genome->analysis);
+    pare_joint_clear(genome);
     pare_free(ctx, genome->relationship);
     pare_background_clear(&genome->shared);
     pare_free(ctx, genome->forbidden);
@@ -144,6 +145,10 @@ static pare_status fill(pare_genome *genome) {
         return pare_fail(ctx, PARE_ERROR_ARGUMENT,
                          "option loco: only stop ebic without prior weights goes with it");
     }
+    if (genome->options.joint && (genome->options.stop != PARE_STOP_EBIC || genome->options.loco)) {
+        return pare_fail(ctx, PARE_ERROR_ARGUMENT,
+                         "option joint: only stop ebic without option loco goes with it");
+    }
     pare_status status = pare_genotypes_open_named(ctx, &genome->options, &genome->genotypes);
     if (status == PARE_OK) {
         status = pare_traits_read(&genome->genotypes, &genome->options, &genome->traits);
@@ -171,6 +176,9 @@ static pare_status fill(pare_genome *genome) {
     }
     if (status == PARE_OK && genome->options.loco) {
         status = pare_loco_possible(&genome->genotypes);
+    }
+    if (status == PARE_OK && genome->options.joint) {
+        status = pare_joint_possible(genome);
     }
     return status;
 }

@@ -13,6 +13,9 @@ void pare_trait_samples(const struct pare_genome *genome, const pare_trait *trai
     const pare_genotypes *g = &genome->genotypes;
     for (int64_t i = 0; i < g->samples; i++) {
         some[i] = g->in[i] && !isnan(trait->value[i]);
+        for (int64_t t = 0; genome->options.joint && t < genome->traits.traits && some[i]; t++) {
+            some[i] = !isnan(genome->traits.trait[t].value[i]);
+        }
         for (int64_t c = 0; c < genome->traits.covariates && some[i]; c++) {
             some[i] = !isnan(genome->traits.covariate_value[c * g->samples + i]);
         }
@@ -345,6 +348,9 @@ pare_status pare_choice_run(const struct pare_genome *genome, const pare_trait *
                             const bool *some, int64_t stop, pare_choice_made *made) {
     pare_status status = PARE_OK;
     bool added = true;
+    if (genome->joint) {
+        return pare_joint_replay(genome, made);
+    }
     for (int64_t i = 0; i < genome->forced && status == PARE_OK; i++) {
         if (made->chooser.state[genome->force[i]] != 1) {
             double left = left_by(&made->loco, genome->force[i]);
