@@ -6,6 +6,8 @@
 extern void dpotrf_(const char *uplo, const int *n, double *a, const int *lda, int *info,
                     size_t uplo_length);
 
+extern void dpotri_(const char *uplo, const int *n, double *a, const int *lda, int *info,
+                    size_t uplo_length);
 extern void dsytrd_(const char *uplo, const int *n, double *a, const int *lda, double *d, double *e,
                     double *tau, double *work, const int *lwork, int *info, size_t uplo_length);
 extern void dormtr_(const char *side, const char *uplo, const char *trans, const int *m,
@@ -48,6 +50,14 @@ int64_t pare_cholesky(int64_t n, double *a, int64_t lda) {
         dpotrf_("U", &order, a, &stride, &info, 1);
     }
     return info;
+}
+
+void pare_cholesky_invert(int64_t n, double *l, int64_t ldl) {
+    const int order = (int)n, stride = (int)ldl;
+    int info = 0;
+    if (n > 0) {
+        dpotri_("U", &order, l, &stride, &info, 1);
+    }
 }
 
 void pare_cholesky_solve(int64_t n, int64_t m, const double *l, int64_t ldl, double *b,

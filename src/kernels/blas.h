@@ -22,6 +22,8 @@ void pare_gemm_double(bool transpose_a, bool transpose_b, int64_t m, int64_t n, 
  * is not positive definite.
  */
 int64_t pare_cholesky(int64_t n, double *a, int64_t lda);
+/* The lower triangle of the inverse of A in place of its factor; n^3 2 / 3. */
+void pare_cholesky_invert(int64_t n, double *l, int64_t ldl);
 /* Solves A X = B given the factor; b: (n, m) row-major, overwritten by X. */
 void pare_cholesky_solve(int64_t n, int64_t m, const double *l, int64_t ldl, double *b,
                          int64_t ldb);
