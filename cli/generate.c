@@ -24,6 +24,7 @@ static pare_exit run_generate(pare_cli *cli) {
     }
     if (code == PARE_EXIT_OK) {
         printf("\n");
+        fflush(stdout); /* before what is said about it */
         pare_view_say(&cli->view,
                       "%lld tokens in %.3f s: %.1f tokens a second; prompt of %lld: %.1f a second",
                       (long long)made.tokens, made.seconds, (double)made.tokens / made.seconds,

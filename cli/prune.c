@@ -77,7 +77,7 @@ static pare_exit write_model(course *c, pare_model *pruned, const target *to) {
     double difference = 0;
     pare_status status = pare_model_text(pruned, &text);
     if (status == PARE_OK) {
-        pare_lines_add(&c->lines, to->budget[0] ? "%sbudget: %s\n" : "%s", text, to->budget);
+        pare_lines_add(&c->lines, "%s", text);
         status = pare_model_save(pruned, c->cli->config, to->out, &difference);
     }
     if (status != PARE_OK) {
@@ -246,7 +246,7 @@ static pare_exit run_prune(pare_cli *cli) {
 const pare_command pare_command_prune = {
     .name = "prune",
     .summary = "make a language model smaller and write it for other programs to load",
-    .usage = "MODEL --text FILE --budget RESOURCE=SHARE --out FOLDER [options]",
+    .usage = "MODEL --text FILE [--budget RESOURCE=SHARE] --out FOLDER [options]",
     .examples =
         "pare prune smollm/ --text calibration.txt --budget params=0.75 --out pruned/ --gguf\n"
         "pare prune smollm/ --text calibration.txt --budget latency=0.6 --out pruned/ --gguf\n"
@@ -254,6 +254,8 @@ const pare_command pare_command_prune = {
         "pruned.html --test test.txt\n"
         "pare prune model.gguf --text t.txt --budget bytes=0.5 --uniform --round 32 --out "
         "pruned/\n"
+        "pare prune model/ --text t.txt --structure layers,heads,ffn,hidden --uniform --round 32 "
+        "--recover 2M-tokens --out pruned/\n"
         "pare prune model/ --structure blocks --block 32x32 --sparsity 0.9 --out pruned/\n",
     .sections = "budget|blocks|text|tokens|pruning|latency|export|scoring|generation|replace|run",
     .own = own,

@@ -1,14 +1,15 @@
 #!/usr/bin/env python3
 """Quality of pruned language models: every criterion at equal kept layer parameters.
 
-    experiments/prune.py PARE DATA OUT.jsonl [MODEL[:SEEDS[:KEEP,KEEP]] ...]
+    experiments/prune.py PARE DATA OUT.jsonl [MODEL[:SEEDS[:KEEP,KEEP[:RUN,RUN]]] ...]
     experiments/prune.py --table OUT.jsonl
 
 PARE: the program; DATA: the folder `llm` of models and texts (docs/pruning.md names them); SEEDS: 1
-unless said, each another choice of calibration windows; KEEP: shares of the layer parameters. What
-removes one kind of structure only is run with the first seed. Each run appends one line to
-OUT.jsonl; runs that are there already are skipped, so that it can be stopped. --table writes them
-as Markdown: mean and, in brackets, standard deviation over the seeds and their number."""
+unless said, each another choice of calibration windows; KEEP: shares of the layer parameters; RUN:
+beginnings of the names of rows, all but those with recovery unless said. What removes one kind of
+structure only, or recovers, is run with the first seed. Each run appends one line to OUT.jsonl;
+runs that are there already are skipped, so that it can be stopped. --table writes them as Markdown:
+mean and, in brackets, standard deviation over the seeds and their number."""
 import json
 import math
 import os
@@ -51,6 +52,9 @@ ONE_SEED = {
     "sequential-attention, halves": f"--criterion sequential-attention {WHOLE}",
     "sequential-attention, layers": "--criterion sequential-attention --structure layers",
     "sequential-attention, hidden": "--criterion sequential-attention --structure hidden",
+}
+NAMED = {  # long: only where they are asked for
+    "recovery on 1M tokens after reconstruction": "--recover 1M",
 }
 
 
@@ -123,17 +127,20 @@ def run(pare, data, out, models):
         for line in open(out):
             r = json.loads(line)
             done.add((r["model"], r["keep"], r["run"], r["seed"]))
-    wanted, keeps = {}, {}
+    wanted, keeps, names = {}, {}, {}
     for model in models:
-        name, seeds, shares = (model + "::").split(":")[:3]
+        name, seeds, shares, runs = (model + ":::").split(":")[:4]
         wanted[name] = int(seeds or 1)
+        names[name] = [r for r in RUNS | ONE_SEED | NAMED
+                       if r.startswith(tuple(runs.split(","))) and (runs or r not in NAMED)]
         keeps[name] = [float(k) for k in shares.split(",") if k] or MODELS[name]["keep"]
     with tempfile.TemporaryDirectory() as folder, open(out, "a") as log:
         jobs = [(m, 1.0, "dense", "", 1) for m in wanted]
         jobs += [(m, k, name, options, seed) for seed in range(1, max(wanted.values()) + 1)
                  for m in wanted if seed <= wanted[m] for name, options in RUNS.items()
-                 for k in keeps[m]]
-        jobs += [(m, k, name, options, 1) for m in wanted for name, options in ONE_SEED.items()
+                 if name in names[m] for k in keeps[m]]
+        jobs += [(m, k, name, options, 1) for m in wanted
+                 for name, options in (ONE_SEED | NAMED).items() if name in names[m]
                  for k in keeps[m]]
         for model, keep, name, options, seed in jobs:
             if (model, keep, name, seed) in done:
@@ -154,7 +161,7 @@ def table(out):
         print(f"\n## {model}\n\nDense: {dense[0]['perplexity']:.2f} on {dense[0]['tokens']} tokens.\n")
         print("| | " + " | ".join(f"keep {k:g}" for k in keeps) + " | CPU s |")
         print("|---" * (len(keeps) + 2) + "|")
-        for name in RUNS | ONE_SEED:
+        for name in RUNS | ONE_SEED | NAMED:
             if not any(r["run"] == name for r in own):
                 continue
             cells, cpu = [], []

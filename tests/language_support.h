@@ -40,27 +40,11 @@ static inline void tiny_family(pare_lm_shape *s) {
     s->unrotated = gpt2 ? s->head_dim : s->head_dim / 2;
 }
 
-/* architecture "qwen2" has biases, "qwen3" norms of heads. */
-static inline void tiny_make(pare_context *ctx, const char *architecture, bool interleaved,
-                             pare_lm *lm) {
-    *lm = (pare_lm){.ctx = ctx};
-    lm->shape = (pare_lm_shape){.layers = 3,
-                                .hidden = 16,
-                                .head_dim = 4,
-                                .vocabulary = TINY_VOCABULARY,
-                                .context = TINY_CONTEXT,
-                                .rope_base = 100,
-                                .norm_epsilon = 1e-3,
-                                .rope_interleaved = interleaved,
-                                .tied = strcmp(architecture, "llama") == 0,
-                                .qkv_bias = strcmp(architecture, "qwen2") == 0,
-                                .qk_norm = strcmp(architecture, "qwen3") == 0,
-                                .bos = 1,
-                                .eos = 2};
+/* Random weights for a shape without its layers, which are all alike. */
+static inline void tiny_make_shape(pare_context *ctx, pare_lm_shape shape, pare_lm_layer every,
+                                   pare_lm *lm) {
+    *lm = (pare_lm){.ctx = ctx, .shape = shape};
     pare_lm_shape *s = &lm->shape;
-    snprintf(s->architecture, sizeof s->architecture, "%s", architecture);
-    tiny_family(s);
-    pare_lm_layer every = {s->layer_norm ? 4 : 6, s->layer_norm ? 4 : 3, 24};
     assert_ok(ctx, pare_lm_shape_reserve(ctx, s, every, "test"));
     assert_ok(ctx, pare_alloc_zero(ctx, s->layers, sizeof *lm->layer, &lm->layer));
     for (int64_t i = 0; i < s->layers * PARE_LM_SLOTS; i++) {
@@ -90,6 +74,27 @@ static inline void tiny_make(pare_context *ctx, const char *architecture, bool i
         lm->head = (pare_lm_tensor){.rows = s->vocabulary, .columns = s->hidden};
         tiny_fill(ctx, &lm->head, false, 1002);
     }
+}
+
+/* architecture "qwen2" has biases, "qwen3" norms of heads. */
+static inline void tiny_make(pare_context *ctx, const char *architecture, bool interleaved,
+                             pare_lm *lm) {
+    pare_lm_shape s = {.layers = 3,
+                       .hidden = 16,
+                       .head_dim = 4,
+                       .vocabulary = TINY_VOCABULARY,
+                       .context = TINY_CONTEXT,
+                       .rope_base = 100,
+                       .norm_epsilon = 1e-3,
+                       .rope_interleaved = interleaved,
+                       .tied = strcmp(architecture, "llama") == 0,
+                       .qkv_bias = strcmp(architecture, "qwen2") == 0,
+                       .qk_norm = strcmp(architecture, "qwen3") == 0,
+                       .bos = 1,
+                       .eos = 2};
+    snprintf(s.architecture, sizeof s.architecture, "%s", architecture);
+    tiny_family(&s);
+    tiny_make_shape(ctx, s, (pare_lm_layer){s.layer_norm ? 4 : 6, s.layer_norm ? 4 : 3, 24}, lm);
 }
 
 /* Logits of every position of one sequence: (TINY_CONTEXT, TINY_VOCABULARY), for test_free. */

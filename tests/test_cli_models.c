@@ -252,7 +252,6 @@ static void test_bad(void **state) {
         {"perplexity hf --tokenizer tokenizer.bin --text text --context 500", 2, {"context"}},
         {"perplexity hf --tokenizer text --text text", 2, {"text"}},
         {"prune hf " TEXT "--budget params=0.5", 2, {"option out"}},
-        {"prune hf " TEXT "--out o", 2, {"option budget"}},
         {"prune hf " TEXT "--out o --structure vocabulary", 2, {"option gguf is needed"}},
         {"prune hf " TEXT "--out o --budget params=1.5", 2, {"params=1.5"}},
         {"prune hf " TEXT "--out o --budget params=0.5 --recover 1G", 2, {"'1G'", "1M-tokens"}},

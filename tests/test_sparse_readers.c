@@ -207,6 +207,51 @@ static void test_npz(void **state) {
     }
 }
 
+/* Dense arrays: y is the last column, or there is none; one value a row or refused. */
+static void test_npz_dense(void **state) {
+    (void)state;
+    static const float x[] = {1, 2, 3, 4, 5, 6};
+    static const int64_t y[] = {7, 8, 9};
+    static const uint8_t pixels[] = {1, 2, 3, 4, 5, 6}, digits[] = {7, 8};
+    for (int i = 0; i < 4; i++) {
+        archive a = {.method = i == 3 ? 8 : 0};
+        reading r;
+        pare_table table;
+        reading_open(&r, NULL, NULL);
+        r.name = "m.npz";
+        if (i < 3) {
+            add_array(&a, i ? "X.npy" : "x.npy", "<f4", i == 2 ? "(2, 3)" : "(3, 2)", x, sizeof x);
+        } else {
+            add_array(&a, "x_train.npy", "|u1", "(2, 1, 3)", pixels, sizeof pixels);
+            add_array(&a, "y_train.npy", "|u1", "(2,)", digits, sizeof digits);
+        }
+        if (i == 0 || i == 2) {
+            add_array(&a, "y.npy", "<i8", "(3,)", y, sizeof y);
+        }
+        finish(&a);
+        if (i == 2) {
+            assert_refused_bytes(&r, a.bytes, (int64_t)a.length, "3 rows of 1|each of the 2 rows");
+            reading_close(&r);
+            continue;
+        }
+        assert_ok(r.ctx, reading_bytes(&r, a.bytes, (int64_t)a.length, &table));
+        assert_int_equal(table.rows, i == 3 ? 2 : 3);
+        assert_int_equal(table.columns, i == 0 ? 3 : i == 1 ? 2 : 4);
+        assert_string_equal(table.column[0].name, "x0");
+        assert_string_equal(table.column[table.columns - 1].name, i == 1 ? "x1" : "y");
+        if (i == 3) {
+            static const uint8_t wanted[] = {1, 2, 3, 7, 4, 5, 6, 8};
+            assert_int_equal(table.storage, PARE_STORAGE_U8);
+            assert_memory_equal(table.u8, wanted, sizeof wanted);
+        } else {
+            static const float wanted[] = {1, 2, 7, 3, 4, 8, 5, 6, 9};
+            assert_memory_equal(table.f32, i == 0 ? wanted : x, i == 0 ? sizeof wanted : sizeof x);
+        }
+        pare_table_clear(&table);
+        reading_close(&r);
+    }
+}
+
 static void test_npz_refused(void **state) {
     (void)state;
     reading r;
@@ -244,15 +289,20 @@ static void test_npz_refused(void **state) {
                              i ? "column 2|from 0 to 1" : "row 1, column 2|twice");
     }
     archive c = matrix("bsr", 0);
-    assert_refused_bytes(&r, c.bytes, (int64_t)c.length, "csr, csc or coo");
+    assert_refused_bytes(&r, c.bytes, (int64_t)c.length, "csr, csc or coo|x and y");
     reading_close(&r);
 }
 
 static void test_out_of_memory(void **state) {
     (void)state;
-    archive a = matrix("csc", 8);
+    static const float x[] = {1, 2, 3, 4, 5, 6}, y[] = {7, 8};
+    archive sparse = matrix("csc", 8), dense = {0};
+    add_array(&dense, "x.npy", "<f4", "(2, 3)", x, sizeof x);
+    add_array(&dense, "y.npy", "<f4", "(2,)", y, sizeof y);
+    finish(&dense);
     const char *mtx = HEAD "3 4 4\n1 4 1.5\n3 2 7\n1 1 2e0\n3 1 -1\n";
-    for (int kind = 0; kind < 2; kind++) {
+    for (int kind = 0; kind < 3; kind++) {
+        const archive *a = kind > 1 ? &dense : &sparse;
         for (int64_t at = 0;; at++) {
             test_allocator memory = {.fail_at = -1};
             pare_allocator allocator = test_allocator_of(&memory);
@@ -261,7 +311,7 @@ static void test_out_of_memory(void **state) {
             r.name = kind ? "m.npz" : "m.mtx";
             memory.fail_at = memory.count + at;
             pare_table table;
-            pare_status status = kind ? reading_bytes(&r, a.bytes, (int64_t)a.length, &table)
+            pare_status status = kind ? reading_bytes(&r, a->bytes, (int64_t)a->length, &table)
                                       : reading_text(&r, mtx, &table);
             assert_true(status == PARE_OK || status == PARE_ERROR_MEMORY);
             pare_table_clear(&table);
@@ -277,9 +327,9 @@ static void test_out_of_memory(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_mtx),           cmocka_unit_test(test_mtx_refused),
-        cmocka_unit_test(test_npz),           cmocka_unit_test(test_npz_refused),
-        cmocka_unit_test(test_out_of_memory),
+        cmocka_unit_test(test_mtx),       cmocka_unit_test(test_mtx_refused),
+        cmocka_unit_test(test_npz),       cmocka_unit_test(test_npz_refused),
+        cmocka_unit_test(test_npz_dense), cmocka_unit_test(test_out_of_memory),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

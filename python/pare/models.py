@@ -72,7 +72,7 @@ def model_info(model, **options):
         return _lines(_text(work, _open(work, model), library.pare_model_text))
 
 
-def prune(model, out, *, text, budget, threads=0, verbose=0, **options):
+def prune(model, out, *, text=None, budget=None, threads=0, verbose=0, **options):
     """Makes a language model smaller and writes it for other programs to load, as ``pare prune``
     does (docs/pruning.md).
 
@@ -80,12 +80,14 @@ def prune(model, out, *, text, budget, threads=0, verbose=0, **options):
     ----------
     model : path of a Hugging Face folder, a GGUF or a llama2.c file
     out : path of the folder to write; one that exists is refused unless ``overwrite``
-    text : path of plain text to calibrate on
-    budget : str or dict, the share that may stay: ``{"params": 0.75}``, or "bytes=0.5"
+    text : path of plain text to calibrate on; without it only blocks of weights go, by magnitude
+        or at random
+    budget : str or dict, the share that may stay: ``{"params": 0.75}`` (the default), or
+        "bytes=0.5"
     threads : int, 0: one per core
     verbose : int, whether to show progress on standard error
-    **options : of sections "pruning", "text", "tokens", "export": structure, criterion, uniform,
-        calibration, compensate, gguf, overwrite, ...
+    **options : of sections "pruning", "blocks", "text", "tokens", "export": structure, criterion,
+        uniform, block, sparsity, calibration, compensate, gguf, overwrite, ...
 
     Returns
     -------
@@ -99,10 +101,12 @@ def prune(model, out, *, text, budget, threads=0, verbose=0, **options):
     KeyboardInterrupt
         After Ctrl-C; nothing is written.
     """
-    config = _config("prune", ["pruning", "text", "tokens", "latency", "export", "replace"], options)
+    config = _config("prune", ["pruning", "blocks", "text", "tokens", "latency", "export", "replace"],
+                     options)
     if os.path.exists(out) and not options.get("overwrite"):
         raise FileExistsError(f"{os.fspath(out)}: exists already; overwrite=True replaces it")
-    config.update(to_config({"text": os.fspath(text), "budget": _budget(budget)}))
+    named = {"text": text and os.fspath(text), "budget": budget and _budget(budget)}
+    config.update(to_config({k: v for k, v in named.items() if v}))
     with Work(config, threads, verbose) as work:
         whole = _open(work, model)
         try:

@@ -66,7 +66,7 @@ X(run, seed, "seed", INTEGER, "1", 0, 9007199254740992, "", "seed of every rando
 X(run, threads, "threads", INTEGER, "0", 0, 256, "", "threads; 0: one per core. The answer does not depend on it") \
 X(run, quiet, "quiet", BOOL, "false", 0, 0, "", "print nothing but errors") \
 X(costs, costs, "costs", TEXT, "", 0, 0, "", "what columns cost: name:cost,name:cost, or a file with such pairs, one a line; others cost 1, a group what its columns cost or what is said under its name") \
-X(budget, budget, "budget", TEXT, "", 0, 0, "", "pare select, certify: what the chosen may cost in all, a number (see costs); pare embed: what scoring a row may cost, bytes=64M,lines=20,flops=..,fetch_us=..,latency_us=.., or a JSON file of these, empty: no limit; pare prune: the share that may stay, params=0.75 (of the layers), bytes=, flops= or latency=") \
+X(budget, budget, "budget", TEXT, "", 0, 0, "", "pare select, certify: what the chosen may cost in all, a number (see costs); pare embed: what scoring a row may cost, bytes=64M,lines=20,flops=..,fetch_us=..,latency_us=.., or a JSON file of these, empty: no limit; pare prune: the share that may stay, params=0.75 (of the layers; the default), bytes=, flops= or latency=") \
 X(embed, schema, "schema", TEXT, "", 0, 0, "", "JSON file of fields and feature-store groups (docs/embed.md); default: inferred from the file") \
 X(embed, curve, "curve", BOOL, "false", 0, 0, "", "also choose by every method within an eighth, a quarter, half and all of the budget, train and score each: the report shows quality against budget") \
 X(embed, host, "host", BOOL, "false", 0, 0, "", "calibrate scoring on this machine, predict and measure the latency of the plan; a budget of latency_us does so, too") \

@@ -1,7 +1,9 @@
 /*
  * Sparse matrices as scipy.sparse.save_npz writes them: a zip archive of NPY arrays `format` (csr,
- * csc or coo), `shape`, `data`, and `indices` with `indptr`, or `row` with `col`.
+ * csc or coo), `shape`, `data`, and `indices` with `indptr`, or `row` with `col`. Without `format`:
+ * dense arrays (npz_dense.h).
  */
+#include "data/npz_dense.h"
 #include "data/sparse_build.h"
 #include "data/zip.h"
 
@@ -305,13 +307,21 @@ pare_status pare_npz_read(pare_input *input, pare_table *table) {
     npz reader = {.ctx = input->ctx, .input = input};
     char format[4] = "";
     int64_t rows = 0, columns = 0;
+    bool dense = false;
     pare_status status = read_whole(&reader);
     if (status == PARE_OK) {
         status = read_format(&reader, format);
     }
-    if (status == PARE_OK && strcmp(format, "csr") != 0 && strcmp(format, "csc") != 0 &&
-        strcmp(format, "coo") != 0) {
-        status = refuse(&reader, "not a sparse matrix of SciPy in format csr, csc or coo");
+    if (status == PARE_OK && !format[0]) {
+        status = pare_npz_dense_read(input, reader.bytes, reader.length, table, &dense);
+    }
+    if (status != PARE_OK || dense) {
+        pare_free(reader.ctx, reader.bytes);
+        return status;
+    }
+    if (strcmp(format, "csr") != 0 && strcmp(format, "csc") != 0 && strcmp(format, "coo") != 0) {
+        status = refuse(&reader, "neither a sparse matrix of SciPy in format csr, csc or coo nor "
+                                 "arrays x and y");
     }
     if (status == PARE_OK) {
         status = read_shape(&reader, &rows, &columns);

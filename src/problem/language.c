@@ -135,7 +135,14 @@ pare_status pare_language_text(pare_model *model, const char **out) {
     }
     *out = NULL;
     pare_dtype dtype = model->origin ? PARE_DTYPE_F32 : pare_language_dtype(model);
+    char budget[64] = "";
     pare_text_append(&text, "model: %s\n", model->path);
+    if (model->origin) {
+        pare_prune_budget_text(&model->result, budget, sizeof budget);
+    }
+    if (budget[0]) {
+        pare_text_append(&text, "budget: %s\n", budget);
+    }
     pare_text_append(&text, "format: %s\n",
                      model->origin ? "in memory" : formats[model->checkpoint.format]);
     pare_text_append(&text, "architecture: %s\n", s->architecture);

@@ -9,24 +9,14 @@
 #include <stdio.h>
 #include <string.h>
 
-/* "params=0.75" */
+/* "params=0.75"; nothing said: the default. */
 static pare_status read_budget(pare_context *ctx, const char *text, pare_prune_options *out) {
-    static const struct {
-        const char *name;
-        pare_prune_resource resource;
-    } resources[] = {{"params", PARE_PRUNE_PARAMETERS},
-                     {"bytes", PARE_PRUNE_BYTES},
-                     {"flops", PARE_PRUNE_FLOPS},
-                     {"latency", PARE_PRUNE_LATENCY}};
-    if (!text[0]) {
-        return pare_fail(ctx, PARE_ERROR_ARGUMENT,
-                         "option budget is missing: params=, bytes=, flops= or latency= and the "
-                         "share that may stay");
-    }
-    for (size_t i = 0; i < sizeof resources / sizeof resources[0]; i++) {
-        size_t length = strlen(resources[i].name);
-        if (strncmp(text, resources[i].name, length) == 0 && text[length] == '=') {
-            out->resource = resources[i].resource;
+    text = text[0] ? text : PARE_PRUNE_BUDGET;
+    for (int i = 0; i <= PARE_PRUNE_LATENCY; i++) {
+        const char *name = pare_prune_resource_name((pare_prune_resource)i);
+        size_t length = strlen(name);
+        if (strncmp(text, name, length) == 0 && text[length] == '=') {
+            out->resource = (pare_prune_resource)i;
             if (pare_parse_real(text + length + 1, &out->keep) && out->keep > 0 && out->keep < 1) {
                 return PARE_OK;
             }
@@ -209,7 +199,7 @@ static pare_status new_model(const pare_model *model, pare_model **out) {
 
 /* Says what pruning needs before it begins, and refuses what cannot be had. */
 static pare_status announce(const pare_model *model, int64_t windows, int64_t context,
-                            const pare_prune_options *o, listener *l) {
+                            const pare_prune_options *o, bool usual, listener *l) {
     const double gigabyte = 1e9;
     double needs = (double)pare_prune_bytes(&model->lm, windows, context, o) / gigabyte;
     double free = (double)pare_memory_free() / gigabyte;
@@ -221,7 +211,8 @@ static pare_status announce(const pare_model *model, int64_t windows, int64_t co
             "or shorter ones (--context) need less",
             needs, free);
     }
-    snprintf(stage, sizeof stage, "needs %.2f GB, %.1f GB free", needs, free);
+    snprintf(stage, sizeof stage, "%sneeds %.2f GB, %.1f GB free",
+             usual ? "budget " PARE_PRUNE_BUDGET " (the default), " : "", needs, free);
     return relay(l, stage, 0) == 0
                ? PARE_OK
                : pare_fail(model->ctx, PARE_ERROR_ARGUMENT, "stopped by the caller");
@@ -260,6 +251,9 @@ static pare_status prune_blocks(const pare_model *model, const pare_options *opt
                                    .seed = (uint64_t)options->seed};
     if (!text && o.criterion == PARE_PRUNE_RECONSTRUCTION) {
         o.criterion = PARE_PRUNE_MAGNITUDE;
+        if (relay(l, "no text: blocks by magnitude, nothing is solved anew", 0) != 0) {
+            return pare_fail(model->ctx, PARE_ERROR_ARGUMENT, "stopped by the caller");
+        }
     }
     bool simple = o.criterion == PARE_PRUNE_MAGNITUDE || o.criterion == PARE_PRUNE_RANDOM;
     bool measured = o.criterion == PARE_PRUNE_ACTIVATION ||
@@ -346,7 +340,7 @@ pare_status pare_language_prune(const pare_model *model, const pare_options *opt
                               whole ? text : token, &l, m);
     } else if (status == PARE_OK && !alone) {
         narrow(options, &o);
-        status = announce(model, chosen, context, &o, &l);
+        status = announce(model, chosen, context, &o, !options->budget[0], &l);
     }
     if (status == PARE_OK && !blocks && !alone) {
         status = pare_prune(&model->lm, &m->lm, chosen, context, token, &o, relay, &l, &m->result);

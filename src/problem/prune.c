@@ -1,6 +1,7 @@
 #include "problem/prune_parts.h"
 
 #include <math.h>
+#include <stdio.h>
 #include <string.h>
 
 pare_status pare_prune_tell(const pruning *p, const char *stage, double fraction) {
@@ -196,10 +197,24 @@ pare_status pare_prune(const pare_lm *dense, pare_lm *lm, int64_t sequences, int
     }
     release_parts(&p);
     pare_calibration_clear(&p.calibration);
+    result->resource = options->resource;
+    result->asked = options->keep;
     if (status != PARE_OK) {
         pare_prune_result_clear(dense->ctx, result);
     }
     return status;
+}
+
+const char *pare_prune_resource_name(pare_prune_resource resource) {
+    static const char *const names[] = {"params", "bytes", "flops", "latency"};
+    return names[resource];
+}
+
+void pare_prune_budget_text(const pare_prune_result *result, char *out, size_t size) {
+    out[0] = 0;
+    if (result->asked > 0) {
+        snprintf(out, size, "%s=%.10g", pare_prune_resource_name(result->resource), result->asked);
+    }
 }
 
 void pare_prune_result_clear(pare_context *ctx, pare_prune_result *result) {

@@ -61,6 +61,9 @@ typedef struct pare_prune_options {
     pare_dtype pack; /* F16 or BF16: matrices of finished layers are kept so; F32: as they are */
 } pare_prune_options;
 
+/* The budget of who names none. */
+#define PARE_PRUNE_BUDGET "params=0.75"
+
 /* What was decided for one half of a layer. */
 typedef struct pare_prune_part {
     int64_t layer;
@@ -69,6 +72,8 @@ typedef struct pare_prune_part {
 } pare_prune_part;
 
 typedef struct pare_prune_result {
+    pare_prune_resource resource;
+    double asked; /* share of it that may stay; 0: there was no budget (blocks, vocabulary) */
     int64_t parts;
     pare_prune_part *part;                       /* (parts) */
     int64_t parameters_before, parameters_after; /* of the layers */
@@ -97,6 +102,10 @@ pare_status pare_prune(const pare_lm *dense, pare_lm *lm, int64_t sequences, int
  * the model's file come and go beside them. */
 int64_t pare_prune_bytes(const pare_lm *dense, int64_t sequences, int64_t length,
                          const pare_prune_options *options);
+/* "params", "bytes", "flops", "latency" */
+const char *pare_prune_resource_name(pare_prune_resource resource);
+/* "params=0.75"; empty where there was no budget. */
+void pare_prune_budget_text(const pare_prune_result *result, char *out, size_t size);
 void pare_prune_result_clear(pare_context *ctx, pare_prune_result *result);
 
 #endif

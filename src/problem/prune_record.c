@@ -138,15 +138,13 @@ pare_status pare_prune_record_add(pare_prune_record *r, const pare_model *pruned
     }
     pare_prune_point *point = &r->point[r->points];
     bool blocks = pruned->lm.shape.weight_block > 0;
-    const char *share = strchr(options->budget, '=');
     *point = (pare_prune_point){.asked = (double)NAN,
                                 .predicted = blocks ? (double)NAN : result->share,
                                 .stand_in = result->measured,
                                 .blocks = blocks ? result->share : (double)NAN};
     if (!blocks) {
-        snprintf(point->budget, sizeof point->budget, "%s", options->budget);
-        point->asked =
-            share && pare_parse_real(share + 1, &point->asked) ? point->asked : (double)NAN;
+        pare_prune_budget_text(result, point->budget, sizeof point->budget);
+        point->asked = result->asked > 0 ? result->asked : (double)NAN;
     }
     if (seconds) {
         point->seconds[0] = seconds[0];
