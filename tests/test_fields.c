@@ -2,6 +2,7 @@
 #include "readers_support.h"
 
 #include "base/random.h"
+#include "data/decimal.h"
 #include "data/fields_read.h"
 
 static pare_status read_text(reading *r, pare_fields_format format, const char *text,
@@ -172,6 +173,126 @@ static void numbers(void **state) {
     assert_int_equal(fields.joint, 1 + 4);
     pare_fields_clear(&fields);
     reading_close(&r);
+}
+
+/* Every text comes back from its decimal, or is none. */
+static void decimals(void **state) {
+    (void)state;
+    static const struct {
+        const char *text;
+        bool packs;
+    } all[] = {
+        {"0", true},
+        {"-0", true},
+        {"7", true},
+        {"-12.50", true},
+        {"0.00100", true},
+        {"1.0", true},
+        {"1.00", true},
+        {"-0.0", true},
+        {"123456789", true},
+        {"12345678901234567", true},
+        {"0.1234567890123456", true},
+        {"9999999999999999.9", true},
+        {"", false},
+        {"-", false},
+        {".5", false},
+        {"5.", false},
+        {"01", false},
+        {"00", false},
+        {"1e3", false},
+        {"+1", false},
+        {" 1", false},
+        {"1 ", false},
+        {"1.2.3", false},
+        {"--1", false},
+        {"a", false},
+        {"123456789012345678", false},
+        {"0.12345678901234567", false},
+    };
+    for (size_t i = 0; i < sizeof all / sizeof all[0]; i++) {
+        unsigned char padded[64] = {0}, text[PARE_DECIMAL_SIZE];
+        int64_t length = (int64_t)strlen(all[i].text), decimal = -1;
+        memcpy(padded, all[i].text, (size_t)length);
+        const unsigned char *end = pare_decimal_read(padded, &decimal);
+        if ((end > padded && end == padded + length) != all[i].packs) {
+            fail_msg("'%s' is a decimal or not", all[i].text);
+        }
+        if (all[i].packs) {
+            double wanted = strtod(all[i].text, NULL), value = pare_decimal_value(decimal);
+            assert_true(decimal >= 0);
+            assert_int_equal(pare_decimal_text(decimal, text), length);
+            assert_memory_equal(text, padded, (size_t)length);
+            assert_memory_equal(&value, &wanted, sizeof value);
+        }
+    }
+}
+
+/* Columns of numbers, the second with a text in the last row: whatever the blocks, the first stays
+ * a number and becomes a category of the same texts when it is asked to, the second is one. */
+static void numbers_and_blocks(void **state) {
+    (void)state;
+    enum { ROWS = 600, SIZES = 4 };
+    char *text = malloc(ROWS * 64);
+    int64_t used = sprintf(text, "a,b,y\n");
+    for (int64_t i = 0; i < ROWS; i++) {
+        long long id = (long long)pare_random_below(4, PARE_STREAM_TEST, (uint64_t)i, 200);
+        static const char *const form[5] = {"%lld.50", "%lld.5", "-%lld", "1e%lld", "0%lld"};
+        used += sprintf(text + used, form[i % 3], id);
+        used += sprintf(text + used, ",");
+        used += sprintf(text + used, i + 1 < ROWS ? form[i % 5] : "text", id);
+        used += sprintf(text + used, ",%d\n", (int)(i % 2));
+    }
+    pare_fields first[2] = {{0}, {0}};
+    reading keeper[SIZES];
+    for (int64_t size = 0; size < SIZES; size++) {
+        const int64_t block[SIZES] = {0, 16, 300, 5000};
+        reading *r = &keeper[size];
+        reading_open(r, NULL, "target=y");
+        assert_ok(r->ctx, pare_context_set_threads(r->ctx, 1 + size));
+        r->block = block[size];
+        for (int k = 0; k < 2; k++) {
+            pare_fields fields;
+            assert_ok(r->ctx, read_text(r, PARE_FIELDS_CSV, text, &fields));
+            assert_int_equal(fields.field[0].kind, PARE_FIELD_NUMBER);
+            assert_int_equal(fields.field[1].kind, PARE_FIELD_CATEGORY);
+            fields.field[0].kind = k ? PARE_FIELD_CATEGORY : PARE_FIELD_NUMBER;
+            assert_ok(r->ctx, pare_fields_encode(&fields, 0, 1, 1));
+            if (size == 0) {
+                first[k] = fields;
+                continue;
+            }
+            assert_memory_equal(fields.cell, first[k].cell, 2 * ROWS * sizeof(int32_t));
+            assert_int_equal(fields.value != NULL, k == 0);
+            if (k == 0) {
+                assert_memory_equal(fields.value, first[k].value, 2 * ROWS * sizeof(float));
+            }
+            for (int64_t f = 1 - k; f < 2; f++) {
+                const pare_vocabulary *mine = &fields.field[f].level;
+                const pare_vocabulary *other = &first[k].field[f].level;
+                assert_int_equal(mine->count, other->count);
+                for (int64_t l = 0; l < mine->count; l++) {
+                    int64_t length = 0;
+                    const unsigned char *level = pare_vocabulary_text(mine, l, &length);
+                    assert_int_equal(pare_vocabulary_find(other, level, length), l);
+                }
+            }
+            pare_fields_clear(&fields);
+        }
+    }
+    /* Distinct texts of the file, counted another way: "1.5" and "1.50" are two. */
+    int64_t distinct = 0, seen[3][200] = {{0}};
+    for (int64_t i = 0; i < ROWS; i++) {
+        int64_t id = pare_random_below(4, PARE_STREAM_TEST, (uint64_t)i, 200);
+        distinct += seen[i % 3][id]++ == 0;
+    }
+    assert_int_equal(first[1].field[0].level.count, distinct);
+    pare_fields_clear(&first[0]);
+    pare_fields_clear(&first[1]);
+    for (int64_t size = 0; size < SIZES; size++) {
+        reading_close(&keeper[size]);
+    }
+    free(text);
 }
 
 static void criteo(void **state) {
@@ -346,7 +467,11 @@ static void bad_tables(void **state) {
 /* Reads, encodes and encodes again with whatever memory there is. */
 static pare_status all_steps(reading *r) {
     pare_fields fields, other = {0};
-    const char *text = "n,c,y\n1,a,0\n2,b,1\n3,,1\n";
+    char text[1024] = "n,c,m,y\n1,a,,0\n2,b,x,1\n3,,,1\n";
+    for (int i = 0; i < 60; i++) { /* enough for m to be a number until its last cell */
+        sprintf(text + strlen(text), "%d,a,%d.5,1\n", i, i);
+    }
+    r->block = 400;
     pare_status status = read_text(r, PARE_FIELDS_CSV, text, &fields);
     if (status == PARE_OK) {
         fields.field[0].kind = PARE_FIELD_NUMBER;
@@ -387,6 +512,8 @@ int main(void) {
         cmocka_unit_test(large_ids),
         cmocka_unit_test(vocabulary),
         cmocka_unit_test(numbers),
+        cmocka_unit_test(decimals),
+        cmocka_unit_test(numbers_and_blocks),
         cmocka_unit_test(criteo),
         cmocka_unit_test(threads_and_blocks),
         cmocka_unit_test(bad_input),

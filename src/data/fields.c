@@ -6,14 +6,20 @@
 #include <math.h>
 #include <stdio.h>
 
+static void clear_field(pare_context *ctx, pare_field *field) {
+    void *owned[] = {field->name, field->row, field->decimal, field->number};
+    for (size_t i = 0; i < sizeof owned / sizeof owned[0]; i++) {
+        pare_free(ctx, owned[i]);
+    }
+    pare_vocabulary_clear(ctx, &field->level);
+}
+
 void pare_fields_clear(pare_fields *fields) {
     if (!fields->ctx) {
         return;
     }
     for (int64_t f = 0; f < fields->count; f++) {
-        pare_free(fields->ctx, fields->field[f].name);
-        pare_free(fields->ctx, fields->field[f].row);
-        pare_vocabulary_clear(fields->ctx, &fields->field[f].level);
+        clear_field(fields->ctx, &fields->field[f]);
     }
     void *owned[] = {fields->source, fields->target, fields->field,   fields->cell,
                      fields->value,  fields->label,  fields->held_out};
@@ -33,25 +39,22 @@ int64_t pare_fields_find(const pare_fields *fields, const char *name, int64_t le
     return -1;
 }
 
-static pare_cell level_number(const pare_field *field, int64_t level, double *out) {
-    int64_t length = 0;
-    const unsigned char *text = pare_vocabulary_text(&field->level, level, &length);
-    return pare_cell_parse_double(text, text + length, out);
-}
-
 pare_status pare_field_bucket_levels(pare_fields *fields, int64_t f, int32_t **out) {
     pare_context *ctx = fields->ctx;
     pare_field *field = &fields->field[f];
     pare_vocabulary buckets = {0};
     int32_t *bucket_of = NULL;
     *out = NULL;
-    pare_status status = pare_alloc(ctx, field->level.count, sizeof *bucket_of, &bucket_of);
+    pare_status status = pare_field_unpack(fields, f);
+    if (status == PARE_OK) {
+        status = pare_alloc(ctx, field->level.count, sizeof *bucket_of, &bucket_of);
+    }
     for (int64_t l = 0; l < field->level.count && status == PARE_OK; l++) {
         int64_t length = 0, number = 0;
         const unsigned char *text = pare_vocabulary_text(&field->level, l, &length);
         double x = 0;
         char key[40];
-        if (level_number(field, l, &x) == PARE_CELL_NUMBER) {
+        if (pare_cell_parse_double(text, text + length, &x) == PARE_CELL_NUMBER) {
             double squared = x > 2 ? floor(log(x) * log(x)) : floor(x);
             length = snprintf(key, sizeof key, "bucket %.0f", squared);
             length = length < (int64_t)sizeof key ? length : (int64_t)sizeof key - 1;
@@ -84,98 +87,6 @@ pare_status pare_field_bucket(pare_fields *fields, int64_t f) {
     return status;
 }
 
-pare_status pare_field_numbers(const pare_fields *fields, int64_t f, double **out) {
-    const pare_field *field = &fields->field[f];
-    double *number = NULL;
-    *out = NULL;
-    pare_status status = pare_alloc(fields->ctx, field->level.count, sizeof *number, &number);
-    for (int64_t l = 0; l < field->level.count && status == PARE_OK; l++) {
-        pare_cell cell = level_number(field, l, &number[l]);
-        if (cell != PARE_CELL_NUMBER && cell != PARE_CELL_MISSING) {
-            int64_t row = 0;
-            while (row < fields->rows && fields->cell[row * fields->count + f] != (int32_t)l) {
-                row++;
-            }
-            int64_t length = 0;
-            const unsigned char *text = pare_vocabulary_text(&field->level, l, &length);
-            status = pare_fail(fields->ctx, PARE_ERROR_INPUT,
-                               "%s row %lld: '%.*s' in field %s: expected a finite number",
-                               fields->source, (long long)row + 1, (int)(length < 40 ? length : 40),
-                               (const char *)text, field->name);
-        }
-    }
-    if (status != PARE_OK) {
-        pare_free(fields->ctx, number);
-        return status;
-    }
-    *out = number;
-    return PARE_OK;
-}
-
-pare_status pare_fields_need_values(pare_fields *fields) {
-    if (fields->value) {
-        return PARE_OK;
-    }
-    int64_t cells = fields->rows * fields->count; /* fits: cell has as many */
-    pare_status status = pare_alloc(fields->ctx, cells, sizeof *fields->value, &fields->value);
-    for (int64_t i = 0; status == PARE_OK && i < cells; i++) {
-        fields->value[i] = 1;
-    }
-    return status;
-}
-
-/* Cells of a number field become row 0 times the standardised number; missing ones absent. */
-static void put_numbers(pare_fields *fields, int64_t f, const double *number,
-                        const pare_field *rule) {
-    for (int64_t i = 0; i < fields->rows; i++) {
-        int64_t at = i * fields->count + f;
-        pare_field_put_number(rule, number, &fields->cell[at], &fields->value[at]);
-    }
-}
-
-void pare_field_standardise(pare_field *field, const double *number, const int64_t *count) {
-    double sum = 0, square = 0;
-    field->present = 0;
-    for (int64_t l = 0; l < field->level.count; l++) {
-        if (!isnan(number[l]) && count[l] > 0) {
-            sum += (double)count[l] * number[l];
-            field->present += count[l];
-        }
-    }
-    field->mean = field->present > 0 ? sum / (double)field->present : 0;
-    for (int64_t l = 0; l < field->level.count; l++) {
-        double away = number[l] - field->mean;
-        square += isnan(away) ? 0 : (double)count[l] * away * away;
-    }
-    field->scale = square > 0 ? 1 / sqrt(square / (double)field->present) : 0;
-    field->size = 1;
-}
-
-pare_status pare_field_number(pare_fields *fields, int64_t f) {
-    pare_context *ctx = fields->ctx;
-    pare_field *field = &fields->field[f];
-    double *number = NULL;
-    int64_t *count = NULL;
-    pare_status status = pare_fields_need_values(fields);
-    if (status == PARE_OK) {
-        status = pare_field_numbers(fields, f, &number);
-    }
-    if (status == PARE_OK) {
-        status = pare_alloc_zero(ctx, field->level.count, sizeof *count, &count);
-    }
-    if (status == PARE_OK) {
-        for (int64_t i = 0; i < fields->rows; i++) {
-            int32_t level = fields->cell[i * fields->count + f];
-            count[level < 0 ? 0 : level] += level >= 0 && !fields->held_out[i];
-        }
-        pare_field_standardise(field, number, count);
-        put_numbers(fields, f, number, field);
-    }
-    pare_free(ctx, count);
-    pare_free(ctx, number);
-    return status;
-}
-
 pare_status pare_field_encode_like(pare_fields *fields, int64_t f, const pare_field *rule) {
     pare_field *field = &fields->field[f];
     pare_status status = PARE_OK;
@@ -191,18 +102,19 @@ pare_status pare_field_encode_like(pare_fields *fields, int64_t f, const pare_fi
     field->mean = rule->mean;
     field->scale = rule->scale;
     if (rule->kind == PARE_FIELD_NUMBER) {
-        double *number = NULL;
         status = pare_fields_need_values(fields);
         if (status == PARE_OK) {
-            status = pare_field_numbers(fields, f, &number);
+            status = pare_field_numbers(fields, f);
         }
-        if (status == PARE_OK) {
-            put_numbers(fields, f, number, rule);
+        for (int64_t i = 0; i < fields->rows && status == PARE_OK; i++) {
+            pare_field_put_number(fields, f, i, rule);
         }
-        pare_free(fields->ctx, number);
         return status;
     }
-    status = pare_alloc_zero(fields->ctx, field->level.count, sizeof *field->row, &field->row);
+    status = pare_field_unpack(fields, f);
+    if (status == PARE_OK) {
+        status = pare_alloc_zero(fields->ctx, field->level.count, sizeof *field->row, &field->row);
+    }
     for (int64_t l = 0; l < field->level.count && status == PARE_OK; l++) {
         int64_t length = 0;
         const unsigned char *text = pare_vocabulary_text(&field->level, l, &length);
@@ -303,9 +215,7 @@ pare_status pare_fields_encode_like(pare_fields *fields, const pare_fields *like
             fields->field[from[f]] = (pare_field){0};
         }
         for (int64_t f = 0; f < fields->count; f++) {
-            pare_free(ctx, fields->field[f].name);
-            pare_free(ctx, fields->field[f].row);
-            pare_vocabulary_clear(ctx, &fields->field[f].level);
+            clear_field(ctx, &fields->field[f]);
         }
         pare_free(ctx, fields->field);
         fields->field = field;

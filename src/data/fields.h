@@ -45,6 +45,8 @@ typedef struct pare_field {
     int64_t rare;          /* training cells of row 0: below the minimum count */
     int64_t unseen;        /* cells of held-out or other rows in row 0 */
     int64_t part[2];       /* CROSS: the two fields */
+    int64_t *decimal;      /* (rows) NUMBER, as read: cells packed (data/decimal.h), -1: by cell */
+    double *number;        /* (rows) NUMBER, while it is encoded: NaN: missing */
 } pare_field;
 
 typedef struct pare_field_pair {
@@ -141,18 +143,23 @@ static inline bool pare_field_varies(const pare_field *field, int64_t train) {
  * *out: (levels before) bucket of each, the caller's to free, where cells are not mapped yet. */
 pare_status pare_field_bucket_levels(pare_fields *fields, int64_t f, int32_t **out) PARE_MUST_CHECK;
 pare_status pare_field_bucket(pare_fields *fields, int64_t f) PARE_MUST_CHECK;
-/* Every level of a number field as a number, the caller's to free; NaN: missing. */
-pare_status pare_field_numbers(const pare_fields *fields, int64_t f, double **out) PARE_MUST_CHECK;
+/* Levels that are decimals go to field->decimal, and back (fields_number.c): as of a column that
+ * was read so. Rows have room for `capacity` (>= rows); nothing is done that is done already. */
+pare_status pare_field_pack(pare_fields *fields, int64_t f, int64_t capacity) PARE_MUST_CHECK;
+pare_status pare_field_unpack(pare_fields *fields, int64_t f) PARE_MUST_CHECK;
+/* All cells as numbers, into field->number; levels are gone. Refuses other texts. */
+pare_status pare_field_numbers(pare_fields *fields, int64_t f) PARE_MUST_CHECK;
 /* Values of 1 where there are none. */
 pare_status pare_fields_need_values(pare_fields *fields) PARE_MUST_CHECK;
-/* Mean and scale from the training cells of each level. */
-void pare_field_standardise(pare_field *field, const double *number, const int64_t *count);
-/* A cell becomes row 0 times the standardised number; a missing one absent. */
-static inline void pare_field_put_number(const pare_field *rule, const double *number,
-                                         int32_t *cell, float *value) {
-    double x = *cell >= 0 ? number[*cell] : (double)NAN;
-    *value = isnan(x) ? 0 : (float)((x - rule->mean) * rule->scale);
-    *cell = isnan(x) ? -1 : (int32_t)rule->first;
+/* Mean and scale from the numbers of rows that are not held out. */
+void pare_field_standardise(pare_fields *fields, int64_t f);
+/* Row i becomes row 0 times the number, standardised as `rule` says; a missing one absent. */
+static inline void pare_field_put_number(const pare_fields *fields, int64_t f, int64_t i,
+                                         const pare_field *rule) {
+    int64_t at = i * fields->count + f;
+    double x = fields->field[f].number[i];
+    fields->value[at] = isnan(x) ? 0 : (float)((x - rule->mean) * rule->scale);
+    fields->cell[at] = isnan(x) ? -1 : (int32_t)rule->first;
 }
 /* Standardises a number by the rows that are not held out. */
 pare_status pare_field_number(pare_fields *fields, int64_t f) PARE_MUST_CHECK;

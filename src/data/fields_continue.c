@@ -27,15 +27,17 @@ static pare_status append_field(pare_fields *known, const pare_field *field) {
 }
 
 /* Gives rows to the ids of field f of `rows` that lack one in `rule` and are frequent enough. */
-static pare_status extend(const pare_fields *rows, int64_t f, int64_t minimum_count,
-                          pare_field *rule) {
+static pare_status extend(pare_fields *rows, int64_t f, int64_t minimum_count, pare_field *rule) {
     pare_context *ctx = rows->ctx;
     const pare_vocabulary *level = &rows->field[f].level;
-    int64_t *count = NULL, most = rule->size + level->count;
+    int64_t *count = NULL;
     int32_t *row = NULL;
-    pare_status status = pare_alloc_zero(ctx, level->count, sizeof *count, &count);
+    pare_status status = pare_field_unpack(rows, f);
     if (status == PARE_OK) {
-        status = pare_alloc_zero(ctx, most, sizeof *row, &row);
+        status = pare_alloc_zero(ctx, level->count, sizeof *count, &count);
+    }
+    if (status == PARE_OK) {
+        status = pare_alloc_zero(ctx, rule->size + level->count, sizeof *row, &row);
     }
     if (status == PARE_OK) {
         for (int64_t i = 0; i < rows->rows; i++) {

@@ -2,6 +2,7 @@
 #include "data/fields.h"
 
 #include "base/random.h"
+#include "platform/system.h"
 #include "platform/threads.h"
 
 #include <stdlib.h>
@@ -21,7 +22,6 @@ typedef struct coder {
     counted *common; /* (fields, commons) levels of COMMON cells or more */
     int64_t commons;
     int32_t **bucket; /* (fields) bucket of each level that was read; NULL: not a bucket */
-    double **number;  /* (fields) number of each level; NULL: not a number */
 } coder;
 
 static pare_status split(pare_fields *fields, double share, uint64_t seed) {
@@ -96,15 +96,15 @@ static void count_group(void *argument, int64_t group) {
         int32_t *cell = fields->cell + i * fields->count;
         int64_t trains = !fields->held_out[i];
         for (int64_t f = begin; f < end; f++) {
-            if (cell[f] >= 0) {
+            if (cell[f] >= 0 && !fields->field[f].number) {
                 cell[f] = c->bucket[f] ? c->bucket[f][cell[f]] : cell[f];
                 c->count[c->from[f] + cell[f]] += trains;
             }
         }
     }
     for (int64_t f = begin; f < end; f++) {
-        if (c->number[f]) {
-            pare_field_standardise(&fields->field[f], c->number[f], c->count + c->from[f]);
+        if (fields->field[f].number) {
+            pare_field_standardise(c->fields, f);
         } else {
             rank_levels(c, f);
         }
@@ -120,9 +120,8 @@ static void place_group(void *argument, int64_t group) {
         bool out = fields->held_out[i];
         for (int64_t f = begin; f < end; f++) {
             pare_field *field = &fields->field[f];
-            if (c->number[f]) {
-                pare_field_put_number(field, c->number[f], &cell[f],
-                                      &fields->value[i * fields->count + f]);
+            if (field->number) {
+                pare_field_put_number(fields, f, i, field);
             } else if (cell[f] >= 0) {
                 int32_t row = field->row[cell[f]];
                 field->present += !out;
@@ -140,11 +139,11 @@ static pare_status prepare(coder *c, int64_t f) {
     pare_field *field = &fields->field[f];
     if (field->kind == PARE_FIELD_NUMBER) {
         pare_status status = pare_fields_need_values(fields);
-        return status == PARE_OK ? pare_field_numbers(fields, f, &c->number[f]) : status;
+        return status == PARE_OK ? pare_field_numbers(fields, f) : status;
     }
     pare_status status = field->kind == PARE_FIELD_BUCKET
                              ? pare_field_bucket_levels(fields, f, &c->bucket[f])
-                             : PARE_OK;
+                             : pare_field_unpack(fields, f);
     return status == PARE_OK
                ? pare_alloc(fields->ctx, field->level.count, sizeof *field->row, &field->row)
                : status;
@@ -157,16 +156,18 @@ static pare_status reserve(coder *c) {
     if (status == PARE_OK) {
         status = pare_alloc_zero(ctx, fields->count, sizeof *c->bucket, &c->bucket);
     }
-    if (status == PARE_OK) {
-        status = pare_alloc_zero(ctx, fields->count, sizeof *c->number, &c->number);
-    }
     for (int64_t f = 0; f < fields->count && status == PARE_OK; f++) {
         status = prepare(c, f);
         c->from[f + 1] = c->from[f] + fields->field[f].level.count;
     }
     c->commons = fields->train_rows / COMMON + 1;
     if (status == PARE_OK) {
-        status = pare_alloc_zero(ctx, c->from[fields->count], sizeof *c->count, &c->count);
+        status = pare_alloc(ctx, c->from[fields->count], sizeof *c->count, &c->count);
+    }
+    if (status == PARE_OK) { /* visited at random */
+        int64_t bytes = c->from[fields->count] * (int64_t)sizeof *c->count;
+        pare_memory_large_pages(c->count, bytes);
+        memset(c->count, 0, (size_t)bytes);
     }
     if (status == PARE_OK) {
         status = pare_alloc(ctx, fields->count * c->commons, sizeof *c->common, &c->common);
@@ -178,9 +179,10 @@ static void free_coder(coder *c) {
     pare_context *ctx = c->fields->ctx;
     for (int64_t f = 0; f < c->fields->count; f++) {
         pare_free(ctx, c->bucket ? c->bucket[f] : NULL);
-        pare_free(ctx, c->number ? c->number[f] : NULL);
+        pare_free(ctx, c->fields->field[f].number);
+        c->fields->field[f].number = NULL;
     }
-    void *owned[] = {c->from, c->count, c->common, c->bucket, c->number};
+    void *owned[] = {c->from, c->count, c->common, c->bucket};
     for (size_t i = 0; i < sizeof owned / sizeof owned[0]; i++) {
         pare_free(ctx, owned[i]);
     }

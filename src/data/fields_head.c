@@ -171,6 +171,7 @@ static pare_status add_column(pare_fields_reader *r, const cell *cells, int64_t 
     }
     int64_t length = (int64_t)strlen(name);
     r->column_field[c] = -1;
+    r->column[c] = c == r->target ? PARE_FIELDS_LABEL : PARE_FIELDS_IGNORED;
     if (c == r->target) {
         return criteo ? PARE_OK : pare_text_copy(r->ctx, name, length, &r->fields->target);
     }
@@ -183,6 +184,7 @@ static pare_status add_column(pare_fields_reader *r, const cell *cells, int64_t 
     }
     bool category = criteo || listed(r->options->categorical, name, c);
     r->column_field[c] = (int32_t)r->fields->count;
+    r->column[c] = PARE_FIELDS_TEXT;
     /* NUMBER here: may become one, when all cells are read. */
     return pare_fields_add(r, name, length,
                            counter    ? PARE_FIELD_BUCKET
@@ -207,6 +209,9 @@ pare_status pare_fields_columns(pare_fields_reader *r, const unsigned char *line
     }
     if (status == PARE_OK) {
         status = pare_alloc(r->ctx, count, sizeof *r->column_field, &r->column_field);
+    }
+    if (status == PARE_OK) {
+        status = pare_alloc(r->ctx, count, 1, &r->column);
     }
     *consumed = status == PARE_OK && has_header(r, cells, named);
     for (int64_t c = 0; c < count && status == PARE_OK; c++) {

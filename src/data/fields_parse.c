@@ -1,7 +1,5 @@
-/* Chunks of lines to entries of field tables. Runs on any thread: allocates nothing. */
+/* Chunks of lines to texts of fields. Runs on any thread: allocates nothing. */
 #include "data/fields_read.h"
-
-enum { QUOTE = '"' };
 
 /* ---- Faults ---------------------------------------------------------------------------------- */
 
@@ -55,8 +53,8 @@ pare_status pare_fields_fail(const pare_fields_reader *r, const pare_fields_faul
 
 /* ---- Rows ------------------------------------------------------------------------------------ */
 
-/* p NULL: the row has none. */
-static bool end_row(pare_fields_chunk *chunk, const unsigned char *p, const unsigned char *end) {
+bool pare_fields_end_row(pare_fields_chunk *chunk, const unsigned char *p,
+                         const unsigned char *end) {
     double label = 0;
     bool digit = p && end - p == 1 && (*p == '0' || *p == '1');
     if (digit) {
@@ -73,7 +71,7 @@ static bool end_row(pare_fields_chunk *chunk, const unsigned char *p, const unsi
         chunk->zero = chunk->fault.line;
     }
     chunk->label[chunk->rows] = label > 0;
-    chunk->row_end[chunk->rows++] = (int32_t)chunk->entries;
+    chunk->rows++;
     return true;
 }
 
@@ -84,26 +82,8 @@ static bool add_entry(const pare_fields_reader *r, pare_fields_chunk *chunk, int
         return fail(chunk, PARE_FIELDS_TWICE, field);
     }
     chunk->last_row[field] = (int32_t)chunk->rows;
-    pare_fields_entry *entry = &chunk->entry[chunk->entries++];
-#if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
-    if (length <= PARE_WORD_INLINE) { /* both halves read whole, the bytes behind the text cut */
-        uint32_t first;
-        uint64_t rest;
-        memcpy(&first, text, sizeof first);
-        memcpy(&rest, text + 4, sizeof rest);
-        int64_t cut = 8 * (PARE_WORD_INLINE - length), low = cut - 64;
-        rest = cut >= 64 ? 0 : rest << cut >> cut;
-        first = low >= 32 ? 0 : low > 0 ? first << low >> low : first;
-        entry->word.length = (uint32_t)length;
-        memcpy(entry->word.head, &first, sizeof first);
-        memcpy(entry->word.head + 4, &rest, sizeof rest);
-    } else
-#endif
-    {
-        entry->word = pare_word_of(text, length, text - r->lines.bytes);
-    }
-    entry->field = (int32_t)field;
-    entry->value = value;
+    chunk->word[chunk->entries] = pare_word_read(text, length, text - r->lines.bytes);
+    chunk->tag[chunk->entries++] = (pare_fields_tag){(int32_t)field, value};
     chunk->start[field + 1]++;
     chunk->valued = chunk->valued || value != 1;
     return true;
@@ -238,76 +218,8 @@ static bool read_pairs(const pare_fields_reader *r, pare_fields_chunk *chunk,
     if (r->format == PARE_FIELDS_LIBFM && r->width >= 0 && position != r->width) {
         return fail(chunk, PARE_FIELDS_WIDTH, position);
     }
-    return end_row(chunk, label, label_end);
-}
-
-/* ---- csv, tsv, criteo ------------------------------------------------------------------------ */
-
-/* Where the cell at p ends: the delimiter, or end. */
-static inline unsigned char *cell_end(unsigned char *p, const unsigned char *end,
-                                      unsigned char delimiter) {
-    uint64_t wanted = UINT64_C(0x0101010101010101) * delimiter;
-    for (;; p += 8) {
-        uint64_t eight = pare_eight_bytes(p) ^ wanted;
-        uint64_t zero =
-            (eight - UINT64_C(0x0101010101010101)) & ~eight & UINT64_C(0x8080808080808080);
-        if (zero || end - p <= 8) {
-            unsigned char *stop = zero ? p + (__builtin_ctzll(zero) >> 3) : p + 8;
-            return stop < end ? stop : p + (end - p);
-        }
-    }
-}
-
-bool pare_fields_cell(const pare_fields_reader *r, unsigned char **p, unsigned char *end,
-                      unsigned char **cell, int64_t *length) {
-    unsigned char delimiter = r->format == PARE_FIELDS_CSV ? ',' : '\t';
-    unsigned char *at = *p;
-    *cell = at;
-    if (r->format == PARE_FIELDS_CRITEO || at == end || *at != QUOTE) {
-        unsigned char *stop = cell_end(at, end, delimiter);
-        *length = stop - at;
-        *p = stop < end ? stop + 1 : NULL;
-        return true;
-    }
-    unsigned char *to = at;
-    for (at++; at < end; at++) {
-        if (*at == QUOTE && (at + 1 == end || at[1] != QUOTE)) {
-            break;
-        }
-        at += *at == QUOTE;
-        *to++ = *at;
-    }
-    if (at >= end || (at + 1 < end && at[1] != delimiter)) {
-        return false;
-    }
-    *length = to - *cell;
-    *p = at + 1 < end ? at + 2 : NULL;
-    return true;
-}
-
-static bool read_cells(const pare_fields_reader *r, pare_fields_chunk *chunk, unsigned char *line,
-                       unsigned char *end) {
-    unsigned char *p = line, *cell = NULL, *label = NULL;
-    int64_t length = 0, label_length = 0, c = 0;
-    for (; p; c++) {
-        unsigned char *start = p;
-        if (!pare_fields_cell(r, &p, end, &cell, &length)) {
-            return refuse(chunk, start, end, "a closing quote before the end of the cell and line");
-        }
-        if (c >= r->columns) {
-            continue;
-        }
-        if (c == r->target) {
-            label = cell;
-            label_length = length;
-        } else if (r->column_field[c] >= 0) {
-            (void)add_entry(r, chunk, r->column_field[c], cell, length, 1);
-        }
-    }
-    if (c != r->columns) {
-        return fail(chunk, PARE_FIELDS_RAGGED, c);
-    }
-    return end_row(chunk, label, label ? label + label_length : NULL);
+    chunk->row_end[chunk->rows] = (int32_t)chunk->entries;
+    return pare_fields_end_row(chunk, label, label_end);
 }
 
 /* ---- A chunk --------------------------------------------------------------------------------- */
@@ -320,14 +232,14 @@ static void sort_entries(const pare_fields_reader *r, pare_fields_chunk *chunk) 
         chunk->last_row[f] = chunk->start[f]; /* the next place of the field */
     }
     for (int64_t e = 0; e < chunk->entries; e++) {
-        chunk->order[chunk->last_row[chunk->entry[e].field]++] = (int32_t)e;
+        chunk->order[chunk->last_row[chunk->tag[e].field]++] = (int32_t)e;
     }
 }
 
 void pare_fields_parse(const pare_fields_reader *r, pare_fields_chunk *chunk) {
     unsigned char *p = r->lines.bytes + chunk->begin, *limit = r->lines.bytes + chunk->end;
-    bool pairs = r->format == PARE_FIELDS_LIBFFM || r->format == PARE_FIELDS_LIBFM, good = true;
-    int64_t fields = r->fields->count;
+    bool pairs = pare_fields_pairs(r), good = true;
+    int64_t fields = pairs ? r->fields->count : 0;
     chunk->rows = chunk->entries = chunk->freshes = chunk->negative = chunk->zero = 0;
     chunk->missing = chunk->valued = false;
     chunk->fault = (pare_fields_fault){0};
@@ -335,15 +247,19 @@ void pare_fields_parse(const pare_fields_reader *r, pare_fields_chunk *chunk) {
         chunk->start[f] = 0;
         chunk->last_row[f] = -1;
     }
-    chunk->start[fields] = 0;
+    if (pairs) {
+        chunk->start[fields] = 0;
+    }
     while (p < limit && good) {
         unsigned char *stop = memchr(p, '\n', (size_t)(limit - p)); /* chunks end with one */
         unsigned char *end = stop - (stop > p && stop[-1] == '\r');
         chunk->fault.line++;
         if (p < end) {
-            good = pairs ? read_pairs(r, chunk, p, end) : read_cells(r, chunk, p, end);
+            good = pairs ? read_pairs(r, chunk, p, end) : pare_fields_parse_cells(r, chunk, p, end);
         }
         p = stop + 1;
     }
-    sort_entries(r, chunk);
+    if (pairs) {
+        sort_entries(r, chunk);
+    }
 }

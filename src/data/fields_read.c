@@ -7,10 +7,8 @@
 
 enum {
     NUMBER_LEVELS = 50,
-    CHUNKS = 16,     /* of a block */
-    ENTRY_BYTES = 4, /* of the shortest entry " 1:1" */
-    RING = 32,       /* entries hashed ahead of the look-up; a power of two */
-    WORD_AHEAD = 16  /* of which so many have their slot at hand */
+    CHUNKS = 16,    /* of a block */
+    ENTRY_BYTES = 4 /* of the shortest entry " 1:1" */
 };
 
 /* ---- Chunks ---------------------------------------------------------------------------------- */
@@ -60,24 +58,33 @@ static void count_lines(void *argument, int64_t index) {
     }
 }
 
+/* Rows of a chunk are no more than its lines, nor than their delimiters allow. An odd number of
+ * 64-byte lines, lest the columns of a row meet in one set of the cache. */
+static int64_t stride_of(const pare_fields_reader *r, const pare_fields_chunk *chunk) {
+    int64_t most = (chunk->end - chunk->begin) / r->columns + 1;
+    int64_t lines = ((chunk->lines < most ? chunk->lines : most) + 3) / 4;
+    return 4 * (lines | 1);
+}
+
 /* Room for whatever a chunk may hold. */
 static pare_status make_room(pare_fields_reader *r, pare_fields_chunk *chunk) {
-    int64_t bytes = chunk->end - chunk->begin, fields = r->fields->count, entries = 0;
-    bool pairs = r->format == PARE_FIELDS_LIBFFM || r->format == PARE_FIELDS_LIBFM;
-    if (pairs || !pare_checked_multiply(chunk->lines, fields, &entries) || entries > bytes) {
-        entries = pairs ? bytes / ENTRY_BYTES + 1 : bytes;
-    }
+    bool pairs = pare_fields_pairs(r);
+    int64_t bytes = chunk->end - chunk->begin, fields = r->fields->count;
+    int64_t entries = pairs ? bytes / ENTRY_BYTES + 1 : 0;
+    chunk->stride = pairs ? 0 : stride_of(r, chunk);
     const struct {
         int64_t wanted;
         size_t size;
         int64_t *capacity;
         void *array;
     } parts[] = {
-        {entries, sizeof *chunk->entry, &chunk->entry_capacity, &chunk->entry},
+        {pairs ? entries : fields * chunk->stride, sizeof *chunk->word, &chunk->word_capacity,
+         &chunk->word},
+        {entries, sizeof *chunk->tag, &chunk->tag_capacity, &chunk->tag},
         {entries, sizeof *chunk->order, &chunk->order_capacity, &chunk->order},
-        {fields + 1, sizeof *chunk->start, &chunk->start_capacity, &chunk->start},
-        {fields + 1, sizeof *chunk->last_row, &chunk->last_capacity, &chunk->last_row},
-        {chunk->lines, sizeof *chunk->row_end, &chunk->end_capacity, &chunk->row_end},
+        {pairs ? fields + 1 : 0, sizeof *chunk->start, &chunk->start_capacity, &chunk->start},
+        {pairs ? fields + 1 : 0, sizeof *chunk->last_row, &chunk->last_capacity, &chunk->last_row},
+        {pairs ? chunk->lines : 0, sizeof *chunk->row_end, &chunk->end_capacity, &chunk->row_end},
         {chunk->lines, sizeof *chunk->label, &chunk->label_capacity, &chunk->label},
     };
     pare_status status = PARE_OK;
@@ -140,72 +147,6 @@ static pare_status check(pare_fields_reader *r, const pare_fields_chunk *chunk) 
     r->missing = r->missing || chunk->missing;
     r->valued = r->valued || chunk->valued;
     return pare_fields_fail(r, &fault, r->line);
-}
-
-/* ---- Numbers of texts ------------------------------------------------------------------------ */
-
-/* Field `index` of all chunks, until its vocabulary has no room. Hashes run ahead, so that slots
- * and entries are in the cache when they are looked at. */
-static void look_up(void *argument, int64_t index) {
-    pare_fields_reader *r = argument;
-    pare_vocabulary *v = &r->fields->field[index].level;
-    pare_fields_place *place = &r->place[index];
-    const unsigned char *bytes = r->lines.bytes;
-    uint64_t hash[RING];
-    for (; place->wanted >= 0 && place->chunk < r->chunks; place->chunk++, place->at = 0) {
-        pare_fields_chunk *chunk = &r->chunk[place->chunk];
-        const int32_t *order = chunk->order + chunk->start[index];
-        int64_t count = chunk->start[index + 1] - chunk->start[index];
-        for (int64_t i = place->at; i < count + RING; i++) {
-            int64_t slot = i - WORD_AHEAD, at = i - RING;
-            if (at >= place->at) {
-                pare_fields_entry *entry = &chunk->entry[order[at]];
-                int64_t level = pare_vocabulary_take(v, &entry->word, hash[at % RING], bytes);
-                if (level < 0) {
-                    place->at = at;
-                    place->wanted = entry->word.length;
-                    return;
-                }
-                entry->word.length = (uint32_t)level;
-            }
-            if (slot >= place->at && slot < count) {
-                pare_vocabulary_prefetch_word(v, hash[slot % RING]);
-            }
-            if (i < count) {
-                hash[i % RING] = pare_word_hash(&chunk->entry[order[i]].word, bytes);
-                pare_vocabulary_prefetch_slot(v, hash[i % RING]);
-            }
-        }
-    }
-    place->wanted = -1;
-}
-
-static pare_status number_texts(pare_fields_reader *r) {
-    pare_fields *fields = r->fields;
-    for (int64_t f = 0; f < fields->count; f++) {
-        r->place[f] = (pare_fields_place){0};
-    }
-    for (bool again = true; again;) {
-        pare_pool_run(r->ctx->pool, fields->count, look_up, r);
-        again = false;
-        for (int64_t f = 0; f < fields->count; f++) {
-            pare_vocabulary *v = &fields->field[f].level;
-            if (r->place[f].wanted < 0) {
-                continue;
-            }
-            again = true;
-            if (v->count == INT32_MAX) {
-                return pare_fail(r->ctx, PARE_ERROR_INPUT,
-                                 "%s: field %s has more than %d different ids", r->name,
-                                 fields->field[f].name, INT32_MAX);
-            }
-            pare_status status = pare_vocabulary_reserve(r->ctx, v, r->place[f].wanted);
-            if (status != PARE_OK) {
-                return status;
-            }
-        }
-    }
-    return PARE_OK;
 }
 
 /* ---- Rows ------------------------------------------------------------------------------------ */
@@ -274,6 +215,18 @@ static pare_status reserve_rows(pare_fields_reader *r, int64_t rows) {
          i++) {
         fields->value[i] = fields->cell[i] < 0 ? 0 : 1;
     }
+    if (status == PARE_OK && rows > r->decimal_capacity) {
+        int64_t capacity = r->decimal_capacity;
+        for (int64_t f = 0; f < fields->count && status == PARE_OK; f++) {
+            int64_t *decimal = fields->field[f].decimal;
+            if (decimal) {
+                capacity = r->decimal_capacity;
+                status = pare_grow(r->ctx, wanted, sizeof *decimal, &capacity,
+                                   &fields->field[f].decimal);
+            }
+        }
+        r->decimal_capacity = capacity > wanted ? capacity : wanted;
+    }
     if (status == PARE_OK && rows > r->label_capacity) {
         status =
             pare_grow(r->ctx, wanted, sizeof *fields->label, &r->label_capacity, &fields->label);
@@ -281,16 +234,12 @@ static pare_status reserve_rows(pare_fields_reader *r, int64_t rows) {
     return status;
 }
 
-static void place_chunk(void *argument, int64_t index) {
-    pare_fields_reader *r = argument;
-    pare_fields *fields = r->fields;
-    const pare_fields_chunk *chunk = &r->chunk[index];
+static void place_pairs(pare_fields *fields, const pare_fields_chunk *chunk) {
     int64_t e = 0, count = fields->count;
     for (int64_t i = 0; i < chunk->rows; i++) {
         int64_t row = chunk->first_row + i;
         int32_t *cell = fields->cell + row * count;
         float *value = fields->value ? fields->value + row * count : NULL;
-        fields->label[row] = chunk->label[i];
         if (chunk->row_end[i] - e < count) {
             memset(cell, 0xff, (size_t)count * sizeof *cell);
         }
@@ -298,12 +247,35 @@ static void place_chunk(void *argument, int64_t index) {
             memset(value, 0, (size_t)count * sizeof *value);
         }
         for (; e < chunk->row_end[i]; e++) {
-            const pare_fields_entry *entry = &chunk->entry[e];
-            cell[entry->field] = (int32_t)entry->word.length;
+            int32_t field = chunk->tag[e].field;
+            cell[field] = (int32_t)chunk->word[e].length;
             if (value) {
-                value[entry->field] = entry->value;
+                value[field] = chunk->tag[e].value;
             }
         }
+    }
+}
+
+static void place_cells(pare_fields *fields, const pare_fields_chunk *chunk) {
+    int64_t count = fields->count;
+    for (int64_t i = 0; i < chunk->rows; i++) {
+        int32_t *cell = fields->cell + (chunk->first_row + i) * count;
+        for (int64_t f = 0; f < count; f++) {
+            cell[f] = pare_fields_levels(chunk, f)[i];
+        }
+    }
+}
+
+static void place_chunk(void *argument, int64_t index) {
+    pare_fields_reader *r = argument;
+    const pare_fields_chunk *chunk = &r->chunk[index];
+    for (int64_t i = 0; i < chunk->rows; i++) {
+        r->fields->label[chunk->first_row + i] = chunk->label[i];
+    }
+    if (pare_fields_pairs(r)) {
+        place_pairs(r->fields, chunk);
+    } else {
+        place_cells(r->fields, chunk);
     }
 }
 
@@ -317,13 +289,13 @@ static pare_status take_rows(pare_fields_reader *r) {
         r->line += r->chunk[c].lines;
     }
     if (status == PARE_OK) {
-        status = number_texts(r);
-    }
-    if (status == PARE_OK) {
         status = widen(r);
     }
     if (status == PARE_OK) {
         status = reserve_rows(r, rows);
+    }
+    if (status == PARE_OK) {
+        status = pare_fields_look_up(r);
     }
     if (status == PARE_OK) {
         pare_pool_run(r->ctx->pool, r->chunks, place_chunk, r);
@@ -334,11 +306,25 @@ static pare_status take_rows(pare_fields_reader *r) {
 
 /* ---- Blocks ---------------------------------------------------------------------------------- */
 
+/* Where the first chunk, which is read alone, ends if it begins with the line that ends at `end`:
+ * with libffm and libfm after that line, since it names most fields; else later, as it also tells
+ * which columns are numbers. */
+static int64_t first_end(const pare_fields_reader *r, int64_t begin, int64_t end) {
+    int64_t step = begin + r->input->block / CHUNKS;
+    if (pare_fields_pairs(r) || step < end) {
+        return end;
+    }
+    const unsigned char *bytes = r->lines.bytes;
+    for (end = step < r->lines.length ? step : r->lines.length; bytes[end - 1] != '\n';) {
+        end--;
+    }
+    return end;
+}
+
 /* The first line that is not empty: columns of csv; entries of libfm. *begin: where rows begin,
- * *end: of the first chunk, which is that line alone: it names most fields. */
+ * *end: of the first chunk. */
 static pare_status read_head(pare_fields_reader *r, int64_t *begin, int64_t *end) {
     const unsigned char *bytes = r->lines.bytes, *limit = bytes + r->lines.length, *p = bytes;
-    bool pairs = r->format == PARE_FIELDS_LIBFFM || r->format == PARE_FIELDS_LIBFM;
     *begin = *end = 0;
     for (const unsigned char *stop;
          p < limit && (stop = memchr(p, '\n', (size_t)(limit - p))) != NULL; p = stop + 1) {
@@ -346,7 +332,7 @@ static pare_status read_head(pare_fields_reader *r, int64_t *begin, int64_t *end
         bool consumed = false;
         *begin = p - bytes;
         *end = stop + 1 - bytes;
-        if (length > 0 && !pairs) {
+        if (length > 0 && !pare_fields_pairs(r)) {
             pare_status status = pare_fields_columns(r, p, length, &consumed);
             if (status != PARE_OK) {
                 return status;
@@ -355,6 +341,7 @@ static pare_status read_head(pare_fields_reader *r, int64_t *begin, int64_t *end
             *begin = consumed ? *end : *begin;
         }
         if (length > 0) {
+            *end = first_end(r, *begin, *end);
             return PARE_OK;
         }
         r->line++;
@@ -380,6 +367,42 @@ static pare_status read_chunks(pare_fields_reader *r, bool last) {
     return status == PARE_OK ? take_rows(r) : status;
 }
 
+/* Whether a field has many different cells, all of them numbers. */
+static bool is_number(const pare_field *field) {
+    bool number = field->decimal || field->level.count > NUMBER_LEVELS;
+    for (int64_t l = 0; l < field->level.count && number; l++) {
+        int64_t length = 0;
+        const unsigned char *text = pare_vocabulary_text(&field->level, l, &length);
+        double value = 0;
+        pare_cell cell = pare_cell_parse_double(text, text + length, &value);
+        number = cell == PARE_CELL_NUMBER || cell == PARE_CELL_MISSING;
+    }
+    return number;
+}
+
+/* Columns that are numbers so far keep no levels from now on. */
+static pare_status pack_numbers(pare_fields_reader *r) {
+    pare_status status = PARE_OK;
+    for (int64_t c = 0; c < r->columns && status == PARE_OK; c++) {
+        int32_t f = r->column_field[c];
+        pare_field *field = &r->fields->field[f < 0 ? 0 : f];
+        if (f < 0 || field->kind != PARE_FIELD_NUMBER || field->decimal ||
+            field->level.count <= NUMBER_LEVELS) {
+            continue;
+        }
+        if (!is_number(field)) {
+            field->kind = PARE_FIELD_CATEGORY;
+            continue;
+        }
+        if (r->decimal_capacity < r->fields->rows) {
+            r->decimal_capacity = r->fields->rows;
+        }
+        status = pare_field_pack(r->fields, f, r->decimal_capacity);
+        r->column[c] = PARE_FIELDS_DECIMAL;
+    }
+    return status;
+}
+
 static pare_status read_block(pare_fields_reader *r, bool first) {
     int64_t begin = 0, end = 0, whole = 0;
     r->chunks = 0;
@@ -392,6 +415,9 @@ static pare_status read_block(pare_fields_reader *r, bool first) {
         if (status == PARE_OK && r->format == PARE_FIELDS_LIBFM) {
             r->width = r->chunk[0].entries;
         }
+        if (status == PARE_OK) {
+            status = pack_numbers(r);
+        }
         r->chunks = 0;
     }
     if (status == PARE_OK) {
@@ -400,7 +426,10 @@ static pare_status read_block(pare_fields_reader *r, bool first) {
     if (status == PARE_OK) {
         status = pare_lines_prepare(&r->lines, whole);
     }
-    return status == PARE_OK ? read_chunks(r, true) : status;
+    if (status == PARE_OK) {
+        status = read_chunks(r, true);
+    }
+    return status == PARE_OK ? pack_numbers(r) : status;
 }
 
 static pare_status read_blocks(pare_fields_reader *r) {
@@ -424,34 +453,29 @@ static pare_status read_blocks(pare_fields_reader *r) {
 }
 
 /* A column that might be a number is one if it has many different cells, all numbers. */
-static void decide_kinds(pare_fields_reader *r) {
-    for (int64_t f = 0; f < r->fields->count; f++) {
-        pare_field *field = &r->fields->field[f];
-        bool number = field->level.count > NUMBER_LEVELS;
-        for (int64_t l = 0; l < field->level.count && number && field->kind == PARE_FIELD_NUMBER;
-             l++) {
-            int64_t length = 0;
-            const unsigned char *text = pare_vocabulary_text(&field->level, l, &length);
-            double value = 0;
-            pare_cell cell = pare_cell_parse_double(text, text + length, &value);
-            number = cell == PARE_CELL_NUMBER || cell == PARE_CELL_MISSING;
-        }
-        if (field->kind == PARE_FIELD_NUMBER && !number) {
-            field->kind = PARE_FIELD_CATEGORY;
+static pare_status decide_kinds(pare_fields *fields) {
+    pare_status status = PARE_OK;
+    for (int64_t f = 0; f < fields->count && status == PARE_OK; f++) {
+        pare_field *field = &fields->field[f];
+        if (field->kind == PARE_FIELD_NUMBER) {
+            bool number = is_number(field);
+            field->kind = number ? PARE_FIELD_NUMBER : PARE_FIELD_CATEGORY;
+            status = number ? PARE_OK : pare_field_unpack(fields, f);
         }
     }
+    return status;
 }
 
 static void free_reader(pare_fields_reader *r) {
     for (int64_t c = 0; c < r->chunks_made; c++) {
         pare_fields_chunk *chunk = &r->chunk[c];
-        void *owned[] = {chunk->entry,    chunk->order,   chunk->start,
+        void *owned[] = {chunk->word,     chunk->tag,     chunk->order, chunk->start,
                          chunk->last_row, chunk->row_end, chunk->label};
         for (size_t i = 0; i < sizeof owned / sizeof owned[0]; i++) {
             pare_free(r->ctx, owned[i]);
         }
     }
-    void *owned[] = {r->chunk, r->column_field, r->direct, r->number, r->place};
+    void *owned[] = {r->chunk, r->column_field, r->column, r->direct, r->number, r->place};
     for (size_t i = 0; i < sizeof owned / sizeof owned[0]; i++) {
         pare_free(r->ctx, owned[i]);
     }
@@ -467,7 +491,7 @@ static pare_status open_reader(pare_fields_reader *r, pare_fields_format format)
     }
     r->format = format == PARE_FIELDS_AUTO ? pare_fields_guess(r->input) : format;
     status = pare_text_copy(r->ctx, r->name, (int64_t)strlen(r->name), &r->fields->source);
-    if (status == PARE_OK && (r->format == PARE_FIELDS_LIBFFM || r->format == PARE_FIELDS_LIBFM)) {
+    if (status == PARE_OK && pare_fields_pairs(r)) {
         status = pare_alloc(r->ctx, PARE_FIELDS_DIRECT, sizeof *r->direct, &r->direct);
         if (status == PARE_OK) {
             memset(r->direct, 0xff, PARE_FIELDS_DIRECT * sizeof *r->direct);
@@ -496,7 +520,7 @@ static pare_status read_input(pare_input *input, pare_fields_format format,
     }
     if (status == PARE_OK) {
         out->labelled = !r.missing;
-        decide_kinds(&r);
+        status = decide_kinds(out);
     }
     free_reader(&r);
     if (status != PARE_OK) {

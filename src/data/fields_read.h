@@ -26,11 +26,19 @@ enum {
     PARE_FIELDS_SHOWN = 40        /* bytes of a text that a sentence quotes */
 };
 
-typedef struct pare_fields_entry {
-    pare_word word; /* long texts: their place in the block. After the look-up, length: the level */
+/* What a column of csv, tsv or criteo is to the parser. */
+typedef enum pare_fields_column {
+    PARE_FIELDS_TEXT,
+    PARE_FIELDS_DECIMAL, /* field->decimal takes the cells that are decimals */
+    PARE_FIELDS_LABEL,
+    PARE_FIELDS_IGNORED
+} pare_fields_column;
+
+/* Of an entry of libffm and libfm. */
+typedef struct pare_fields_tag {
     int32_t field;
     float value;
-} pare_fields_entry;
+} pare_fields_tag;
 
 typedef enum pare_fields_fault_kind {
     PARE_FIELDS_FINE,
@@ -48,18 +56,22 @@ typedef struct pare_fields_fault {
     char text[PARE_FIELDS_SHOWN + 4];
 } pare_fields_fault;
 
+/* Texts of libffm and libfm stand as in the file, each with a tag; those of the other formats by
+ * field, word[field * stride + row], so that the look-up of a field reads them in order. */
 typedef struct pare_fields_chunk {
     int64_t begin, end;  /* bytes of the block, whole lines */
     int64_t lines, rows; /* lines: counted before parsing */
+    int64_t stride;      /* at least the rows that the chunk can hold */
     int64_t entries, first_row;
-    pare_fields_entry *entry;
+    pare_word *word; /* long texts: their place in the block; see pare_fields_levels */
+    pare_fields_tag *tag;
     int32_t *order;    /* (entries) by field, then as in the file */
     int32_t *start;    /* (fields + 1) where a field begins in order */
     int32_t *last_row; /* (fields) row of a field's last entry, -1: none */
     int32_t *row_end;  /* (rows) entries up to the end of the row */
     uint8_t *label;    /* (rows) */
-    int64_t entry_capacity, order_capacity, start_capacity, last_capacity, end_capacity,
-        label_capacity;
+    int64_t word_capacity, tag_capacity, order_capacity, start_capacity, last_capacity,
+        end_capacity, label_capacity;
     int64_t negative, zero; /* lines of the first labels -1 and 0; 0: none */
     bool missing, valued;   /* a row without label; a value that is not 1 */
     uint64_t fresh[PARE_FIELDS_FRESH];
@@ -83,6 +95,7 @@ typedef struct pare_fields_reader {
     int64_t target;                                 /* csv: column of the label, -1: none */
     int64_t columns;                                /* csv: cells of a line; 0: no line was seen */
     int32_t *column_field; /* csv: (columns) field of the column, -1: none */
+    uint8_t *column;       /* csv: (columns) a pare_fields_column */
     int32_t *direct;       /* libffm, libfm: (PARE_FIELDS_DIRECT) field of a number, -1: none */
     uint64_t *number;      /* (fields) number that names it */
     pare_fields_chunk *chunk;
@@ -90,7 +103,8 @@ typedef struct pare_fields_reader {
     struct pare_fields_place *place; /* (fields) */
     int64_t fields_capacity, number_capacity, place_capacity;
     int64_t cell_capacity, value_capacity, label_capacity;
-    int64_t wide; /* fields the cells are laid out for */
+    int64_t decimal_capacity; /* rows that the decimals of each field have room for */
+    int64_t wide;             /* fields the cells are laid out for */
 } pare_fields_reader;
 
 /* How far the look-up of a field has come in a block. */
@@ -111,12 +125,34 @@ pare_status pare_fields_add_number(pare_fields_reader *r, uint64_t number,
 pare_status pare_fields_columns(pare_fields_reader *r, const unsigned char *line, int64_t length,
                                 bool *consumed) PARE_MUST_CHECK;
 
+static inline bool pare_fields_pairs(const pare_fields_reader *r) {
+    return r->format == PARE_FIELDS_LIBFFM || r->format == PARE_FIELDS_LIBFM;
+}
+
 /* Parses a chunk whose arrays have room (fields_parse.c). */
 void pare_fields_parse(const pare_fields_reader *r, pare_fields_chunk *chunk);
+/* A line of csv, tsv or criteo; false: the chunk has a fault (fields_cells.c). */
+bool pare_fields_parse_cells(const pare_fields_reader *r, pare_fields_chunk *chunk,
+                             unsigned char *line, unsigned char *end);
+/* The row is whole, its label at p; NULL: it has none. false: the label is refused. */
+bool pare_fields_end_row(pare_fields_chunk *chunk, const unsigned char *p,
+                         const unsigned char *end);
 /* The next cell of [*p, end), freed of its quotes in place; *p: after its delimiter, NULL: it was
  * the last. false: a quote is not closed. */
 bool pare_fields_cell(const pare_fields_reader *r, unsigned char **p, unsigned char *end,
                       unsigned char **cell, int64_t *length);
+
+/* Numbers the texts of all chunks (fields_lookup.c); rows have room. */
+pare_status pare_fields_look_up(pare_fields_reader *r) PARE_MUST_CHECK;
+
+enum { PARE_WORD_DECIMAL = -1 }; /* as the length of a word: the last eight bytes are a decimal */
+
+/* Level i of a field in a chunk after the look-up: they take the place of the field's words, four
+ * bytes each, from its first word on. */
+static inline int32_t *pare_fields_levels(const pare_fields_chunk *chunk, int64_t field) {
+    return (void *)(chunk->word + field * chunk->stride);
+}
+
 /* Sets a fault that quotes [p, end). */
 void pare_fields_refuse(pare_fields_fault *fault, const unsigned char *p, const unsigned char *end,
                         const char *expected);

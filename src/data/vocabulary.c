@@ -1,6 +1,7 @@
 #include "data/vocabulary.h"
 
 #include "base/xxh64.h"
+#include "platform/system.h"
 
 #include <string.h>
 
@@ -84,10 +85,12 @@ int64_t pare_vocabulary_take(pare_vocabulary *v, const pare_word *word, uint64_t
 static pare_status widen(pare_context *ctx, pare_vocabulary *v) {
     int64_t slots = v->slots ? 2 * v->slots : 16;
     uint64_t *slot = NULL, mask = (uint64_t)slots - 1;
-    pare_status status = pare_alloc_zero(ctx, slots, sizeof *slot, &slot);
+    pare_status status = pare_alloc(ctx, slots, sizeof *slot, &slot);
     if (status != PARE_OK) {
         return status;
     }
+    pare_memory_large_pages(slot, slots * (int64_t)sizeof *slot);
+    memset(slot, 0, (size_t)slots * sizeof *slot);
     for (int64_t number = 0; number < v->count; number++) {
         uint64_t hash = pare_word_hash(&v->word[number], v->bytes), at = hash & mask;
         while (slot[at] != 0) {

@@ -31,6 +31,25 @@ typedef struct pare_vocabulary {
 
 /* The word of text[0 .. length), length < 2^32; text lies at `offset` of its owner's bytes. */
 pare_word pare_word_of(const unsigned char *text, int64_t length, int64_t offset);
+/* The same where PARE_WORD_INLINE bytes can be read behind the text's first. */
+static inline pare_word pare_word_read(const unsigned char *text, int64_t length, int64_t offset) {
+#if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
+    if (length <= PARE_WORD_INLINE) { /* both halves read whole, the bytes behind the text cut */
+        pare_word word = {.length = (uint32_t)length};
+        uint32_t first;
+        uint64_t rest;
+        memcpy(&first, text, sizeof first);
+        memcpy(&rest, text + 4, sizeof rest);
+        int64_t cut = 8 * (PARE_WORD_INLINE - length), low = cut - 64;
+        rest = cut >= 64 ? 0 : rest << cut >> cut;
+        first = low >= 32 ? 0 : low > 0 ? first << low >> low : first;
+        memcpy(word.head, &first, sizeof first);
+        memcpy(word.head + 4, &rest, sizeof rest);
+        return word;
+    }
+#endif
+    return pare_word_of(text, length, offset);
+}
 uint64_t pare_word_hash_long(const pare_word *word, const unsigned char *bytes);
 /* bytes: of the word's owner. */
 static inline uint64_t pare_word_hash(const pare_word *word, const unsigned char *bytes) {
@@ -56,6 +75,15 @@ pare_status pare_vocabulary_add(pare_context *ctx, pare_vocabulary *v, const uns
  * nothing, so that threads may fill different vocabularies at once. */
 int64_t pare_vocabulary_take(pare_vocabulary *v, const pare_word *word, uint64_t hash,
                              const unsigned char *bytes);
+/* The same where the word is short and stands in its own slot, else -1: most words do. */
+static inline int64_t pare_vocabulary_known(const pare_vocabulary *v, const pare_word *word,
+                                            uint64_t hash) {
+    uint64_t slot = v->slots > 0 ? v->slot[hash & (uint64_t)(v->slots - 1)] : 0;
+    return slot != 0 && slot >> 32 == hash >> 32 && word->length <= PARE_WORD_INLINE &&
+                   memcmp(&v->word[(uint32_t)slot - 1], word, sizeof *word) == 0
+               ? (int64_t)(uint32_t)slot - 1
+               : -1;
+}
 /* Room for at least one more text of `length` bytes; doubles what it has. */
 pare_status pare_vocabulary_reserve(pare_context *ctx, pare_vocabulary *v,
                                     int64_t length) PARE_MUST_CHECK;
