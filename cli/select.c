@@ -197,7 +197,7 @@ static pare_exit choose(pare_cli *cli, pare_dataset *train, pare_dataset *test,
         }
     }
     if (!pare_system_interrupted() && pare_cli_flag(cli, "certify") &&
-        pare_selection_count(*out) > 0) {
+        !pare_cli_flag(cli, "exact") && pare_selection_count(*out) > 0) {
         status = pare_selection_certify(*out, train, cli->config, pare_view_progress, &cli->view);
         if (status != PARE_OK) {
             return pare_cli_failed(cli, status);
@@ -282,6 +282,7 @@ const pare_command pare_command_select = {
         "pare select data.csv --target price --ignore id -k auto --split-by customer\n"
         "pare select train-images-idx3-ubyte.gz --target-file train-labels-idx1-ubyte.gz -k 50\n"
         "pare select data.svm.gz -k 20 --model linear --method omp --certify\n"
+        "pare select data.csv --target class -k 5 --model linear --method omp --exact\n"
         "zcat data.csv.gz | pare select - --target class -k 10 --json\n",
     .sections = "data|selection|costs|budget|training|proof|run|output|comparison",
     .own = own,

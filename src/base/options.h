@@ -54,6 +54,8 @@ X(training, ridge, "ridge", REAL, "-1", -1, 1e6, "", "l2 penalty of the exact li
 X(proof, certify, "certify", BOOL, "false", 0, 0, "", "prove how much of the best loss reduction that any so many columns can reach the chosen ones reach, with a linear model and ridge certify-ridge") \
 X(proof, certify_ridge, "certify-ridge", REAL, "0.01", 0, 1e6, "", "ridge of the certified problem, per row, on standardised columns; part of what is certified") \
 X(proof, certify_seconds, "certify-seconds", REAL, "60", 0, 1e9, "", "stop improving the bound after so many seconds; 0: no limit") \
+X(proof, exact, "exact", BOOL, "false", 0, 0, "", "search for the best subset of a linear model with ridge certify-ridge by branch and bound, from the method's choice, until it is proved or for certify-seconds; for tables of some dozens of columns") \
+X(proof, exact_nodes, "exact-nodes", INTEGER, "0", 0, 1000000000, "", "stop the search of exact after so many nodes; 0: no limit") \
 X(proof, stability, "stability", INTEGER, "0", 0, 10000, "", "complementary-pairs stability selection with so many pairs of half samples, k chosen in each; 0: off") \
 X(proof, stability_threshold, "stability-threshold", REAL, "0.75", 0.5, 1, "", "share of the half samples that must choose a column") \
 X(proof, fdr, "fdr", REAL, "0", 0, 0.999, "", "knockoffs: choose as many as keep the expected share of false choices at this or below, in place of k; 0: off") \

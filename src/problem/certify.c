@@ -1,36 +1,23 @@
 #include "problem/certify.h"
 #include "base/text.h"
 #include "platform/system.h"
-#include "problem/costs.h"
 #include "problem/defaults.h"
-#include "select/certificate.h"
 
 #include <math.h>
 #include <string.h>
 
-/* The certified problem of a dataset, and what it points to. */
-typedef struct subject {
-    pare_context *ctx;
-    pare_design design;
-    pare_certified_problem problem;
-    double *target; /* (outputs, rows) */
-    int8_t *fixed;  /* (candidates) or NULL */
-    pare_costs costs;
-    double total; /* sum of the row weights */
-} subject;
-
-static void subject_clear(subject *t) {
+void pare_certified_subject_clear(pare_certified_subject *t) {
     pare_design_destroy(&t->design);
     pare_free(t->ctx, t->target);
     pare_free(t->ctx, t->fixed);
     if (t->ctx) {
         pare_costs_clear(&t->costs);
     }
-    *t = (subject){0};
+    *t = (pare_certified_subject){0};
 }
 
 /* Responses standardised (the proven fraction does not depend on their units), or classes. */
-static pare_status fill_target(const pare_dataset *train, subject *t) {
+static pare_status fill_target(const pare_dataset *train, pare_certified_subject *t) {
     int64_t rows = t->design.rows, m = t->problem.outputs;
     int64_t cells = 0;
     if (!pare_checked_multiply(rows, m, &cells)) {
@@ -69,10 +56,10 @@ static void fix_listed(const pare_dataset *train, const char *list, int8_t value
     }
 }
 
-static pare_status subject_init(pare_dataset *train, const pare_options *options, int64_t k,
-                                subject *t) {
+pare_status pare_certified_subject_init(pare_dataset *train, const pare_options *options, int64_t k,
+                                        pare_certified_subject *t) {
     pare_context *ctx = train->ctx;
-    *t = (subject){.ctx = ctx};
+    *t = (pare_certified_subject){.ctx = ctx};
     pare_status status = pare_design_create(train, &t->design);
     if (status != PARE_OK) {
         return status;
@@ -107,7 +94,7 @@ static pare_status subject_init(pare_dataset *train, const pare_options *options
         fix_listed(train, options->include, 1, t->fixed);
         t->problem.fixed = t->fixed;
     } else {
-        subject_clear(t);
+        pare_certified_subject_clear(t);
     }
     return status;
 }
@@ -131,7 +118,7 @@ static pare_status find_items(const pare_selection *selection, const pare_datase
     return status;
 }
 
-static void record(pare_selection *selection, const subject *t, const int64_t *item,
+static void record(pare_selection *selection, const pare_certified_subject *t, const int64_t *item,
                    const pare_certificate *certificate, double ridge) {
     pare_certificate_result r;
     pare_certificate_result_of(certificate, &r);
@@ -153,6 +140,7 @@ static void record(pare_selection *selection, const subject *t, const int64_t *i
     selection->proof.certificate.undecided = (double)r.undecided;
     selection->proof.certificate.seconds = r.seconds;
     selection->proof.certificate.converged = r.converged;
+    selection->proof.certificate.nodes = 0;
 }
 
 static bool shown(pare_progress_fn progress, void *user, const pare_certificate *certificate,
@@ -177,7 +165,7 @@ static bool shown(pare_progress_fn progress, void *user, const pare_certificate 
 pare_status pare_certify(pare_selection *selection, pare_dataset *train,
                          const pare_options *options, pare_progress_fn progress, void *user) {
     pare_context *ctx = selection->ctx;
-    subject t = {0};
+    pare_certified_subject t = {0};
     int64_t *item = NULL;
     pare_certificate *certificate = NULL;
     if (selection->count == 0) {
@@ -188,7 +176,7 @@ pare_status pare_certify(pare_selection *selection, pare_dataset *train,
     if (status != PARE_OK) {
         goto fail;
     }
-    status = subject_init(train, options, selection->count, &t);
+    status = pare_certified_subject_init(train, options, selection->count, &t);
     if (status != PARE_OK) {
         goto fail;
     }
@@ -209,7 +197,7 @@ pare_status pare_certify(pare_selection *selection, pare_dataset *train,
     record(selection, &t, item, certificate, options->certify_ridge);
 fail:
     pare_certificate_destroy(certificate);
-    subject_clear(&t);
+    pare_certified_subject_clear(&t);
     pare_free(train->ctx, item);
     return status;
 }

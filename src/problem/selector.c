@@ -68,13 +68,13 @@ static pare_status read_costs(pare_selector *s, int64_t forced, int64_t *most) {
     if (status != PARE_OK || !s->costs.cost) {
         return status;
     }
-    if (!s->method->costs || s->strategy) {
+    if (!s->method->costs || (s->strategy && !s->strategy->costs)) {
         return pare_fail(ctx, PARE_ERROR_UNSUPPORTED,
                          "option budget: %s %s does not look at costs; methods "
                          "sequential-attention, omp, lly, magnitude, mutual-information, anova-f "
                          "and random do",
-                         s->strategy ? "option" : "method",
-                         s->strategy ? s->strategy->name : s->method->name);
+                         s->method->costs ? "option" : "method",
+                         s->method->costs ? s->strategy->name : s->method->name);
     }
     double spent = 0, budget = s->costs.budget;
     for (int64_t j = 0; j < data->candidates; j++) {

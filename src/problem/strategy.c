@@ -9,6 +9,7 @@ pare_status pare_strategy_of(pare_context *ctx, const pare_options *options,
         {options->stability > 0, &pare_strategy_stability},
         {options->fdr > 0, &pare_strategy_knockoffs},
         {options->tolerance > 0, &pare_strategy_tolerance},
+        {options->exact, &pare_strategy_best_subset},
     };
     *out = NULL;
     for (size_t i = 0; i < sizeof all / sizeof all[0]; i++) {

@@ -11,6 +11,7 @@
 struct pare_strategy {
     const char *name;
     bool needs_k; /* option k must be given */
+    bool costs;   /* it looks at option budget */
     /* After the selector's options, forced and barred candidates are set. */
     pare_status (*create)(pare_selector *selector, void **out);
     /* Bounded work; *done once selector->choice is complete. */
@@ -27,6 +28,7 @@ pare_status pare_strategy_of(pare_context *ctx, const pare_options *options,
 extern const struct pare_strategy pare_strategy_stability;
 extern const struct pare_strategy pare_strategy_knockoffs;
 extern const struct pare_strategy pare_strategy_tolerance;
+extern const struct pare_strategy pare_strategy_best_subset;
 
 /* The same table with other training rows, borrowed: for runs on part of the rows. */
 pare_dataset pare_dataset_view(const pare_dataset *data, int64_t count, int64_t *rows);

@@ -113,10 +113,10 @@ static pare_status read_part(pare_context *ctx, const char *path, const json_t *
     memcpy((char *)proof + parts[p].present, &present, sizeof present);
     for (int64_t i = 0; i < parts[p].count; i++) {
         const json_t *member = json_object_get(value, parts[p].row[i].name);
-        if (!json_is_null(member) && !json_is_number(member)) {
+        if (member && !json_is_null(member) && !json_is_number(member)) {
             return refuse(ctx, path, parts[p].row[i].name, "a number or null");
         }
-        double number_read = json_is_null(member) ? (double)NAN : json_number_value(member);
+        double number_read = json_is_number(member) ? json_number_value(member) : (double)NAN;
         memcpy((char *)proof + parts[p].row[i].offset, &number_read, sizeof number_read);
     }
     return PARE_OK;
@@ -185,25 +185,59 @@ static double percent_down(double share) {
     return floor(share * 1000) / 10;
 }
 
-static void say_certificate(const pare_selection *s, pare_text *out) {
+/* "12 columns", or what there are within the budget. */
+static void say_any(const pare_selection *s, pare_text *out) {
+    if (s->budget > 0) {
+        char budget[PARE_REAL_SIZE];
+        pare_text_append(out, "%s of cost at most %s", pare_report_noun(s),
+                         pare_real_text(s->budget, budget));
+    } else {
+        pare_text_append(out, "%lld %s", (long long)s->count, pare_report_noun(s));
+    }
+}
+
+static void say_share(const pare_selection *s, pare_text *out) {
     const pare_proof *p = &s->proof;
     bool several = s->count != 1;
     if (p->certificate.bound <= 0 && p->certificate.fraction <= 0) {
         pare_text_append(out, "no bound was reached in the time given: the certificate is empty");
-    } else {
-        pare_text_append(out,
-                         "proved: with a linear model and ridge %g per row, %s reach%s at least "
-                         "%.1f %% of the best loss reduction that any ",
-                         p->certificate.ridge, several ? "these" : "this", several ? "" : "es",
-                         percent_down(p->certificate.fraction));
-        if (s->budget > 0) {
-            char budget[PARE_REAL_SIZE];
-            pare_text_append(out, "%s of cost at most %s can reach", pare_report_noun(s),
-                             pare_real_text(s->budget, budget));
-        } else {
-            pare_text_append(out, "%lld %s can reach", (long long)s->count, pare_report_noun(s));
-        }
+        return;
     }
+    pare_text_append(out,
+                     "proved: with a linear model and ridge %g per row, %s reach%s at least "
+                     "%.1f %% of the best loss reduction that any ",
+                     p->certificate.ridge, several ? "these" : "this", several ? "" : "es",
+                     percent_down(p->certificate.fraction));
+    say_any(s, out);
+    pare_text_append(out, " can reach");
+}
+
+/* Branch and bound. */
+static void say_best(const pare_selection *s, pare_text *out) {
+    const pare_proof *p = &s->proof;
+    if (p->certificate.converged > 0) {
+        pare_text_append(out, "proved: with a linear model and ridge %g per row, no ",
+                         p->certificate.ridge);
+        say_any(s, out);
+        pare_text_append(out, " have a lower loss than %.6g per row, that of these",
+                         p->certificate.loss);
+    } else {
+        say_share(s, out);
+        pare_text_append(out, "; loss %.6g, bound %.6g per row", p->certificate.loss,
+                         p->certificate.bound);
+    }
+    pare_text_append(out, " (branch and bound: %.0f nodes, %.1f s%s)", p->certificate.nodes,
+                     p->certificate.seconds,
+                     p->certificate.converged > 0 ? "" : "; stopped before its end");
+}
+
+static void say_certificate(const pare_selection *s, pare_text *out) {
+    const pare_proof *p = &s->proof;
+    if (p->certificate.nodes > 0) {
+        say_best(s, out);
+        return;
+    }
+    say_share(s, out);
     pare_text_append(out, "; %.0f %s %s in every optimal subset, %.0f in none, %.0f undecided",
                      p->certificate.every, pare_report_noun(s),
                      p->certificate.every == 1 ? "is" : "are", p->certificate.none,

@@ -56,9 +56,8 @@ struct pare_certificate {
     ranked *rank;    /* (candidates) scratch */
     int64_t *pick;   /* (candidates) scratch */
     int64_t count, *subset;
-    int64_t best_count, *best; /* (candidates) */
-    double *alpha;             /* (outputs, rows) in hand */
-    double *best_alpha;        /* of the best value seen in float */
+    double *alpha;      /* (outputs, rows) in hand */
+    double *best_alpha; /* of the best value seen in float */
     double best_value;
 
     stage stage;
@@ -103,15 +102,10 @@ static pare_status create_arrays(pare_certificate *s) {
         int64_t count;
         size_t size;
     } arrays[] = {
-        {&s->fixed, candidates, sizeof *s->fixed},
-        {&s->verdict, candidates, sizeof *s->verdict},
-        {&s->seen, candidates, sizeof *s->seen},
-        {&s->rank, candidates, sizeof *s->rank},
-        {&s->pick, candidates, sizeof *s->pick},
-        {&s->subset, candidates, sizeof *s->subset},
-        {&s->best, candidates, sizeof *s->best},
-        {&s->alpha, cells, sizeof *s->alpha},
-        {&s->best_alpha, cells, sizeof *s->best_alpha},
+        {&s->fixed, candidates, sizeof *s->fixed}, {&s->verdict, candidates, sizeof *s->verdict},
+        {&s->seen, candidates, sizeof *s->seen},   {&s->rank, candidates, sizeof *s->rank},
+        {&s->pick, candidates, sizeof *s->pick},   {&s->subset, candidates, sizeof *s->subset},
+        {&s->alpha, cells, sizeof *s->alpha},      {&s->best_alpha, cells, sizeof *s->best_alpha},
     };
     for (size_t i = 0; i < sizeof arrays / sizeof arrays[0]; i++) {
         pare_status status =
@@ -170,9 +164,9 @@ pare_status pare_certificate_create(const pare_certified_problem *problem,
     if (status != PARE_OK) {
         goto fail;
     }
-    s->count = s->best_count = count;
+    s->count = count;
     for (int64_t i = 0; i < count; i++) {
-        s->subset[i] = s->best[i] = subset[i];
+        s->subset[i] = subset[i];
     }
     for (int64_t j = 0; problem->fixed && j < problem->design->candidates; j++) {
         s->fixed[j] = problem->fixed[j];
@@ -217,8 +211,8 @@ void pare_certificate_destroy(pare_certificate *s) {
     pare_refit_clear(&s->refit);
     pare_bound_clear(&s->bound);
     pare_dual_clear(&s->dual);
-    void *const owned[] = {s->fixed, s->verdict, s->seen,  s->rank,      s->pick,
-                           s->best,  s->subset,  s->alpha, s->best_alpha};
+    void *const owned[] = {s->fixed, s->verdict, s->seen,  s->rank,
+                           s->pick,  s->subset,  s->alpha, s->best_alpha};
     for (size_t i = 0; i < sizeof owned / sizeof owned[0]; i++) {
         pare_free(ctx, owned[i]);
     }
@@ -398,8 +392,6 @@ static pare_status consider_rounding(pare_certificate *s) {
     pare_status status = pare_refit_run(&s->refit, count, s->pick, &loss);
     if (status == PARE_OK && loss < s->result.best_loss) {
         s->result.best_loss = loss;
-        s->best_count = count;
-        memcpy(s->best, s->pick, (size_t)count * sizeof *s->best);
     }
     return status;
 }
@@ -525,9 +517,4 @@ void pare_certificate_result_of(const pare_certificate *s, pare_certificate_resu
 
 const int8_t *pare_certificate_verdicts(const pare_certificate *s) {
     return s->verdict;
-}
-
-const int64_t *pare_certificate_best(const pare_certificate *s, int64_t *count) {
-    *count = s->best_count;
-    return s->best;
 }

@@ -108,8 +108,6 @@ pare_status pare_certificate_step(pare_certificate *certificate, bool *done) PAR
 void pare_certificate_result_of(const pare_certificate *certificate, pare_certificate_result *out);
 /* (candidates) pare_verdict of each; valid until destroy. */
 const int8_t *pare_certificate_verdicts(const pare_certificate *certificate);
-/* The best subset met: candidate numbers, their count in *count; valid until destroy. */
-const int64_t *pare_certificate_best(const pare_certificate *certificate, int64_t *count);
 void pare_certificate_destroy(pare_certificate *certificate);
 
 /*

@@ -31,7 +31,8 @@ typedef struct pare_comparison {
     X(none, "candidates in no optimal subset")                                                     \
     X(undecided, "the others")                                                                     \
     X(seconds, "spent")                                                                            \
-    X(converged, "1: the bound could not be improved; 0: stopped by the time limit")
+    X(converged, "1: the bound could not be improved; 0: stopped by the time limit")               \
+    X(nodes, "of branch and bound; 0: there was none")
 #define PARE_STABILITY_NUMBERS(X)                                                                  \
     X(pairs, "complementary pairs of half samples that were finished")                             \
     X(each, "chosen in each half sample, on average")                                              \
