@@ -1,6 +1,6 @@
 #include "cli.h"
 
-enum { OWN_OUT, OWN_FDR, OWN_COUNT };
+enum { OWN_OUT, OWN_FDR, OWN_GROUPS, OWN_COUNT };
 
 static const pare_option own[OWN_COUNT] = {
     [OWN_OUT] = {.size = sizeof(pare_option),
@@ -20,6 +20,14 @@ static const pare_option own[OWN_COUNT] = {
                  .low = 0.001,
                  .high = 0.999,
                  .help = "false discovery rate of --stop knockoff"},
+    [OWN_GROUPS] = {.size = sizeof(pare_option),
+                    .name = "groups",
+                    .section = "output",
+                    .type = PARE_OPTION_TEXT,
+                    .initial = "",
+                    .choices = "",
+                    .help = "file of groups, `ID group` a line (genes, regions): whole groups are "
+                            "chosen, by what their variants explain together (stop ebic)"},
 };
 
 static pare_exit analyse(pare_cli *cli, pare_genome *genome) {
@@ -53,7 +61,8 @@ static pare_exit run_genome(pare_cli *cli) {
     if (code != PARE_EXIT_OK) {
         return code;
     }
-    if (pare_config_set(cli->config, "fdr", cli->own[OWN_FDR]) != PARE_OK) {
+    if (pare_config_set(cli->config, "fdr", cli->own[OWN_FDR]) != PARE_OK ||
+        pare_config_set(cli->config, "groups", cli->own[OWN_GROUPS]) != PARE_OK) {
         return pare_cli_failed(cli, PARE_ERROR_ARGUMENT);
     }
     pare_view_status(&cli->view, "reading %s", pare_cli_text(cli, "bfile"));

@@ -20,6 +20,35 @@ static void put_number(pare_text *out, double value) {
 
 /* ---- For people ----------------------------------------------------------------------------- */
 
+static int64_t group_size(const pare_genome *genome, int64_t group) {
+    return genome->groups.start[group + 1] - genome->groups.start[group];
+}
+
+static void put_groups(const pare_genome *genome, const pare_analysis *a, pare_text *out) {
+    pare_text_append(out, "  %lld of %lld groups\n", (long long)a->groups,
+                     (long long)genome->groups.count);
+    if (a->groups > 0) {
+        pare_text_append(out, "  %-20s %8s %5s %9s %7s\n", "group", "variants", "rank", "p",
+                         "share");
+    }
+    for (int64_t k = 0; k < a->groups; k++) {
+        const pare_group_pick *pick = &a->group[k];
+        pare_text_append(out, "  %-20s %8lld %5lld %9.2g %7.4f\n", genome->groups.name[pick->group],
+                         (long long)group_size(genome, pick->group), (long long)pick->rank, pick->p,
+                         pick->gain);
+    }
+}
+
+/* The group that brought pick k, NULL: none. */
+static const char *group_of(const pare_genome *genome, const pare_analysis *a, int64_t k) {
+    for (int64_t i = 0; i < a->group_path; i++) {
+        if (k >= a->group[i].first && k < a->group[i].first + a->group[i].rank) {
+            return genome->groups.name[a->group[i].group];
+        }
+    }
+    return NULL;
+}
+
 static void put_trait(const pare_genome *genome, const pare_analysis *a, pare_text *out) {
     pare_text_append(out, "\n%s: %lld samples, %lld variants, %lld covariates%s\n", a->trait->name,
                      (long long)a->n, (long long)genome->genotypes.kept,
@@ -33,6 +62,9 @@ static void put_trait(const pare_genome *genome, const pare_analysis *a, pare_te
     pare_text_append(out, "lambda GC %.3f without, %.3f with it\n", a->lambda_plain,
                      a->lambda_mixed);
     pare_text_append(out, "  %lld chosen (%s)\n", (long long)a->picks, a->stop_reason);
+    if (genome->groups.count > 0) {
+        put_groups(genome, a, out);
+    }
     if (a->clusters > 0) {
         pare_text_append(out,
                          "  claims are about %lld clusters (r2 > 0.5), of which the chosen lead "
@@ -47,9 +79,15 @@ static void put_trait(const pare_genome *genome, const pare_analysis *a, pare_te
     for (int64_t k = 0; k < a->picks; k++) {
         const pare_pick *pick = &a->pick[k];
         const pare_variant *v = variant_of(genome, pick->kept);
-        pare_text_append(out, "  %-20s %4s %11lld %-2s %10.4g %9.3g %9.2g %7.4f %6.3f %7lld%s\n",
-                         v->id, v->chromosome, (long long)v->position, v->a1, pick->effect,
-                         pick->error, pick->p, pick->gain, pick->pip, (long long)pick->proxies,
+        pare_text_append(out, "  %-20s %4s %11lld %-2s %10.4g %9.3g %9.2g %7.4f", v->id,
+                         v->chromosome, (long long)v->position, v->a1, pick->effect, pick->error,
+                         pick->p, pick->gain);
+        if (isfinite(pick->pip)) {
+            pare_text_append(out, " %6.3f", pick->pip);
+        } else {
+            pare_text_append(out, "      -");
+        }
+        pare_text_append(out, " %7lld%s\n", (long long)pick->proxies,
                          pick->forced ? " forced" : "");
     }
     for (int64_t s = 0; s < a->credible.sets; s++) {
@@ -113,6 +151,10 @@ void pare_genome_report(const pare_genome *genome, pare_text *out) {
     pare_text_append(out, "%s: %lld of %lld samples, %lld of %lld variants pass the filters\n",
                      g->stem, (long long)g->used, (long long)g->samples, (long long)g->kept,
                      (long long)g->variants);
+    if (genome->groups.count > 0) {
+        pare_text_append(out, "%lld groups hold %lld of them; the others are not chosen\n",
+                         (long long)genome->groups.count, (long long)genome->groups.covered);
+    }
     if (genome->joint) {
         put_joint(genome, out);
     }
@@ -131,13 +173,14 @@ static void put_place(pare_text *out, const pare_variant *v) {
 static void render_path(const pare_genome *genome, pare_text *out) {
     pare_text_append(out,
                      "TRAIT\tSTEP\tID\tCHROM\tPOS\tA1\tA2\tCHOSEN\tFORCED\tBETA\tSE\tP\tSHARE\t"
-                     "EBIC\tPIP\tPROXIES%s\n",
-                     genome->joint ? "\tJOINT_P" : "");
+                     "EBIC\tPIP\tPROXIES%s%s\n",
+                     genome->joint ? "\tJOINT_P" : "", genome->groups.count > 0 ? "\tGROUP" : "");
     for (int64_t t = 0; t < genome->done; t++) {
         const pare_analysis *a = &genome->analysis[t];
         pare_text_append(out, "%s\t0\tNA\tNA\tNA\tNA\tNA\tNA\tNA\tNA\tNA\tNA\t0\t", a->trait->name);
         put_number(out, a->ebic_null);
-        pare_text_append(out, "\tNA\tNA%s\n", genome->joint ? "\tNA" : "");
+        pare_text_append(out, "\tNA\tNA%s%s\n", genome->joint ? "\tNA" : "",
+                         genome->groups.count > 0 ? "\tNA" : "");
         for (int64_t k = 0; k < a->path; k++) {
             const pare_pick *pick = &a->pick[k];
             pare_text_append(out, "%s\t%lld\t", a->trait->name, (long long)k + 1);
@@ -153,6 +196,10 @@ static void render_path(const pare_genome *genome, pare_text *out) {
             if (genome->joint) {
                 pare_text_append(out, "\t");
                 put_number(out, pick->joint_p);
+            }
+            if (genome->groups.count > 0) {
+                const char *group = group_of(genome, a, k);
+                pare_text_append(out, "\t%s", group ? group : "NA");
             }
             pare_text_append(out, "\n");
         }
@@ -221,18 +268,32 @@ static json_t *real_or_null(double value) {
     return isfinite(value) ? json_real(value) : json_null();
 }
 
+static json_t *card_of_groups(const pare_genome *genome, const pare_analysis *a) {
+    json_t *groups = json_array();
+    for (int64_t k = 0; k < a->groups; k++) {
+        const pare_group_pick *pick = &a->group[k];
+        json_array_append_new(groups, json_pack("{s:s, s:I, s:I, s:o, s:o}", "name",
+                                                genome->groups.name[pick->group], "variants",
+                                                (json_int_t)group_size(genome, pick->group), "rank",
+                                                (json_int_t)pick->rank, "p", real_or_null(pick->p),
+                                                "share", real_or_null(pick->gain)));
+    }
+    return groups;
+}
+
 static json_t *card_of_trait(const pare_genome *genome, const pare_analysis *a) {
     json_t *picks = json_array(), *fixed = json_object();
     for (int64_t k = 0; k < a->picks; k++) {
         const pare_variant *v = variant_of(genome, a->pick[k].kept);
         json_array_append_new(
             picks,
-            json_pack("{s:s, s:s, s:I, s:s, s:s, s:o, s:o, s:o, s:o, s:b, s:o*}", "id", v->id,
+            json_pack("{s:s, s:s, s:I, s:s, s:s, s:o, s:o, s:o, s:o, s:b, s:o*, s:s*}", "id", v->id,
                       "chromosome", v->chromosome, "position", (json_int_t)v->position, "a1", v->a1,
                       "a2", v->a2, "effect", real_or_null(a->pick[k].effect), "error",
                       real_or_null(a->pick[k].error), "p", real_or_null(a->pick[k].p), "pip",
                       real_or_null(a->pick[k].pip), "forced", a->pick[k].forced, "joint_p",
-                      genome->joint ? real_or_null(a->pick[k].joint_p) : NULL));
+                      genome->joint ? real_or_null(a->pick[k].joint_p) : NULL, "group",
+                      group_of(genome, a, k)));
     }
     for (int64_t c = 0; c < a->fixed; c++) {
         int64_t number = a->fixed_number[c];
@@ -246,6 +307,9 @@ static json_t *card_of_trait(const pare_genome *genome, const pare_analysis *a) 
         real_or_null(a->lambda_plain), "lambda_gc_after", real_or_null(a->lambda_mixed), "stop",
         a->stop_reason, "effects", a->logistic ? "log odds" : "linear", "fixed_effects", fixed,
         "picks", picks, "cpu_seconds", a->cpu_seconds);
+    if (card && genome->groups.count > 0) {
+        json_object_set_new(card, "groups", card_of_groups(genome, a));
+    }
     if (card && a->scored) {
         const pare_scores *s = &a->scores;
         json_object_set_new(

@@ -23,6 +23,7 @@ void pare_analysis_clear(pare_context *ctx, pare_analysis *a) {
     pare_free(ctx, a->fixed_effect);
     pare_free(ctx, a->fixed_number);
     pare_free(ctx, a->weight);
+    pare_free(ctx, a->group);
     pare_free(ctx, a->scan_effect);
     pare_free(ctx, a->scan_error);
     pare_credible_clear(ctx, &a->credible);
@@ -377,11 +378,17 @@ pare_status pare_analyse(const struct pare_genome *genome, int64_t trait, pare_a
     a.ebic_null = made.chooser.ebic[0];
     a.stop_reason = made.reason;
     a.clusters = made.clusters;
+    a.groups = made.groups;
+    a.group_path = made.group_path;
+    a.group = made.group;
+    made.group = NULL;
     status = pare_alloc_zero(ctx, a.path, sizeof *a.pick, &a.pick);
     if (status == PARE_OK) {
         int64_t near = CONSIDERED / (a.picks > 0 ? a.picks : 1);
         near = near > NEAR ? NEAR : near < NEAR_LEAST ? NEAR_LEAST : near;
-        status = pare_credible_create(&made.chooser, a.picks, near, &a.credible);
+        /* A group is chosen for what its members do together: no single effects to look for. */
+        status = pare_credible_create(&made.chooser, genome->groups.count > 0 ? 0 : a.picks, near,
+                                      &a.credible);
     }
     if (status == PARE_OK) {
         copy_path(genome, &made, &a);

@@ -2,7 +2,7 @@
 #ifndef PARE_PROBLEM_GENOME_ANALYSE_H
 #define PARE_PROBLEM_GENOME_ANALYSE_H
 
-#include "problem/genome/genome.h"
+#include "problem/genome/groups.h"
 
 typedef struct pare_pick {
     int64_t kept;
@@ -44,7 +44,9 @@ typedef struct pare_analysis {
     bool scored;
     pare_scores scores;
     const char *stop_reason;
-    int64_t clusters; /* that stop knockoff chose among, else 0 */
+    int64_t clusters;           /* that stop knockoff chose among, else 0 */
+    int64_t groups, group_path; /* option groups: chosen, and tried in all */
+    pare_group_pick *group;     /* (group_path) */
     double cpu_seconds;
 } pare_analysis;
 
@@ -61,6 +63,7 @@ struct pare_genome {
     double *prior; /* (kept) logarithms of prior weights, NULL: none */
     int64_t forced;
     int64_t *force; /* kept numbers */
+    pare_variant_groups groups;
     int64_t joints; /* choices in `joint`: of all samples, then of each fold of each repeat */
     struct pare_joint_choice *joint; /* NULL: each trait for itself, or not chosen yet */
     int64_t done;
@@ -109,10 +112,14 @@ typedef struct pare_choice_made {
     int64_t picks;        /* chosen: the first ones of the chooser */
     int64_t clusters;     /* of stop knockoff, else 0 */
     const char *reason;
-    int64_t turn; /* option joint: which of genome->joint its samples are */
+    int64_t groups, group_path; /* option groups: chosen, tried */
+    pare_group_pick *group;     /* (group_path) */
+    int64_t turn;               /* option joint: which of genome->joint its samples are */
     pare_loco loco;
 } pare_choice_made;
 
+/* Most picks of a choice, those forced too. */
+int64_t pare_most_picks(const struct pare_genome *genome);
 /* Refuses one chromosome, chromosomes in pieces, and factors of more than PARE_LOCO_BYTES. */
 pare_status pare_loco_possible(const pare_genotypes *g) PARE_MUST_CHECK;
 /* made->loco, and dot and square of `made` by it. Cost: a factor and n^2 a variant of each

@@ -116,8 +116,7 @@ static pare_status reserve(pare_chooser *c, int64_t fixed, int64_t most) {
     return status;
 }
 
-/* Products with `count` columns from the k-th on. */
-static pare_status correlate_columns(const pare_chooser *c, int64_t k, int64_t count, double *out) {
+pare_status pare_chooser_products(const pare_chooser *c, int64_t k, int64_t count, double *out) {
     const int64_t n = c->w->n;
     return c->back ? pare_whiten_correlate_back(c->w, LIMBS, count, c->back + k * n, out)
                    : pare_whiten_correlate(c->w, LIMBS, count, c->q + k * n, out);
@@ -140,7 +139,7 @@ static pare_status first_products(pare_chooser *c) {
     memcpy(c->gain0, c->square, (size_t)kept * sizeof *c->gain0);
     for (int64_t k = 0; k < c->columns && status == PARE_OK; k += VECTORS_A_PASS) {
         int64_t some = c->columns - k < VECTORS_A_PASS ? c->columns - k : VECTORS_A_PASS;
-        status = correlate_columns(c, k, some, out);
+        status = pare_chooser_products(c, k, some, out);
         for (int64_t j = 0; j < some * kept && status == PARE_OK; j++) {
             c->square[j % kept] -= out[j] * out[j];
         }
@@ -257,7 +256,7 @@ pare_status pare_chooser_add_column(pare_chooser *c, int64_t kept, double *v, bo
     }
     double *q = c->q + (c->columns - 1) * n, *along = c->along + picks * p;
     double part = pare_inner(n, q, c->rest);
-    status = correlate_columns(c, c->columns - 1, 1, along);
+    status = pare_chooser_products(c, c->columns - 1, 1, along);
     if (status != PARE_OK) {
         c->columns--;
         return status;

@@ -354,7 +354,7 @@ pare_status pare_cross_validate(const struct pare_genome *genome, const pare_tra
                                 const bool *some, pare_scores *out) {
     const pare_genotypes *g = &genome->genotypes;
     const int64_t folds = genome->options.folds, repeats = genome->options.repeats;
-    outer o = {.most = genome->options.max_picks + genome->forced};
+    outer o = {.most = pare_most_picks(genome)};
     int64_t *fold = NULL;
     bool *train = NULL;
     pare_scores scores = {0};

@@ -20,6 +20,7 @@ void pare_genome_free(pare_genome *genome) {
     pare_free(ctx, genome->forbidden);
     pare_free(ctx, genome->prior);
     pare_free(ctx, genome->force);
+    pare_groups_clear(&genome->groups);
     pare_free(ctx, genome->text);
     pare_traits_clear(&genome->traits);
     pare_genotypes_close(&genome->genotypes);
@@ -149,6 +150,13 @@ static pare_status fill(pare_genome *genome) {
         return pare_fail(ctx, PARE_ERROR_ARGUMENT,
                          "option joint: only stop ebic without option loco goes with it");
     }
+    if (genome->options.groups[0] &&
+        (genome->options.stop != PARE_STOP_EBIC || genome->options.loco || genome->options.joint ||
+         genome->options.prior[0])) {
+        return pare_fail(ctx, PARE_ERROR_ARGUMENT,
+                         "option groups: only stop ebic without options joint, loco and prior goes "
+                         "with it");
+    }
     pare_status status = pare_genotypes_open_named(ctx, &genome->options, &genome->genotypes);
     if (status == PARE_OK) {
         status = pare_traits_read(&genome->genotypes, &genome->options, &genome->traits);
@@ -161,6 +169,9 @@ static pare_status fill(pare_genome *genome) {
     }
     if (status == PARE_OK && genome->options.prior[0]) {
         status = pare_prior_read(&genome->genotypes, genome->options.prior, &genome->prior);
+    }
+    if (status == PARE_OK && genome->options.groups[0]) {
+        status = pare_groups_read(&genome->genotypes, genome->options.groups, &genome->groups);
     }
     if (status == PARE_OK) {
         status = pare_alloc_zero(ctx, genome->traits.traits, sizeof *genome->analysis,

@@ -102,6 +102,12 @@ pare_status pare_whiten_correlate_back(const pare_whiten *w, int limbs, int64_t 
 /* out (vectors, kept): z_j'v for vectors v (vectors, n) of the whitened space. */
 pare_status pare_whiten_correlate(const pare_whiten *w, int limbs, int64_t vectors, const double *v,
                                   double *out) PARE_MUST_CHECK;
+/* A copy of L in float; NULL where h is 0 or there is background. */
+pare_status pare_whiten_factor_float(const pare_whiten *w, float **out) PARE_MUST_CHECK;
+/* z (count, n): columns z_j of kept variants `number` in float, wrong by 1e-5 of |z_j| at most;
+ * with background root(ratio) x_j. l: of pare_whiten_factor_float; whole (samples) is scratch. */
+void pare_whiten_columns(const pare_whiten *w, const float *l, int64_t count, const int64_t *number,
+                         float *whole, float *z);
 /* out[j] = z_j'z_j. Cost: n^2 a variant, or counts where V = I; with background ratio x_j'x_j. */
 pare_status pare_whiten_squares(const pare_whiten *w, double *out) PARE_MUST_CHECK;
 /* out (samples of the file): K r over all samples, r (n) over those of the fit; with background. */
@@ -161,6 +167,9 @@ pare_status pare_chooser_add(pare_chooser *c, int64_t kept, bool *added) PARE_MU
  * genotypes, and the lists of picks stay as they are. */
 pare_status pare_chooser_add_column(pare_chooser *c, int64_t kept, double *column,
                                     bool *added) PARE_MUST_CHECK;
+/* out (count, kept): z_j'q of columns k .. k + count - 1, count <= 12. */
+pare_status pare_chooser_products(const pare_chooser *c, int64_t k, int64_t count,
+                                  double *out) PARE_MUST_CHECK;
 /* p of the largest statistic among permutations of the residual. */
 pare_status pare_chooser_permute(const pare_chooser *c, int64_t permutations, uint64_t seed,
                                  double *p) PARE_MUST_CHECK;

@@ -22,6 +22,15 @@ void pare_trait_samples(const struct pare_genome *genome, const pare_trait *trai
     }
 }
 
+int64_t pare_most_picks(const struct pare_genome *genome) {
+    const int64_t half = genome->genotypes.used / 2 + 1;
+    int64_t most = genome->options.max_picks;
+    if (genome->groups.count > 0) {
+        most = most < half / genome->groups.largest ? most * genome->groups.largest : half;
+    }
+    return most + genome->forced;
+}
+
 /* Appends v (n) to an orthonormal basis; false where nothing of it is new. */
 static bool extend_basis(int64_t n, int64_t *count, double *basis, double *v) {
     double before = 0, after = 0;
@@ -132,6 +141,7 @@ void pare_choice_made_clear(pare_context *ctx, pare_choice_made *made) {
     pare_free(ctx, made->number);
     pare_free(ctx, made->dot);
     pare_free(ctx, made->square);
+    pare_free(ctx, made->group);
     *made = (pare_choice_made){0};
 }
 
@@ -214,9 +224,9 @@ pare_status pare_choice_begin(const struct pare_genome *genome, const pare_trait
         status = pare_whiten_factor(&made->w, k, h);
     }
     if (status == PARE_OK) {
-        status = pare_chooser_create(&made->w, made->count, made->fixed, made->y, genome->forbidden,
-                                     genome->options.gamma,
-                                     genome->options.max_picks + genome->forced, &made->chooser);
+        status =
+            pare_chooser_create(&made->w, made->count, made->fixed, made->y, genome->forbidden,
+                                genome->options.gamma, pare_most_picks(genome), &made->chooser);
     }
     if (status == PARE_OK) {
         status = pare_alloc(ctx, g->kept, sizeof *made->dot, &made->dot);
@@ -344,6 +354,23 @@ static pare_status run_knockoff(const struct pare_genome *genome, pare_choice_ma
     return status;
 }
 
+/* Whole groups; those that are tried after the last chosen one stay on the path. */
+static pare_status run_groups(const struct pare_genome *genome, pare_choice_made *made) {
+    const int64_t forced = made->chooser.picks;
+    pare_status status =
+        pare_groups_choose(&made->chooser, &genome->groups, genome->options.max_picks,
+                           &made->groups, &made->group_path, &made->group);
+    if (status == PARE_OK) {
+        const pare_group_pick *last = made->groups > 0 ? &made->group[made->groups - 1] : NULL;
+        made->picks = last ? last->first + last->rank : forced;
+        made->reason =
+            made->group_path == genome->options.max_picks && made->groups == made->group_path
+                ? "as many as option max-picks allows"
+                : "extended BIC of groups rises";
+    }
+    return status;
+}
+
 pare_status pare_choice_run(const struct pare_genome *genome, const pare_trait *trait,
                             const bool *some, int64_t stop, pare_choice_made *made) {
     pare_status status = PARE_OK;
@@ -360,6 +387,9 @@ pare_status pare_choice_run(const struct pare_genome *genome, const pare_trait *
     const int64_t forced = made->chooser.picks;
     if (status != PARE_OK) {
         return status;
+    }
+    if (genome->groups.count > 0) {
+        return run_groups(genome, made);
     }
     if (stop == PARE_STOP_EBIC) {
         return run_ebic(made, forced);

@@ -3,6 +3,7 @@
 #include "platform/threads.h"
 #include "problem/genome/genome.h"
 
+#include <math.h>
 #include <string.h>
 
 double pare_inner(int64_t n, const double *a, const double *b) {
@@ -158,6 +159,32 @@ pare_status pare_whiten_column(const pare_whiten *w, int64_t kept, double *out) 
     return PARE_OK;
 }
 
+pare_status pare_whiten_factor_float(const pare_whiten *w, float **out) {
+    *out = NULL;
+    if (w->h == 0 || w->background) {
+        return PARE_OK;
+    }
+    pare_status status = pare_alloc(w->ctx, w->n * w->n, sizeof **out, out);
+    for (int64_t i = 0; i < w->n * w->n && status == PARE_OK; i++) {
+        (*out)[i] = (float)w->l[i];
+    }
+    return status;
+}
+
+void pare_whiten_columns(const pare_whiten *w, const float *l, int64_t count, const int64_t *number,
+                         float *whole, float *z) {
+    const float scale = w->h > 0 && w->background ? (float)sqrt(w->ratio) : 1;
+    for (int64_t c = 0; c < count; c++) {
+        pare_genotypes_fetch(w->g, 1, &number[c], NULL, whole);
+        for (int64_t i = 0; i < w->n; i++) {
+            z[c * w->n + i] = scale * whole[w->sample[i]] * (w->root ? (float)w->root[i] : 1);
+        }
+    }
+    if (l) {
+        pare_rows_solve(count, w->n, l, w->n, z, w->n);
+    }
+}
+
 /* ---- Squared norms -------------------------------------------------------------------------- */
 
 typedef struct squares {
@@ -174,16 +201,13 @@ static void squares_task(void *argument, int64_t lane) {
     const pare_whiten *w = s->w;
     const pare_genotypes *g = w->g;
     float *whole = s->whole + lane * g->samples, *z = s->z + lane * VARIANTS_A_BLOCK * w->n;
+    int64_t number[VARIANTS_A_BLOCK];
     for (int64_t j = lane * VARIANTS_A_BLOCK; j < g->kept; j += LANES * VARIANTS_A_BLOCK) {
         int64_t count = g->kept - j < VARIANTS_A_BLOCK ? g->kept - j : VARIANTS_A_BLOCK;
         for (int64_t c = 0; c < count; c++) {
-            int64_t column = j + c;
-            pare_genotypes_fetch(g, 1, &column, NULL, whole);
-            for (int64_t i = 0; i < w->n; i++) {
-                z[c * w->n + i] = whole[w->sample[i]] * (w->root ? (float)w->root[i] : 1);
-            }
+            number[c] = j + c;
         }
-        pare_rows_solve(count, w->n, s->l, w->n, z, w->n);
+        pare_whiten_columns(w, s->l, count, number, whole, z);
         for (int64_t c = 0; c < count; c++) {
             s->out[j + c] = w->ctx->kernels->dot_double(w->n, z + c * w->n, z + c * w->n);
         }
@@ -228,7 +252,7 @@ pare_status pare_whiten_squares(const pare_whiten *w, double *out) {
         return status;
     }
     squares s = {.w = w, .out = out};
-    pare_status status = pare_alloc(w->ctx, w->n * w->n, sizeof *s.l, &s.l);
+    pare_status status = pare_whiten_factor_float(w, &s.l);
     if (status == PARE_OK) {
         status = pare_alloc(w->ctx, LANES * w->g->samples, sizeof *s.whole, &s.whole);
     }
@@ -236,9 +260,6 @@ pare_status pare_whiten_squares(const pare_whiten *w, double *out) {
         status = pare_alloc(w->ctx, LANES * VARIANTS_A_BLOCK * w->n, sizeof *s.z, &s.z);
     }
     if (status == PARE_OK) {
-        for (int64_t i = 0; i < w->n * w->n; i++) {
-            s.l[i] = (float)w->l[i];
-        }
         pare_pool_run(w->ctx->pool, LANES, squares_task, &s);
     }
     pare_free(w->ctx, s.l);
