@@ -157,4 +157,14 @@ static inline void tiny_write_text(const char *path, int64_t bytes) {
     assert_int_equal(fclose(file), 0);
 }
 
+/* Random tokens; begin: every so many one that begins a text, 0: none. */
+static inline void tiny_tokens(int64_t count, int64_t begin, int32_t *tokens) {
+    for (int64_t i = 0; i < count; i++) {
+        tokens[i] =
+            begin > 0 && i % begin == 0
+                ? 1
+                : (int32_t)pare_random_below(3, PARE_STREAM_TEST, (uint64_t)i, TINY_VOCABULARY);
+    }
+}
+
 #endif

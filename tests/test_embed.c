@@ -1,27 +1,19 @@
 /* Embedding plans: planted fields are found, budgets hold, bad schemas and budgets are refused. */
-#include "support.h"
+#include "embed_support.h"
 
 #include "base/random.h"
-#include "problem/embed.h"
 
 #include <math.h>
 #include <stdio.h>
-#include <unistd.h>
 
 enum { FIELDS = 8, ROWS = 6000 };
 
-static char rows_path[64], json_path[64];
-
 static int setup(void **state) {
     (void)state;
-    strcpy(rows_path, "/tmp/pare-embed-XXXXXX");
-    strcpy(json_path, "/tmp/pare-embed-XXXXXX");
-    int rows = mkstemp(rows_path), json = mkstemp(json_path);
-    if (rows < 0 || json < 0) {
+    FILE *file = embed_files_make() == 0 ? fopen(rows_path, "w") : NULL;
+    if (!file) {
         return -1;
     }
-    close(json);
-    FILE *file = fdopen(rows, "w");
     /* Fields 0 and 1 only together, 2 and 3 alone; 4 is a copy of 2 in ten times as many ids;
      * 5, 6, 7 are noise, 7 with the most ids. */
     for (int64_t i = 0; i < ROWS; i++) {
@@ -43,39 +35,14 @@ static int setup(void **state) {
     return fclose(file);
 }
 
-static int teardown(void **state) {
-    (void)state;
-    unlink(rows_path);
-    return unlink(json_path);
-}
-
 static void write_json(const char *text) {
-    FILE *file = fopen(json_path, "w");
+    FILE *file = fopen(other_path, "w");
     assert_non_null(file);
     fputs(text, file);
     assert_int_equal(fclose(file), 0);
 }
 
-typedef struct run {
-    pare_context *ctx;
-    pare_options options;
-    pare_embed *embed;
-} run;
-
-static void open_run(run *r, int64_t threads) {
-    *r = (run){0};
-    assert_int_equal(pare_context_create(NULL, &r->ctx), PARE_OK);
-    assert_ok(r->ctx, pare_context_set_threads(r->ctx, threads));
-    assert_ok(r->ctx, pare_options_init(r->ctx, &r->options));
-    assert_ok(r->ctx, pare_options_set(&r->options, "validation", "0.25"));
-    assert_ok(r->ctx, pare_options_set(&r->options, "embed-format", "libffm"));
-}
-
-static void close_run(run *r) {
-    pare_embed_free(r->embed);
-    pare_options_clear(&r->options);
-    pare_context_destroy(r->ctx);
-}
+#define USUAL "validation=0.25 embed-format=libffm"
 
 static void set(run *r, const char *name, const char *value) {
     assert_ok(r->ctx, pare_options_set(&r->options, name, value));
@@ -91,7 +58,7 @@ static void test_planted(void **state) {
     for (int seed = 1; seed <= 3; seed++) {
         char text[8];
         run r;
-        open_run(&r, 1);
+        run_open(&r, NULL, 1, USUAL);
         snprintf(text, sizeof text, "%d", seed);
         set(&r, "seed", text);
         set(&r, "budget", "lines=4");
@@ -100,7 +67,7 @@ static void test_planted(void **state) {
             assert_int_equal(kept(&r, f), f < 4);
         }
         assert_true(r.embed->chosen.auc > r.embed->full.auc - 0.01);
-        close_run(&r);
+        run_close(&r);
     }
 }
 
@@ -124,7 +91,7 @@ static void test_methods(void **state) {
             run one, many;
             run *both[2] = {&one, &many};
             for (int k = 0; k < 2; k++) {
-                open_run(both[k], k ? 8 : 1);
+                run_open(both[k], NULL, k ? 8 : 1, USUAL);
                 set(both[k], "embed-method", names[i]);
                 set(both[k], "embed-model", model ? "fm" : "lr");
                 set(both[k], "passes", "2");
@@ -136,49 +103,49 @@ static void test_methods(void **state) {
             assert_true(one.embed->cost[PARE_RESOURCE_LINES] <= 6);
             assert_memory_equal(one.embed->keep, many.embed->keep, (size_t)one.embed->candidates);
             assert_true(one.embed->chosen.log_loss == many.embed->chosen.log_loss);
-            close_run(&one);
-            close_run(&many);
+            run_close(&one);
+            run_close(&many);
         }
     }
     run r;
-    open_run(&r, 1);
+    run_open(&r, NULL, 1, USUAL);
     set(&r, "passes", "2");
     set(&r, "embed-method", "uniform");
     assert_ok(r.ctx, pare_embed_run(r.ctx, rows_path, &r.options, &r.embed));
     assert_true(r.embed->chosen.log_loss == r.embed->full.log_loss);
-    close_run(&r);
+    run_close(&r);
 }
 
 static void test_deepfm(void **state) {
     (void)state;
     run r;
-    open_run(&r, 1);
+    run_open(&r, NULL, 1, USUAL);
     set(&r, "embed-model", "deepfm");
     set(&r, "passes", "1");
     set(&r, "budget", "lines=5");
     assert_ok(r.ctx, pare_embed_run(r.ctx, rows_path, &r.options, &r.embed));
     assert_true(r.embed->full.auc > 0.6);
     assert_true(r.embed->cost[PARE_RESOURCE_LINES] <= 5);
-    close_run(&r);
+    run_close(&r);
 }
 
 /* A group is paid once: with its price above what is left, none of its fields comes. */
 static void test_schema(void **state) {
     (void)state;
     run r;
-    open_run(&r, 1);
+    run_open(&r, NULL, 1, USUAL);
     write_json(
         "{\"groups\": {\"user\": {\"fetch_us\": 7}, \"item\": {\"fetch_us\": 3.5}},"
         " \"fields\": {\"0\": {\"group\": \"item\"}, \"1\": {\"group\": \"item\"},"
         " \"2\": {\"group\": \"user\"}, \"3\": {\"banned\": true}, \"6\": {\"pinned\": true}}}");
-    set(&r, "schema", json_path);
+    set(&r, "schema", other_path);
     set(&r, "budget", "fetch_us=4");
     set(&r, "passes", "3");
     assert_ok(r.ctx, pare_embed_run(r.ctx, rows_path, &r.options, &r.embed));
     assert_true(kept(&r, 0) && kept(&r, 1) && kept(&r, 6));
     assert_false(kept(&r, 2) || kept(&r, 3));
     assert_int_equal(r.embed->cost[PARE_RESOURCE_FETCH], 3500);
-    close_run(&r);
+    run_close(&r);
 }
 
 static void test_refusals(void **state) {
@@ -204,18 +171,18 @@ static void test_refusals(void **state) {
     };
     for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
         run r;
-        open_run(&r, 1);
+        run_open(&r, NULL, 1, USUAL);
         set(&r, "budget", bad[i].budget);
         if (bad[i].schema) {
             write_json(bad[i].schema);
-            set(&r, "schema", json_path);
+            set(&r, "schema", other_path);
         }
         assert_int_equal(pare_embed_run(r.ctx, rows_path, &r.options, &r.embed), PARE_ERROR_INPUT);
         assert_null(r.embed);
         if (!strstr(pare_context_error(r.ctx), bad[i].wanted)) {
             fail_msg("'%s' lacks '%s'", pare_context_error(r.ctx), bad[i].wanted);
         }
-        close_run(&r);
+        run_close(&r);
     }
 }
 
@@ -223,7 +190,7 @@ static void test_refusals(void **state) {
 static void test_budget_files(void **state) {
     (void)state;
     run r;
-    open_run(&r, 1);
+    run_open(&r, NULL, 1, USUAL);
     set(&r, "passes", "1");
     set(&r, "embed-method", "random");
     assert_ok(r.ctx, pare_embed_run(r.ctx, rows_path, &r.options, &r.embed));
@@ -238,7 +205,7 @@ static void test_budget_files(void **state) {
         write_json(text);
         pare_options budget;
         assert_ok(r.ctx, pare_options_init(r.ctx, &budget));
-        assert_ok(r.ctx, pare_options_set(&budget, "budget", json_path));
+        assert_ok(r.ctx, pare_options_set(&budget, "budget", other_path));
         pare_options before = e->options;
         e->options = budget;
         assert_ok(r.ctx, pare_embed_budget(e));
@@ -255,7 +222,7 @@ static void test_budget_files(void **state) {
         assert_true(pare_serving_fits(&e->serving, cost));
     }
     assert_in_range(refused, 50, 500);
-    close_run(&r);
+    run_close(&r);
 }
 
 static int stop_at_once(void *user, const pare_progress *progress) {
@@ -270,7 +237,7 @@ static void test_stop(void **state) {
     for (int m = 0; m < 2; m++) {
         int64_t calls = 0;
         run r;
-        open_run(&r, 1);
+        run_open(&r, NULL, 1, USUAL);
         pare_context_on_progress(r.ctx, stop_at_once, &calls);
         pare_status status = m ? pare_embed_fit(r.ctx, rows_path, &r.options, &r.embed)
                                : pare_embed_run(r.ctx, rows_path, &r.options, &r.embed);
@@ -278,7 +245,7 @@ static void test_stop(void **state) {
         assert_non_null(strstr(pare_context_error(r.ctx), "stopped"));
         assert_null(r.embed);
         assert_int_equal(calls, 1);
-        close_run(&r);
+        run_close(&r);
     }
 }
 
@@ -301,14 +268,14 @@ static void test_failing_allocation(void **state) {
         assert_ok(r.ctx, pare_options_init(r.ctx, &r.options));
         set(&r, "passes", "1");
         write_json("{\"groups\": {\"a\": {\"fetch_us\": 1}}}");
-        set(&r, "schema", json_path);
+        set(&r, "schema", other_path);
         set(&r, "embed-method", methods[m]);
         memory.fail_at = memory.count + at;
         status = pare_embed_run(r.ctx, path, &r.options, &r.embed);
         assert_true(status == PARE_OK || status == PARE_ERROR_MEMORY);
         assert_true((status == PARE_OK) == (r.embed != NULL));
         m += status == PARE_OK;
-        close_run(&r);
+        run_close(&r);
         assert_int_equal(memory.live, 0);
     }
     unlink(path);
@@ -321,5 +288,5 @@ int main(void) {
         cmocka_unit_test(test_refusals), cmocka_unit_test(test_budget_files),
         cmocka_unit_test(test_stop),     cmocka_unit_test(test_failing_allocation),
     };
-    return cmocka_run_group_tests(tests, setup, teardown);
+    return cmocka_run_group_tests(tests, setup, embed_files_remove);
 }

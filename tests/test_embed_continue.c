@@ -1,28 +1,16 @@
 /* Plans that go on: what a day brings is scored first, fields come and go, changes pay, states are
  * whole or refused. */
-#include "support.h"
+#include "embed_support.h"
 
 #include "base/random.h"
 #include "problem/embed_state.h"
 
 #include <math.h>
 #include <stdio.h>
-#include <unistd.h>
-
-static char rows_path[64], state_path[64];
 
 static int setup(void **state) {
     (void)state;
-    strcpy(rows_path, "/tmp/pare-continue-XXXXXX");
-    strcpy(state_path, "/tmp/pare-continue-XXXXXX");
-    int rows = mkstemp(rows_path), other = mkstemp(state_path);
-    return rows < 0 || other < 0 || close(rows) || close(other);
-}
-
-static int teardown(void **state) {
-    (void)state;
-    unlink(rows_path);
-    return unlink(state_path);
+    return embed_files_make();
 }
 
 /* What drives the label: field a, or b. c to e are noise. */
@@ -57,36 +45,18 @@ static void write_day(uint64_t seed, day d) {
     assert_int_equal(fclose(file), 0);
 }
 
-typedef struct run {
-    pare_context *ctx;
-    pare_options options;
-    pare_embed *embed;
-} run;
-
-static void open_run(run *r, const pare_allocator *allocator) {
-    *r = (run){0};
-    assert_int_equal(pare_context_create(allocator, &r->ctx), PARE_OK);
-    assert_ok(r->ctx, pare_options_init(r->ctx, &r->options));
-    assert_ok(r->ctx, pare_options_set(&r->options, "embed-format", "csv"));
-    assert_ok(r->ctx, pare_options_set(&r->options, "passes", "2"));
-}
-
-static void close_run(run *r) {
-    pare_embed_free(r->embed);
-    pare_options_clear(&r->options);
-    pare_context_destroy(r->ctx);
-}
+#define USUAL "embed-format=csv passes=2"
 
 /* The first file: field a causes, room for one look-up. schema: its text, "" for none. */
 static void begin_with(const char *model, const char *schema) {
     run r;
-    open_run(&r, NULL);
+    run_open(&r, NULL, 0, USUAL);
     if (schema[0]) { /* the file of the state serves: it is written last */
-        FILE *file = fopen(state_path, "w");
+        FILE *file = fopen(other_path, "w");
         assert_non_null(file);
         fputs(schema, file);
         assert_int_equal(fclose(file), 0);
-        assert_ok(r.ctx, pare_options_set(&r.options, "schema", state_path));
+        assert_ok(r.ctx, pare_options_set(&r.options, "schema", other_path));
     }
     write_day(1, (day){.rows = 2000});
     assert_ok(r.ctx, pare_options_set(&r.options, "embed-model", model));
@@ -95,8 +65,8 @@ static void begin_with(const char *model, const char *schema) {
     assert_ok(r.ctx, pare_embed_state_check(r.ctx, &r.options));
     assert_ok(r.ctx, pare_embed_run(r.ctx, rows_path, &r.options, &r.embed));
     assert_true(r.embed->keep[0]);
-    assert_ok(r.ctx, pare_embed_state_begin(r.embed, state_path));
-    close_run(&r);
+    assert_ok(r.ctx, pare_embed_state_begin(r.embed, other_path));
+    run_close(&r);
 }
 
 static void begin(const char *model) {
@@ -105,9 +75,9 @@ static void begin(const char *model) {
 
 /* Goes on with a day; the caller closes. */
 static void next(run *r, uint64_t seed, day d) {
-    open_run(r, NULL);
+    run_open(r, NULL, 0, USUAL);
     write_day(seed, d);
-    assert_ok(r->ctx, pare_options_set(&r->options, "continue", state_path));
+    assert_ok(r->ctx, pare_options_set(&r->options, "continue", other_path));
     assert_ok(r->ctx, pare_embed_continue(r->ctx, rows_path, &r->options, &r->embed));
     int64_t cost[PARE_RESOURCES];
     pare_serving_cost(&r->embed->serving, r->embed->keep, cost);
@@ -138,7 +108,7 @@ static void test_stationary(void **state) {
             for (int64_t f = 0; f < r.embed->fields.count; f++) {
                 assert_true(w->psi[f] < 0.1 && w->unknown[f] == 0);
             }
-            close_run(&r);
+            run_close(&r);
         }
     }
 }
@@ -151,7 +121,7 @@ static void test_takes_over(void **state) {
     next(&r, 2, (day){.rows = 4000, .by_b = true});
     assert_true(r.embed->window->alarm == false); /* nothing to compare with yet */
     bool there = kept(&r, "b");
-    close_run(&r);
+    run_close(&r);
     for (uint64_t window = 3; window <= 4; window++) {
         next(&r, window, (day){.rows = 4000, .by_b = true});
         there = there || kept(&r, "b");
@@ -159,11 +129,11 @@ static void test_takes_over(void **state) {
             assert_true(kept(&r, "b") && !kept(&r, "a"));
             assert_true(r.embed->chosen.log_loss < 0.55);
         }
-        close_run(&r);
+        run_close(&r);
     }
     next(&r, 5, (day){.rows = 4000}); /* and back */
     assert_true(r.embed->window->alarm);
-    close_run(&r);
+    run_close(&r);
     assert_true(there);
 }
 
@@ -176,16 +146,16 @@ static void test_fields_change(void **state) {
     int64_t at = pare_fields_find(&r.embed->fields, "new", 3);
     assert_int_equal(at, 5);
     assert_true(r.embed->window->fresh[at] && r.embed->window->absent[0]);
-    close_run(&r);
+    run_close(&r);
     next(&r, 3, (day){.rows = 4000, .with_new = true, .shift = 5});
     assert_true(kept(&r, "new") && !kept(&r, "a"));
     assert_true(r.embed->window->unknown[2] > 0.4 && r.embed->window->unknown[2] < 0.6);
     assert_true(r.embed->window->psi[2] > 0.25);
-    close_run(&r);
+    run_close(&r);
     next(&r, 4, (day){.rows = 4000, .with_new = true, .shift = 5});
     assert_true(r.embed->window->unknown[2] == 0); /* vocabularies only grow */
     assert_true(r.embed->chosen.log_loss < 0.55);
-    close_run(&r);
+    run_close(&r);
 }
 
 /* A full new choice is made beside, and taken only where it is better. */
@@ -194,15 +164,15 @@ static void test_audit(void **state) {
     begin("fm");
     for (int moved = 0; moved < 2; moved++) {
         run r;
-        open_run(&r, NULL);
+        run_open(&r, NULL, 0, USUAL);
         write_day(9, (day){.rows = 3000, .by_b = moved});
-        assert_ok(r.ctx, pare_options_set(&r.options, "continue", state_path));
+        assert_ok(r.ctx, pare_options_set(&r.options, "continue", other_path));
         assert_ok(r.ctx, pare_options_set(&r.options, "audit", "true"));
         assert_ok(r.ctx, pare_embed_continue(r.ctx, rows_path, &r.options, &r.embed));
         assert_true(r.embed->window->audited);
         assert_int_equal(r.embed->window->adopted, moved);
         assert_int_equal(kept(&r, "b"), moved);
-        close_run(&r);
+        run_close(&r);
     }
 }
 
@@ -214,10 +184,10 @@ static void test_schema_stays(void **state) {
                      " \"groups\": {\"g\": {\"fetch_us\": 7}}}");
     for (int window = 0; window < 3; window++) {
         run r;
-        open_run(&r, NULL);
+        run_open(&r, NULL, 0, USUAL);
         write_day(20 + (uint64_t)window,
                   (day){.rows = 3000, .by_b = true, .without_a = window > 1});
-        assert_ok(r.ctx, pare_options_set(&r.options, "continue", state_path));
+        assert_ok(r.ctx, pare_options_set(&r.options, "continue", other_path));
         assert_ok(r.ctx, pare_options_set(&r.options, "audit", window > 0 ? "true" : "false"));
         assert_ok(r.ctx, pare_embed_continue(r.ctx, rows_path, &r.options, &r.embed));
         assert_int_equal(r.embed->serving.groups, 1);
@@ -226,7 +196,7 @@ static void test_schema_stays(void **state) {
             assert_true(kept(&r, "a"));
             assert_int_equal(r.embed->cost[PARE_RESOURCE_FETCH], 7000);
         }
-        close_run(&r);
+        run_close(&r);
     }
 }
 
@@ -243,7 +213,7 @@ static void test_refusals(void **state) {
     (void)state;
     static unsigned char before[1 << 20], after[1 << 20];
     begin("lr");
-    int64_t length = file_size(state_path, before, sizeof before);
+    int64_t length = file_size(other_path, before, sizeof before);
     static const struct {
         const char *rows, *budget, *wanted;
     } bad[] = {
@@ -261,25 +231,25 @@ static void test_refusals(void **state) {
         fputs(bad[i].rows, file);
         assert_int_equal(fclose(file), 0);
         run r;
-        open_run(&r, NULL);
-        assert_ok(r.ctx, pare_options_set(&r.options, "continue", state_path));
+        run_open(&r, NULL, 0, USUAL);
+        assert_ok(r.ctx, pare_options_set(&r.options, "continue", other_path));
         assert_ok(r.ctx, pare_options_set(&r.options, "budget", bad[i].budget));
         assert_int_equal(pare_embed_continue(r.ctx, rows_path, &r.options, &r.embed),
                          PARE_ERROR_INPUT);
         if (!strstr(pare_context_error(r.ctx), bad[i].wanted)) {
             fail_msg("'%s' lacks '%s'", pare_context_error(r.ctx), bad[i].wanted);
         }
-        close_run(&r);
-        assert_int_equal(file_size(state_path, after, sizeof after), length);
+        run_close(&r);
+        assert_int_equal(file_size(other_path, after, sizeof after), length);
         assert_memory_equal(before, after, (size_t)length);
     }
     static const char *const models[] = {"deepfm", "dnn"};
     for (int m = 0; m < 2; m++) {
         run r;
-        open_run(&r, NULL);
+        run_open(&r, NULL, 0, USUAL);
         assert_ok(r.ctx, pare_options_set(&r.options, "embed-model", models[m]));
         assert_int_equal(pare_embed_state_check(r.ctx, &r.options), PARE_ERROR_INPUT);
-        close_run(&r);
+        run_close(&r);
     }
 }
 
@@ -288,9 +258,9 @@ static void test_damage(void **state) {
     (void)state;
     static unsigned char bytes[1 << 20];
     begin("lr");
-    int64_t length = file_size(state_path, bytes, sizeof bytes);
+    int64_t length = file_size(other_path, bytes, sizeof bytes);
     for (int64_t at = -8; at < length; at += at < 48 ? 1 : 97) {
-        FILE *file = fopen(state_path, "wb");
+        FILE *file = fopen(other_path, "wb");
         assert_non_null(file);
         int64_t shown = at < 0 ? length + at : length;
         unsigned char old = at < 0 ? 0 : bytes[at];
@@ -301,7 +271,7 @@ static void test_damage(void **state) {
         pare_context *ctx = NULL;
         pare_embed_state loaded;
         assert_int_equal(pare_context_create(NULL, &ctx), PARE_OK);
-        assert_int_equal(pare_embed_state_load(ctx, state_path, &loaded), PARE_ERROR_INPUT);
+        assert_int_equal(pare_embed_state_load(ctx, other_path, &loaded), PARE_ERROR_INPUT);
         assert_null(loaded.ctx);
         pare_context_destroy(ctx);
     }
@@ -317,12 +287,12 @@ static void test_same(void **state) {
     write_day(3, (day){.rows = 1000, .with_new = true});
     for (int k = 0; k < 2; k++) {
         run r;
-        open_run(&r, NULL);
+        run_open(&r, NULL, 0, USUAL);
         assert_ok(r.ctx, pare_context_set_threads(r.ctx, k ? 8 : 1));
-        assert_ok(r.ctx, pare_options_set(&r.options, "continue", state_path));
+        assert_ok(r.ctx, pare_options_set(&r.options, "continue", other_path));
         assert_ok(r.ctx, pare_options_set(&r.options, "state", other));
         assert_ok(r.ctx, pare_embed_continue(r.ctx, rows_path, &r.options, &r.embed));
-        close_run(&r);
+        run_close(&r);
         int64_t length = file_size(other, k ? second : first, sizeof first);
         assert_true(length > 0);
     }
@@ -341,20 +311,20 @@ static void test_failing_allocation(void **state) {
         test_allocator memory = {.fail_at = -1};
         pare_allocator allocator = test_allocator_of(&memory);
         run r;
-        open_run(&r, &allocator);
-        assert_ok(r.ctx, pare_options_set(&r.options, "continue", state_path));
+        run_open(&r, &allocator, 0, USUAL);
+        assert_ok(r.ctx, pare_options_set(&r.options, "continue", other_path));
         assert_ok(r.ctx, pare_options_set(&r.options, "state", other));
         memory.fail_at = memory.count + at;
         status = pare_embed_continue(r.ctx, rows_path, &r.options, &r.embed);
         assert_true(status == PARE_OK || status == PARE_ERROR_MEMORY);
         assert_true((status == PARE_OK) == (r.embed != NULL));
-        close_run(&r);
+        run_close(&r);
         assert_int_equal(memory.live, 0);
     }
     test_allocator memory = {.fail_at = -1};
     pare_allocator allocator = test_allocator_of(&memory);
     run r;
-    open_run(&r, &allocator);
+    run_open(&r, &allocator, 0, USUAL);
     assert_ok(r.ctx, pare_embed_run(r.ctx, rows_path, &r.options, &r.embed));
     status = PARE_ERROR_MEMORY;
     for (int64_t at = 0, live = memory.live; status != PARE_OK; at++) {
@@ -363,7 +333,7 @@ static void test_failing_allocation(void **state) {
         assert_true(status == PARE_OK || status == PARE_ERROR_MEMORY);
         assert_int_equal(memory.live, live);
     }
-    close_run(&r);
+    run_close(&r);
     unlink(other);
 }
 
@@ -379,5 +349,5 @@ int main(void) {
         cmocka_unit_test(test_same),
         cmocka_unit_test(test_failing_allocation),
     };
-    return cmocka_run_group_tests(tests, setup, teardown);
+    return cmocka_run_group_tests(tests, setup, embed_files_remove);
 }

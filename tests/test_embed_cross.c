@@ -1,28 +1,23 @@
 /* Crosses of fields: rows of their tables, screening of planted pairs, costs, bad sizes. */
-#include "support.h"
+#include "embed_support.h"
 
 #include "base/random.h"
-#include "problem/embed.h"
 
 #include <math.h>
 #include <stdio.h>
-#include <unistd.h>
 
 enum { FIELDS = 10, ROWS = 8000, IDS = 12, PLANTED = 3 };
 
 static const int64_t planted[PLANTED][2] = {{0, 3}, {1, 7}, {2, 4}};
-static char rows_path[64], json_path[64];
 
 /* Three pairs carry an effect drawn for each pair of ids; every field has one of its own. */
 static int setup(void **state) {
     (void)state;
-    strcpy(rows_path, "/tmp/pare-cross-XXXXXX");
-    strcpy(json_path, "/tmp/pare-cross-XXXXXX");
-    int rows = mkstemp(rows_path), json = mkstemp(json_path);
-    if (rows < 0 || json < 0) {
+    FILE *file = embed_files_make() == 0 ? fopen(rows_path, "w") : NULL;
+    FILE *schema = file ? fopen(other_path, "w") : NULL;
+    if (!schema) {
         return -1;
     }
-    FILE *file = fdopen(rows, "w"), *schema = fdopen(json, "w");
     fputs("{\"groups\": {\"u\": {\"fetch_us\": 2}, \"v\": {\"fetch_us\": 3}},"
           " \"fields\": {\"0\": {\"group\": \"u\"}, \"3\": {\"group\": \"v\"}}}",
           schema);
@@ -47,38 +42,7 @@ static int setup(void **state) {
     return fclose(file) + fclose(schema);
 }
 
-static int teardown(void **state) {
-    (void)state;
-    unlink(json_path);
-    return unlink(rows_path);
-}
-
-typedef struct run {
-    pare_context *ctx;
-    pare_options options;
-    pare_embed *embed;
-} run;
-
-static void open_run(run *r, int64_t threads) {
-    static const char *const values[][2] = {{"validation", "0.2"},
-                                            {"embed-format", "libffm"},
-                                            {"embed-method", "uniform"},
-                                            {"passes", "3"},
-                                            {"crosses", "5"}};
-    *r = (run){0};
-    assert_int_equal(pare_context_create(NULL, &r->ctx), PARE_OK);
-    assert_ok(r->ctx, pare_context_set_threads(r->ctx, threads));
-    assert_ok(r->ctx, pare_options_init(r->ctx, &r->options));
-    for (size_t i = 0; i < sizeof values / sizeof values[0]; i++) {
-        assert_ok(r->ctx, pare_options_set(&r->options, values[i][0], values[i][1]));
-    }
-}
-
-static void close_run(run *r) {
-    pare_embed_free(r->embed);
-    pare_options_clear(&r->options);
-    pare_context_destroy(r->ctx);
-}
+#define USUAL "validation=0.2 embed-format=libffm embed-method=uniform passes=3 crosses=5"
 
 static void start(run *r, const char *name, const char *value) {
     assert_ok(r->ctx, pare_options_set(&r->options, name, value));
@@ -91,8 +55,8 @@ static void test_planted(void **state) {
     static const char *const rows[] = {"200", "128"};
     for (int k = 0; k < 2; k++) {
         run one, many;
-        open_run(&one, 1);
-        open_run(&many, 8);
+        run_open(&one, NULL, 1, USUAL);
+        run_open(&many, NULL, 8, USUAL);
         start(&one, "cross-rows", rows[k]);
         start(&many, "cross-rows", rows[k]);
         assert_int_equal(one.embed->pairs, FIELDS * (FIELDS - 1) / 2);
@@ -113,8 +77,8 @@ static void test_planted(void **state) {
                         one.embed->cross[c].score < 0.1 * one.embed->cross[PLANTED - 1].score);
         }
         assert_true(one.embed->full.log_loss == many.embed->full.log_loss);
-        close_run(&one);
-        close_run(&many);
+        run_close(&one);
+        run_close(&many);
     }
 }
 
@@ -122,11 +86,11 @@ static void test_planted(void **state) {
 static void test_use(void **state) {
     (void)state;
     run with, without;
-    open_run(&with, 1);
-    open_run(&without, 1);
+    run_open(&with, NULL, 1, USUAL);
+    run_open(&without, NULL, 1, USUAL);
     assert_ok(with.ctx, pare_options_set(&with.options, "embed-model", "lr"));
     assert_ok(without.ctx, pare_options_set(&without.options, "embed-model", "lr"));
-    start(&with, "schema", json_path);
+    start(&with, "schema", other_path);
     start(&without, "crosses", "0");
     assert_true(with.embed->full.auc > without.embed->full.auc + 0.05);
     pare_embed *e = with.embed;
@@ -141,8 +105,8 @@ static void test_use(void **state) {
         assert_int_equal(cost[PARE_RESOURCE_FETCH], both ? 5000 : first * 2000 + second * 3000);
         assert_int_equal(cost[PARE_RESOURCE_BYTES], 4 * (IDS + 1) * (IDS + 1));
     }
-    close_run(&with);
-    close_run(&without);
+    run_close(&with);
+    run_close(&without);
 }
 
 /* More rows get the same cells as the rows they equal. */
@@ -150,7 +114,7 @@ static void test_encode_like(void **state) {
     (void)state;
     run r;
     pare_fields again = {0};
-    open_run(&r, 1);
+    run_open(&r, NULL, 1, USUAL);
     start(&r, "cross-rows", "100");
     assert_ok(r.ctx, pare_fields_read(r.ctx, rows_path, PARE_FIELDS_LIBFFM, &r.options, &again));
     assert_ok(r.ctx, pare_fields_encode_like(&again, &r.embed->fields));
@@ -159,7 +123,7 @@ static void test_encode_like(void **state) {
     assert_memory_equal(again.cell, r.embed->fields.cell,
                         (size_t)(again.rows * again.count) * sizeof *again.cell);
     pare_fields_clear(&again);
-    close_run(&r);
+    run_close(&r);
 }
 
 static void test_rows_of_pairs(void **state) {
@@ -206,7 +170,7 @@ static void test_failing_allocation(void **state) {
         status = pare_embed_run(r.ctx, path, &r.options, &r.embed);
         assert_true(status == PARE_OK || status == PARE_ERROR_MEMORY);
         assert_true(status != PARE_OK || r.embed->crosses == 1);
-        close_run(&r);
+        run_close(&r);
         assert_int_equal(memory.live, 0);
     }
     unlink(path);
@@ -220,5 +184,5 @@ int main(void) {
         cmocka_unit_test(test_rows_of_pairs),
         cmocka_unit_test(test_failing_allocation),
     };
-    return cmocka_run_group_tests(tests, setup, teardown);
+    return cmocka_run_group_tests(tests, setup, embed_files_remove);
 }

@@ -30,14 +30,8 @@ static void write_study(plink_files *f) {
 }
 
 static struct pare_genome *open_study(pare_context *ctx, const char *set) {
-    pare_options options;
     struct pare_genome *genome = NULL;
-    assert_ok(ctx, pare_options_init(ctx, &options));
-    assert_ok(ctx, pare_options_set(&options, "bfile", "x"));
-    assert_ok(ctx, pare_options_set(&options, "pheno", "p.txt"));
-    assert_ok(ctx, test_options_set(&options, set));
-    assert_ok(ctx, pare_genome_read(ctx, &options, &genome));
-    pare_options_clear(&options);
+    assert_ok(ctx, study_open(ctx, set, &genome));
     return genome;
 }
 

@@ -39,24 +39,12 @@ static void write_study(uint64_t seed, bool relatives) {
 
 static pare_status claim(pare_context *ctx, const char *rate, pare_genome **genome,
                          pare_claims *out) {
-    static const char *const set[][2] = {
-        {"bfile", "x"}, {"pheno", "p.txt"}, {"stop", "knockoff"}, {"background", "false"}};
-    pare_options options;
+    char set[64];
     bool some[SAMPLES];
     pare_choice_made made = {0};
-    pare_status status = pare_options_init(ctx, &options);
-    *genome = NULL;
     *out = (pare_claims){0};
-    for (int i = 0; i < 4 && status == PARE_OK; i++) {
-        status = pare_options_set(&options, set[i][0], set[i][1]);
-    }
-    if (status == PARE_OK) {
-        status = pare_options_set(&options, "fdr", rate);
-    }
-    if (status == PARE_OK) {
-        status = pare_genome_read(ctx, &options, genome);
-    }
-    pare_options_clear(&options);
+    snprintf(set, sizeof set, "stop=knockoff background=false fdr=%s", rate);
+    pare_status status = study_open(ctx, set, genome);
     if (status == PARE_OK) {
         pare_trait_samples(*genome, &(*genome)->traits.trait[0], some);
         status = pare_choice_begin(*genome, &(*genome)->traits.trait[0], some, true, true, &made);

@@ -13,12 +13,7 @@ static int32_t tokens[SEQUENCES * TINY_CONTEXT];
 
 static int setup(void **state) {
     (void)state;
-    for (int64_t i = 0; i < SEQUENCES * TINY_CONTEXT; i++) {
-        tokens[i] =
-            i % TINY_CONTEXT == 0
-                ? 1
-                : (int32_t)pare_random_below(3, PARE_STREAM_TEST, (uint64_t)i, TINY_VOCABULARY);
-    }
+    tiny_tokens(SEQUENCES * TINY_CONTEXT, TINY_CONTEXT, tokens);
     return 0;
 }
 

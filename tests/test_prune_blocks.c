@@ -11,9 +11,7 @@ static int32_t tokens[SEQUENCES * LENGTH];
 
 static int setup(void **state) {
     (void)state;
-    for (int64_t i = 0; i < SEQUENCES * LENGTH; i++) {
-        tokens[i] = (int32_t)pare_random_below(3, PARE_STREAM_TEST, (uint64_t)i, TINY_VOCABULARY);
-    }
+    tiny_tokens(SEQUENCES * LENGTH, 0, tokens);
     return 0;
 }
 

@@ -67,9 +67,7 @@ static void test_worthless(void **state) {
 
 static int setup(void **state) {
     (void)state;
-    for (int64_t i = 0; i < SEQUENCES * TINY_CONTEXT; i++) {
-        tokens[i] = (int32_t)pare_random_below(3, PARE_STREAM_TEST, (uint64_t)i, TINY_VOCABULARY);
-    }
+    tiny_tokens(SEQUENCES * TINY_CONTEXT, 0, tokens);
     return 0;
 }
 
