@@ -29,6 +29,10 @@ static pare_exit run_train(pare_cli *cli) {
     }
     printf("%lld rows in %.2f CPU seconds, written to %s\n", (long long)scores.rows,
            scores.cpu_seconds, out);
+    if (scores.hashed_ids > 0) {
+        printf("%lld ids of hashed fields, of which %lld share a row with others\n",
+               (long long)scores.hashed_ids, (long long)scores.shared_ids);
+    }
     if (isfinite(scores.log_loss)) {
         printf("held out: log loss %.5f, AUC %.5f\n", scores.log_loss, scores.auc);
     }

@@ -166,6 +166,9 @@ static void test_refusals(void **state) {
         {"", "{\"fields\": {\"0\": {\"kind\": \"text\"}}}", "field '0': kind: expected"},
         {"", "{\"fields\": {\"0\": {\"group\": \"a\"}}}", "field '0': group: expected"},
         {"", "{\"fields\": {\"0\": {\"pinned\": true, \"banned\": true}}}", "pinned and banned"},
+        {"", "{\"fields\": {\"0\": {\"hash_bits\": 31}}}", "field '0': hash_bits: expected"},
+        {"", "{\"fields\": {\"0\": {\"hash_bits\": 9, \"kind\": \"number\"}}}",
+         "hash_bits are for the kind category"},
         {"", "{\"groups\": {\"a\": {\"fetch_us\": -1}}}", "a number >= 0, in group 'a'"},
         {"", "{\"groups\": {\"a\": 7}}", "in group 'a'"},
     };

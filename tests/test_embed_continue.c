@@ -113,6 +113,23 @@ static void test_stationary(void **state) {
     }
 }
 
+/* Hashed by the schema: the table stays as it is, and no id is unknown. */
+static void test_hashed(void **state) {
+    (void)state;
+    begin_with("fm", "{\"fields\": {\"a\": {\"hash_bits\": 12}}}");
+    for (uint64_t window = 2; window <= 3; window++) {
+        run r;
+        next(&r, window, (day){.rows = 2000});
+        const pare_field *a = &r.embed->fields.field[0];
+        assert_int_equal(a->hash_bits, 12);
+        assert_int_equal(a->size, 1 + (1 << 12));
+        assert_int_equal(a->ids, 10);
+        assert_true(kept(&r, "a") && r.embed->window->unknown[0] == 0);
+        assert_true(r.embed->chosen.log_loss < 0.6);
+        close_run(&r);
+    }
+}
+
 /* Another field takes over: an alarm, and it is put in the place of the one that died. */
 static void test_takes_over(void **state) {
     (void)state;
@@ -339,15 +356,11 @@ static void test_failing_allocation(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_stationary),
-        cmocka_unit_test(test_takes_over),
-        cmocka_unit_test(test_fields_change),
-        cmocka_unit_test(test_audit),
-        cmocka_unit_test(test_schema_stays),
-        cmocka_unit_test(test_refusals),
-        cmocka_unit_test(test_damage),
-        cmocka_unit_test(test_same),
-        cmocka_unit_test(test_failing_allocation),
+        cmocka_unit_test(test_stationary), cmocka_unit_test(test_hashed),
+        cmocka_unit_test(test_takes_over), cmocka_unit_test(test_fields_change),
+        cmocka_unit_test(test_audit),      cmocka_unit_test(test_schema_stays),
+        cmocka_unit_test(test_refusals),   cmocka_unit_test(test_damage),
+        cmocka_unit_test(test_same),       cmocka_unit_test(test_failing_allocation),
     };
     return cmocka_run_group_tests(tests, setup, embed_files_remove);
 }

@@ -377,6 +377,8 @@ typedef struct pare_embedding_scores {
     int64_t rows;         /* trained on, or scored */
     double log_loss, auc; /* of held-out or scored rows; NaN: none, or no labels */
     double cpu_seconds;
+    /* Training: ids of the file in hashed fields, and those that share a row with others. */
+    int64_t hashed_ids, shared_ids;
 } pare_embedding_scores;
 
 /*

@@ -86,10 +86,14 @@ void pare_embedding_destroy(pare_embedding *plan) {
 }
 
 /* Fills what fits into the caller's struct. */
-static void give_scores(const pare_embed_score *score, int64_t rows, pare_embedding_scores *out) {
+static void give_scores(const pare_embed_score *score, int64_t rows, const pare_fields *fields,
+                        pare_embedding_scores *out) {
     if (out) {
-        const pare_embedding_scores all = {sizeof all, rows, score->log_loss, score->auc,
-                                           score->cpu};
+        pare_embedding_scores all = {sizeof all, rows, score->log_loss, score->auc, score->cpu};
+        for (int64_t f = 0; fields && f < fields->count; f++) {
+            all.hashed_ids += fields->field[f].ids;
+            all.shared_ids += fields->field[f].shared;
+        }
         size_t size = out->size < sizeof all ? out->size : sizeof all;
         memcpy(out, &all, size);
         out->size = size;
@@ -112,7 +116,7 @@ pare_status pare_embedding_train(pare_context *ctx, const char *path, const pare
         if (embed->held == 0) {
             embed->chosen.log_loss = embed->chosen.auc = (double)NAN;
         }
-        give_scores(&embed->chosen, embed->train, scores);
+        give_scores(&embed->chosen, embed->train, &embed->fields, scores);
     }
     pare_embed_free(embed);
     return status;
@@ -147,7 +151,7 @@ pare_status pare_embedding_score(pare_context *ctx, const char *folder, const ch
         status = write_probabilities(ctx, out, rows, probability);
     }
     if (status == PARE_OK) {
-        give_scores(&score, rows, scores);
+        give_scores(&score, rows, NULL, scores);
     }
     pare_free(ctx, probability);
     return status;

@@ -75,6 +75,7 @@ X(embed, host, "host", BOOL, "false", 0, 0, "", "calibrate scoring on this machi
 X(embed, dimension, "dimension", INTEGER, "8", 1, 252, "", "floats of the longest vector of a field") \
 X(embed, chunk, "chunk", INTEGER, "4", 1, 252, "", "floats of a chunk, the unit in which vectors are shortened") \
 X(embed, minimum_count, "min-count", INTEGER, "1", 1, 1000000000, "", "training rows in which an id must occur to get a row of its own; all others share one") \
+X(embed, hash_bits, "hash-bits", INTEGER, "0", 0, 30, "", "fields of more ids than 2 to this power have them hashed into so many rows, without a vocabulary; 0: none") \
 X(embed, crosses, "crosses", INTEGER, "0", 0, 4096, "", "how many pairs of fields become candidates with a table of their own: the best of a screening of all pairs") \
 X(embed, cross_rows, "cross-rows", INTEGER, "16384", 2, 16777216, "", "rows of the table of a cross; pairs of ids beyond that are hashed") \
 X(embed, passes, "passes", INTEGER, "0", 0, 10000, "", "passes over the training rows for each model; 0: the best number on an eighth of them, at most 16") \

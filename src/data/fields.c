@@ -115,7 +115,12 @@ pare_status pare_field_encode_like(pare_fields *fields, int64_t f, const pare_fi
     if (status == PARE_OK) {
         status = pare_alloc_zero(fields->ctx, field->level.count, sizeof *field->row, &field->row);
     }
-    for (int64_t l = 0; l < field->level.count && status == PARE_OK; l++) {
+    field->hash_bits = rule->hash_bits;
+    if (status == PARE_OK && rule->hash_bits > 0) {
+        pare_field_hash_levels(field);
+        status = pare_field_count_shared(fields->ctx, field);
+    }
+    for (int64_t l = 0; l < field->level.count && status == PARE_OK && !rule->hash_bits; l++) {
         int64_t length = 0;
         const unsigned char *text = pare_vocabulary_text(&field->level, l, &length);
         int64_t found = pare_vocabulary_find(&rule->level, text, length);

@@ -7,6 +7,7 @@
 #define PARE_DATA_FIELDS_H
 
 #include "base/options.h"
+#include "base/xxh64.h"
 #include "data/vocabulary.h"
 
 #include <math.h>
@@ -30,7 +31,7 @@ typedef enum pare_fields_format {
     PARE_FIELDS_FORMATS
 } pare_fields_format;
 
-enum { PARE_FIELDS_MAX = 4096 };
+enum { PARE_FIELDS_MAX = 4096, PARE_FIELD_HASH_MAX = 30 };
 
 typedef struct pare_field {
     char *name;
@@ -45,8 +46,12 @@ typedef struct pare_field {
     int64_t rare;          /* training cells of row 0: below the minimum count */
     int64_t unseen;        /* cells of held-out or other rows in row 0 */
     int64_t part[2];       /* CROSS: the two fields */
-    int64_t *decimal;      /* (rows) NUMBER, as read: cells packed (data/decimal.h), -1: by cell */
-    double *number;        /* (rows) NUMBER, while it is encoded: NaN: missing */
+    /* CATEGORY: ids are hashed into rows 1 .. 2^hash_bits and no levels are kept; 0: not. Before
+     * encoding 0: as pare_fields.hash_bits says, -1: never. */
+    int64_t hash_bits;
+    int64_t ids, taken, shared; /* hashed: ids of the file, rows they take, ids not alone there */
+    int64_t *decimal; /* (rows) NUMBER, as read: cells packed (data/decimal.h), -1: by cell */
+    double *number;   /* (rows) NUMBER, while it is encoded: NaN: missing */
 } pare_field;
 
 typedef struct pare_field_pair {
@@ -64,6 +69,7 @@ typedef struct pare_fields {
     int32_t *cell; /* (rows, count): level, once encoded the row of the joint table; -1: absent */
     float *value;  /* (rows, count) factor of the embedding row; NULL: all 1 */
     float *label;  /* (rows) 0 or 1 */
+    int64_t hash_bits; /* fields that would need more than 2^hash_bits rows are hashed; 0: none */
     uint8_t *held_out; /* (rows) 1: not for training; set by encode */
     int64_t train_rows;
 } pare_fields;
@@ -89,8 +95,9 @@ int64_t pare_fields_find(const pare_fields *fields, const char *name, int64_t le
 /*
  * Holds out the rows whose draw of `seed` is below `share` and turns levels into rows: levels of a
  * category that occur in at least minimum_count (>= 1) training rows get rows 1, 2, ... by falling
- * count (ties: first appearance); all others share row 0. Fails if a class is missing among the
- * training rows, or no field varies.
+ * count (ties: first appearance); all others share row 0. Where that makes too many rows
+ * (hash_bits) every id, frequent or not, is hashed instead, and row 0 is not used. Fails if a class
+ * is missing among the training rows, or no field varies.
  */
 pare_status pare_fields_encode(pare_fields *fields, double share, uint64_t seed,
                                int64_t minimum_count) PARE_MUST_CHECK;
@@ -132,12 +139,29 @@ pare_status pare_fields_continue(pare_fields *known, pare_fields *rows, int64_t 
 /* Whether an encoded field has more than one value in `train` training rows, absence being one. */
 static inline bool pare_field_varies(const pare_field *field, int64_t train) {
     return field->present < train ||
-           (field->kind == PARE_FIELD_NUMBER  ? field->scale > 0
-            : field->kind == PARE_FIELD_CROSS ? true
-                                              : field->size > 2 || field->rare > 0);
+           (field->hash_bits > 0               ? field->taken > 1
+            : field->kind == PARE_FIELD_NUMBER ? field->scale > 0
+            : field->kind == PARE_FIELD_CROSS  ? true
+                                               : field->size > 2 || field->rare > 0);
+}
+
+/* Row of an id of a hashed field, in 1 .. 2^bits; seed: pare_field_hash_seed. */
+static inline uint64_t pare_field_hash_seed(const pare_field *field) {
+    return pare_xxh64(field->name, (int64_t)strlen(field->name), 0);
+}
+static inline int64_t pare_field_hash_row(const pare_field *field, uint64_t seed,
+                                          const unsigned char *id, int64_t length) {
+    return 1 + (int64_t)(pare_xxh64(id, length, seed) >> (64 - field->hash_bits));
 }
 
 /* ---- Private to fields*.c: one field ---- */
+
+/* Rows of all levels by their hashes. */
+void pare_field_hash_levels(pare_field *field);
+/* Counts ids, taken and shared from the rows of the levels. */
+pare_status pare_field_count_shared(pare_context *ctx, pare_field *field) PARE_MUST_CHECK;
+/* Whether a field of so many ids is to be hashed; 0, or the bits. */
+int64_t pare_field_hash_wanted(const pare_fields *fields, const pare_field *field, int64_t ids);
 
 /* Replaces the levels of a bucket field by those of its buckets; what is no number stays.
  * *out: (levels before) bucket of each, the caller's to free, where cells are not mapped yet. */

@@ -29,6 +29,9 @@ static pare_status append_field(pare_fields *known, const pare_field *field) {
 /* Gives rows to the ids of field f of `rows` that lack one in `rule` and are frequent enough. */
 static pare_status extend(pare_fields *rows, int64_t f, int64_t minimum_count, pare_field *rule) {
     pare_context *ctx = rows->ctx;
+    if (rule->hash_bits > 0) {
+        return PARE_OK; /* rows for all ids there may be */
+    }
     const pare_vocabulary *level = &rows->field[f].level;
     int64_t *count = NULL;
     int32_t *row = NULL;
@@ -143,6 +146,11 @@ static pare_status match(pare_fields *known, pare_fields *rows, int64_t minimum_
         if (status == PARE_OK) {
             status = append_field(known, field);
         }
+        if (status == PARE_OK) {
+            pare_field *added = &known->field[known->count - 1];
+            added->hash_bits = pare_field_hash_wanted(rows, field, field->level.count);
+            added->size = added->hash_bits > 0 ? 1 + (INT64_C(1) << added->hash_bits) : 1;
+        }
     }
     for (int64_t f = 0; f < known->count && status == PARE_OK; f++) {
         pare_field *rule = &known->field[f];
@@ -193,7 +201,11 @@ pare_status pare_fields_continue(pare_fields *known, pare_fields *rows, int64_t 
                 *cell = *cell < 0 ? -1 : (int32_t)known->field[f].first;
             }
         } else if (from[f] >= 0) {
-            status = pare_field_encode_like(rows, from[f], &known->field[f]);
+            pare_field *rule = &known->field[f], *read = &rows->field[from[f]];
+            status = pare_field_encode_like(rows, from[f], rule);
+            rule->ids = read->ids;
+            rule->taken = read->taken;
+            rule->shared = read->shared;
         }
     }
     if (status == PARE_OK) {

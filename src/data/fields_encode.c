@@ -81,6 +81,10 @@ static void rank_levels(const coder *c, int64_t f) {
         }
     }
     field->size = size;
+    field->hash_bits = pare_field_hash_wanted(c->fields, field, size - 1);
+    if (field->hash_bits > 0) {
+        pare_field_hash_levels(field);
+    }
 }
 
 static int64_t group_end(const pare_fields *fields, int64_t group) {
@@ -188,6 +192,27 @@ static void free_coder(coder *c) {
     }
 }
 
+/* Ids of hashed fields that share rows; after the rows are placed, their levels are gone. */
+static pare_status count_shared(pare_fields *fields) {
+    pare_status status = PARE_OK;
+    for (int64_t f = 0; f < fields->count && status == PARE_OK; f++) {
+        pare_field *field = &fields->field[f];
+        status = field->hash_bits > 0 ? pare_field_count_shared(fields->ctx, field) : PARE_OK;
+    }
+    return status;
+}
+
+static void forget_levels(pare_fields *fields) {
+    for (int64_t f = 0; f < fields->count; f++) {
+        pare_field *field = &fields->field[f];
+        if (field->hash_bits > 0) {
+            pare_vocabulary_clear(fields->ctx, &field->level);
+            pare_free(fields->ctx, field->row);
+            field->row = NULL;
+        }
+    }
+}
+
 /* Where each field begins in the joint table. */
 static pare_status lay_out(pare_fields *fields) {
     for (int64_t f = 0; f < fields->count; f++) {
@@ -224,7 +249,11 @@ pare_status pare_fields_encode(pare_fields *fields, double share, uint64_t seed,
         status = lay_out(fields);
     }
     if (status == PARE_OK) {
+        status = count_shared(fields);
+    }
+    if (status == PARE_OK) {
         pare_pool_run(ctx->pool, groups, place_group, &c);
+        forget_levels(fields);
     }
     free_coder(&c);
     if (status == PARE_OK && !varies(fields)) {

@@ -130,6 +130,13 @@ static pare_status read_field(const loader *l, const json_t *value, pare_field *
                    ? PARE_OK
                    : refuse(l, "model.json", "a number has one row, a mean and a scale");
     }
+    if (json_object_get(value, "hash_bits")) {
+        bool good = field->kind == PARE_FIELD_CATEGORY && !field->bucketed &&
+                    whole(value, "hash_bits", 1, PARE_FIELD_HASH_MAX, &field->hash_bits) &&
+                    field->size == 1 + (INT64_C(1) << field->hash_bits);
+        return good ? PARE_OK
+                    : refuse(l, "model.json", "hash_bits: a category of 2^hash_bits + 1 rows");
+    }
     const char *ids = json_string_value(json_object_get(value, "ids"));
     return ids ? read_ids(l, ids, field) : refuse(l, "model.json", "a category has ids");
 }

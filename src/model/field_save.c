@@ -142,6 +142,8 @@ static pare_status save_field(saver *s, int64_t f, bool last) {
         pare_put_json_real(&s->json, field->mean);
         pare_text_append(&s->json, ", \"scale\": ");
         pare_put_json_real(&s->json, field->scale);
+    } else if (field->hash_bits > 0) {
+        pare_text_append(&s->json, ", \"hash_bits\": %lld", (long long)field->hash_bits);
     } else if (status == PARE_OK) {
         snprintf(name, sizeof name, "field_%lld.ids", (long long)s->number[f]);
         pare_text_append(&s->json, ", \"ids\": \"%s\"", name);

@@ -304,6 +304,7 @@ static pare_status prepare(pare_embed *embed, const char *path) {
     }
     status = pare_fields_read(embed->ctx, path, (pare_fields_format)options->embed_format, options,
                               &embed->fields);
+    embed->fields.hash_bits = options->hash_bits;
     if (status == PARE_OK) {
         status = pare_embed_set_up(embed);
     }

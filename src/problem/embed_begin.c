@@ -33,10 +33,11 @@ static pare_status copy_field(pare_context *ctx, const pare_field *field, pare_f
                         .bucketed = field->bucketed,
                         .first = field->first,
                         .size = field->size,
+                        .hash_bits = field->hash_bits,
                         .mean = field->mean,
                         .scale = field->scale};
     pare_status status = pare_text_copy(ctx, field->name, (int64_t)strlen(field->name), &out->name);
-    if (status != PARE_OK || field->kind == PARE_FIELD_NUMBER) {
+    if (status != PARE_OK || field->kind == PARE_FIELD_NUMBER || field->hash_bits > 0) {
         return status;
     }
     status = pare_alloc_zero(ctx, field->size, sizeof *level, &level);
@@ -67,6 +68,7 @@ static pare_status fill(pare_embed *embed, pare_embed_state *state) {
     state->dimension = embed->options.dimension;
     state->chunk = embed->options.chunk;
     state->minimum_count = embed->options.minimum_count;
+    state->hash_bits = embed->options.hash_bits;
     state->windows = 1;
     state->rate = (double)embed->spec.rate;
     state->rates = embed->latency.rates;

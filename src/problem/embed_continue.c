@@ -183,6 +183,7 @@ static pare_status open_rows(pare_embed_course *c, const char *path) {
                                   &e->options, &rows);
     }
     if (status == PARE_OK) {
+        rows.hash_bits = e->options.hash_bits;
         status = pare_fields_continue(&e->fields, &rows, e->options.minimum_count, &c->before);
     }
     pare_fields_clear(&rows);

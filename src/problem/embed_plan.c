@@ -96,6 +96,12 @@ pare_status pare_embed_plan_kinds(pare_embed *e) {
                 e->fields.field[f].kind = (pare_field_kind)k;
             }
         }
+        int64_t bits = json_integer_value(json_object_get(field, "hash_bits"));
+        if (status == PARE_OK && (bits < 0 || bits > PARE_FIELD_HASH_MAX)) {
+            status = refuse(e, "expected hash_bits from 0 to 30, in", e->fields.field[f].name);
+        } else if (status == PARE_OK) {
+            e->fields.field[f].hash_bits = bits > 0 ? bits : -1;
+        }
     }
     json_decref(root);
     return status;

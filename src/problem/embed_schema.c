@@ -191,6 +191,10 @@ static pare_status read_field(pare_embed *embed, const char *path, int64_t f, js
                     known = true;
                 }
             }
+        } else if (strcmp(member, "hash_bits") == 0 && json_is_integer(setting)) {
+            int64_t bits = json_integer_value(setting);
+            known = bits >= 0 && bits <= PARE_FIELD_HASH_MAX;
+            field->hash_bits = bits > 0 ? bits : -1;
         } else if (strcmp(member, "group") == 0 && text) {
             for (int64_t g = 0; g < embed->serving.groups; g++) {
                 if (strcmp(text, embed->group_name[g]) == 0) {
@@ -202,9 +206,13 @@ static pare_status read_field(pare_embed *embed, const char *path, int64_t f, js
         if (!known) {
             return pare_fail(embed->ctx, PARE_ERROR_INPUT,
                              "%s: field '%s': %s: expected kind (category, number, bucket), group "
-                             "(one of groups), pinned or banned (true, false)",
+                             "(one of groups), hash_bits (0 to 30), pinned or banned (true, false)",
                              path, field->name, member);
         }
+    }
+    if (field->hash_bits > 0 && field->kind != PARE_FIELD_CATEGORY) {
+        return refuse(embed, path, "hash_bits are for the kind category, which is not that of",
+                      field->name);
     }
     if (embed->pinned[f] && embed->banned[f]) {
         return refuse(embed, path, "pinned and banned:", field->name);

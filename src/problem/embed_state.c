@@ -11,7 +11,7 @@
 #include <math.h>
 #include <stdio.h>
 
-enum { VERSION = 2, NAME_MAX_BYTES = 1 << 16 };
+enum { VERSION = 3, NAME_MAX_BYTES = 1 << 16 };
 
 static const char magic[8] = "pare-emb";
 
@@ -113,12 +113,13 @@ static void visit_ids(stream *s, pare_field *field) {
 }
 
 static void visit_field(stream *s, pare_fields *fields, pare_field *field) {
-    int64_t kind = field->kind, bucketed = field->bucketed;
+    int64_t kind = field->kind, bucketed = field->bucketed, hash_bits = field->hash_bits;
     const char *name = field->name;
     int64_t length = name ? (int64_t)strlen(name) : 0;
     visit_text(s, &name, &length);
     visit_whole(s, &kind, 0, PARE_FIELD_NUMBER);
     visit_whole(s, &bucketed, 0, 1);
+    visit_whole(s, &hash_bits, 0, PARE_FIELD_HASH_MAX);
     visit_whole(s, &field->size, 1, INT32_MAX - (s->to ? 0 : fields->joint));
     visit_real(s, &field->mean);
     visit_real(s, &field->scale);
@@ -129,12 +130,17 @@ static void visit_field(stream *s, pare_fields *fields, pare_field *field) {
         }
         field->kind = (pare_field_kind)kind;
         field->bucketed = bucketed;
+        field->hash_bits = hash_bits;
+        if (hash_bits > 0 && field->size != 1 + (INT64_C(1) << hash_bits)) {
+            damaged(s);
+            return;
+        }
         field->first = fields->joint;
         s->status = pare_text_copy(s->ctx, name, length, &field->name);
         fields->joint += field->size;
         fields->count += s->status == PARE_OK;
     }
-    if (s->status == PARE_OK && kind != PARE_FIELD_NUMBER) {
+    if (s->status == PARE_OK && kind != PARE_FIELD_NUMBER && hash_bits == 0) {
         visit_ids(s, field);
     }
 }
@@ -218,6 +224,7 @@ static void visit_state(stream *s, pare_embed_state *state) {
     visit_whole(s, &state->dimension, 1, PARE_FM_STRIDE_MAX - PARE_FM_HEAD);
     visit_whole(s, &state->chunk, 1, PARE_FM_STRIDE_MAX);
     visit_whole(s, &state->minimum_count, 1, INT64_MAX);
+    visit_whole(s, &state->hash_bits, 0, PARE_FIELD_HASH_MAX);
     visit_whole(s, &state->windows, 1, INT64_MAX);
     for (int r = 0; r < PARE_RESOURCES; r++) {
         visit_whole(s, &state->limit[r], 0, INT64_MAX);
@@ -319,6 +326,7 @@ pare_status pare_embed_state_options(const pare_embed_state *state, const char *
     options->dimension = state->dimension;
     options->chunk = state->chunk;
     options->minimum_count = state->minimum_count;
+    options->hash_bits = state->hash_bits;
     options->rate = state->rate;
     options->crosses = 0;
     return target && target[0] && !options->target[0] ? pare_options_set(options, "target", target)

@@ -16,8 +16,8 @@ enum {
 /* Of one file after another; statistics are sums that every window multiplies by a decay < 1. */
 typedef struct pare_embed_state {
     pare_context *ctx;
-    int64_t model, dimension, chunk, minimum_count; /* as the options */
-    int64_t windows;                                /* files learned from */
+    int64_t model, dimension, chunk, minimum_count, hash_bits; /* as the options */
+    int64_t windows;                                           /* files learned from */
     int64_t limit[PARE_RESOURCES];
     char *schema;           /* its text; NULL: none */
     pare_field_rates rates; /* calibration of latency; rounds 0: none */

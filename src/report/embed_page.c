@@ -137,11 +137,17 @@ static void html_latency(const pare_embed *e, pare_text *out) {
     pare_text_append(out, "</tbody></table></section>\n");
 }
 
-static void html_window(const pare_embed *e, pare_text *out) {
+/* The lines that `write` writes, as a list; nothing where there are none. */
+static void html_lines(const pare_embed *e, const char *title,
+                       void (*write)(const pare_embed *e, pare_text *out), pare_text *out) {
     pare_text text = {.ctx = out->ctx};
-    pare_embed_window_text(e, &text);
+    write(e, &text);
     out->status = text.status != PARE_OK ? text.status : out->status;
-    pare_text_append(out, "<section><h2>Changes</h2>\n<ul>\n");
+    if (text.length == 0) {
+        pare_text_clear(&text);
+        return;
+    }
+    pare_text_append(out, "<section><h2>%s</h2>\n<ul>\n", title);
     for (char *line = text.bytes; line && text.status == PARE_OK && *line;) {
         size_t length = strcspn(line, "\n");
         bool last = line[length] == '\0';
@@ -211,8 +217,9 @@ void pare_embed_report_html(const pare_embed *e, pare_text *out) {
     }
     pare_free(out->ctx, scratch);
     html_dropped(e, out);
+    html_lines(e, "Hashed fields", pare_embed_hashed_text, out);
     if (e->window) {
-        html_window(e, out);
+        html_lines(e, "Changes", pare_embed_window_text, out);
     }
     pare_text_append(out, "<footer>Made by pare %d.%d.%d.</footer>\n</main>\n</body>\n</html>\n",
                      PARE_VERSION_MAJOR, PARE_VERSION_MINOR, PARE_VERSION_PATCH);

@@ -79,6 +79,24 @@ static const double milli = 1000;
 /* Seconds times this are shown. */
 static const double micro = 1e6;
 
+/* Which ids are not told apart. */
+void pare_embed_hashed_text(const pare_embed *e, pare_text *out) {
+    const char *before = "\n";
+    for (int64_t f = 0; f < e->fields.count; f++) {
+        const pare_field *field = &e->fields.field[f];
+        if (field->hash_bits > 0) {
+            pare_text_append(out, "%s", before);
+            before = "";
+            pare_embed_put_name(e, f, 0, out);
+            pare_text_append(out,
+                             ": %lld ids hashed into %lld rows, of which they take %lld; %lld ids "
+                             "share a row with others\n",
+                             (long long)field->ids, (long long)field->size - 1,
+                             (long long)field->taken, (long long)field->shared);
+        }
+    }
+}
+
 /* The index of the field of cross c. */
 static int64_t cross_field(const pare_embed *e, int64_t c) {
     return e->fields.count - e->crosses + c;
@@ -141,6 +159,7 @@ void pare_embed_report_text(const pare_embed *e, pare_text *out) {
             pare_text_append(out, "%6s %12s  dropped: %s\n", "-", "-", pare_embed_reason_of(e, f));
         }
     }
+    pare_embed_hashed_text(e, out);
     pare_text_append(out, "\n%-10s %16s %16s %16s\n", "resource", "plan", "budget", "all");
     for (int r = 0; r < PARE_RESOURCES; r++) {
         pare_text_append(out, "%-10s %16lld %16s %16lld\n", pare_resource_name((pare_resource)r),
@@ -206,8 +225,18 @@ static void json_field(const pare_embed *e, int64_t f, pare_text *out) {
         pare_text_append(out, c > 0 ? ", " : "");
         pare_put_json_real(out, e->gain[at + c]);
     }
-    pare_text_append(out, "], \"rare_cells\": %lld, \"unseen_cells\": %lld}%s\n",
-                     (long long)e->fields.field[f].rare, (long long)e->fields.field[f].unseen,
+    const pare_field *field = &e->fields.field[f];
+    if (field->hash_bits > 0) {
+        pare_text_append(out,
+                         "], \"hash_bits\": %lld, \"ids\": %lld, \"rows_taken\": %lld, "
+                         "\"ids_sharing\": %lld",
+                         (long long)field->hash_bits, (long long)field->ids,
+                         (long long)field->taken, (long long)field->shared);
+    } else {
+        pare_text_append(out, "]");
+    }
+    pare_text_append(out, ", \"rare_cells\": %lld, \"unseen_cells\": %lld}%s\n",
+                     (long long)field->rare, (long long)field->unseen,
                      f + 1 < e->fields.count ? "," : "");
 }
 
