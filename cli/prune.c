@@ -99,6 +99,13 @@ static pare_exit prune(course *c, const target *to) {
         status = pare_model_prune(c->model, cli->config, pare_view_progress, &cli->view, &pruned);
     }
     pare_view_clear(&cli->view);
+    if (status == PARE_OK && pare_cli_flag(cli, "rehearse")) {
+        const char *text = NULL;
+        status = pare_model_text(pruned, &text);
+        pare_lines_add(&c->lines, "%s", status == PARE_OK ? text : "");
+        pare_model_close(pruned);
+        return status == PARE_OK ? PARE_EXIT_OK : failed(c, status, false);
+    }
     pare_exit code = status == PARE_OK ? write_model(c, pruned, to) : failed(c, status, false);
     if (code == PARE_EXIT_OK) {
         code = print_speed(c, to->out, seconds);
@@ -159,10 +166,15 @@ static pare_exit read_budgets(pare_cli *cli, target *to, int *count) {
 static pare_exit check(pare_cli *cli, target *to, int *count) {
     const char *out = cli->own[OWN_OUT];
     const char *budget = pare_cli_text(cli, "budget"), *report = cli->own[OWN_REPORT];
-    if (!out[0]) {
+    bool rehearse = pare_cli_flag(cli, "rehearse");
+    if (!out[0] && !rehearse) {
         return pare_cli_fail(cli, PARE_EXIT_INPUT, "option out is missing: the folder to write");
     }
-    pare_exit code = pare_cli_absent(cli, out);
+    if (rehearse && (report[0] || cli->own[OWN_BUDGETS][0])) {
+        return pare_cli_fail(cli, PARE_EXIT_INPUT,
+                             "option rehearse: not with options report and budgets");
+    }
+    pare_exit code = rehearse ? PARE_EXIT_OK : pare_cli_absent(cli, out);
     if (code == PARE_EXIT_OK && report[0]) {
         code = pare_cli_writable(cli, report);
     }

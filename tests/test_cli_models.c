@@ -112,6 +112,11 @@ static void test_prune(void **state) {
         }
     }
     assert_int_equal(cli_count("out"), 1); /* nothing partial */
+    assert_int_equal(cli_run("prune hf " TEXT "--budget params=0.5 --rehearse --calibration 8 "
+                             "--out new --criterion sequential-attention"),
+                     0);
+    assert_true(number_after(cli_out, "most memory resident: ") > 0);
+    assert_int_equal(cli_count("new"), 0); /* a rehearsal writes nothing */
 }
 
 static void test_report(void **state) {
@@ -252,6 +257,8 @@ static void test_bad(void **state) {
         {"perplexity hf --tokenizer tokenizer.bin --text text --context 500", 2, {"context"}},
         {"perplexity hf --tokenizer text --text text", 2, {"text"}},
         {"prune hf " TEXT "--budget params=0.5", 2, {"option out"}},
+        {"prune hf " TEXT "--rehearse --budget params=0.5 --recover 1k", 2, {"option rehearse"}},
+        {"prune hf " TEXT "--rehearse --budgets params=0.5", 2, {"option rehearse"}},
         {"prune hf " TEXT "--out o --structure vocabulary", 2, {"option gguf is needed"}},
         {"prune hf " TEXT "--out o --budget params=1.5", 2, {"params=1.5"}},
         {"prune hf " TEXT "--out o --budget params=0.5 --recover 1G", 2, {"'1G'", "1M-tokens"}},

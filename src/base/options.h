@@ -139,6 +139,7 @@ X(pruning, compensate, "compensate", BOOL, "true", 0, 0, "", "solve for new matr
 X(pruning, calibration, "calibration", INTEGER, "128", 1, 1000000, "", "windows of the text to calibrate on") \
 X(pruning, probe, "probe", INTEGER, "16", 1, 1000000, "", "windows on which the loss without each structure is measured") \
 X(pruning, mask_steps, "mask-steps", INTEGER, "0", 0, 1000000, "", "training steps of the mask of sequential-attention, a window each; 0: as many as cost 1/30 of an epoch of fine-tuning on 1,000 samples of 512 tokens") \
+X(pruning, rehearse, "rehearse", BOOL, "false", 0, 0, "", "hold everything as in the whole run but walk one batch of windows and two steps of the mask; say what memory it took, write nothing") \
 X(pruning, recover, "recover", TEXT, "", 0, 0, "", "train what is left for so many tokens of the text on the dense model's predictions: 1M-tokens, 500k, 200000") \
 X(blocks, block, "block", TEXT, "32", 0, 0, "", "size of a block of weights: a number, or INPUTSxOUTPUTS") \
 X(blocks, sparsity, "sparsity", REAL, "0.9", 0.01, 0.999, "", "share of the blocks of a matrix that go") \

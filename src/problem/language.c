@@ -177,6 +177,11 @@ pare_status pare_language_text(pare_model *model, const char **out) {
             pare_text_append(&text, "\nshare of the budgeted resource: ");
         }
         pare_text_append_fixed(&text, r->share, 4);
+        if (model->rehearsed > 0) {
+            pare_text_append(&text, "\nmost memory resident: ");
+            pare_text_append_fixed(&text, (double)model->rehearsed / 1e9, 2);
+            pare_text_append(&text, " GB, mapped pages of the model included");
+        }
         if (r->measured > 0) {
             pare_text_append(&text, "\nshare of the time, measured with its shape: ");
             pare_text_append_fixed(&text, r->measured, 4);

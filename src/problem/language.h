@@ -19,6 +19,7 @@ struct pare_model {
     uint8_t *tokens;           /* (vocabulary of the origin) 1: kept, the tokenizer being its own */
     char *tokenizer_error;     /* why there is none */
     pare_prune_result result;  /* of a pruned model */
+    int64_t rehearsed;         /* most bytes held by a rehearsal; 0: a real run */
     char *text;                /* handed out by pare_language_text */
 };
 

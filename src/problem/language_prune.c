@@ -291,6 +291,7 @@ pare_status pare_language_prune(const pare_model *model, const pare_options *opt
         .ridge = 1e-3,
         .probe = options->probe,
         .steps = options->mask_steps,
+        .rehearse = options->rehearse,
         .seed = (uint64_t)options->seed,
         .pack = options->recover[0] ? PARE_DTYPE_F32 : pare_language_export_dtype(model, options)};
     int64_t context = 0, windows = 0, chosen = 0, recovery = 0;
@@ -305,6 +306,10 @@ pare_status pare_language_prune(const pare_model *model, const pare_options *opt
                          "it is pruned again");
     }
     bool blocks = strcmp(options->structure, "blocks") == 0, vocabulary = false;
+    if (options->rehearse && (blocks || options->recover[0])) {
+        return pare_fail(ctx, PARE_ERROR_UNSUPPORTED,
+                         "option rehearse: not with structure blocks or option recover");
+    }
     bool alone = strcmp(options->structure, "vocabulary") == 0 && !options->budget[0];
     pare_status status = blocks || alone ? PARE_OK : read_budget(ctx, options->budget, &o);
     if (status == PARE_OK && !blocks) {
@@ -358,6 +363,9 @@ pare_status pare_language_prune(const pare_model *model, const pare_options *opt
     }
     if (status == PARE_OK && vocabulary) {
         status = pare_prune_vocabulary(m, options);
+    }
+    if (status == PARE_OK && options->rehearse) {
+        m->rehearsed = pare_peak_memory();
     }
     pare_latency_clear(ctx, &latency);
     pare_free(ctx, text);

@@ -125,6 +125,9 @@ pare_status pare_language_save(const pare_model *model, const pare_options *opti
     char config[PATH_SIZE], file[PATH_SIZE];
     double most = 0;
     pare_dtype dtype = pare_language_export_dtype(model, options);
+    if (model->rehearsed > 0) {
+        return pare_fail(ctx, PARE_ERROR_ARGUMENT, "a rehearsal gives no model to save");
+    }
     pare_status status = join(ctx, origin->path, "config.json", config);
     if (status == PARE_OK) {
         status = pare_folder_open(ctx, path, options->overwrite, &folder);

@@ -182,6 +182,7 @@ pare_status pare_prune(const pare_lm *dense, pare_lm *lm, int64_t sequences, int
         status = pare_calibration_init(dense, sequences, length, token, outputs, &p.calibration);
     }
     if (status == PARE_OK) {
+        p.calibration.walked = options->rehearse ? p.calibration.batch : p.calibration.sequences;
         status = list_parts(&p);
     }
     if (status == PARE_OK) {

@@ -57,6 +57,8 @@ typedef struct pare_prune_options {
                                     of fine-tuning on 1,000 samples of 512 tokens costs */
     const pare_latency *latency; /* NULL unless it is the resource; then also: */
     int64_t sequences, position; /* batch and place in the cache at which a step is timed */
+    bool rehearse;               /* walk one batch of the sequences in each stage, two steps
+                          of the mask, everything held as in the whole run */
     uint64_t seed;
     pare_dtype pack; /* F16 or BF16: matrices of finished layers are kept so; F32: as they are */
 } pare_prune_options;

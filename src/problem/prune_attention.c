@@ -317,9 +317,10 @@ pare_status pare_prune_attention(pruning *p) {
     }
     double each = step_flops(&p->dense->shape, c->length);
     int64_t fit = (int64_t)(pare_prune_tuning_flops(&p->dense->shape) / TUNING_SHARE / each);
-    int64_t steps = p->options->steps > 0 ? p->options->steps
-                    : fit > LEAST_STEPS   ? fit
-                                          : LEAST_STEPS;
+    int64_t steps = p->options->rehearse    ? PHASES
+                    : p->options->steps > 0 ? p->options->steps
+                    : fit > LEAST_STEPS     ? fit
+                                            : LEAST_STEPS;
     for (int64_t i = 0; status == PARE_OK && i < PHASES; i++) {
         status = phase(&a, i, (i + 1) * steps / PHASES - i * steps / PHASES);
     }

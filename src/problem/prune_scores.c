@@ -112,12 +112,12 @@ static pare_status taylor(pruning *p, double *const score[2]) {
     if (status == PARE_OK) {
         status = pare_alloc_zero(p->ctx, channels, sizeof(float), &gradients.gate.channel);
     }
-    for (int64_t at = 0; status == PARE_OK && at < c->sequences; at += c->batch) {
+    for (int64_t at = 0; status == PARE_OK && at < c->walked; at += c->batch) {
         const int32_t *token = c->token + at * c->length;
         for (int64_t i = 0; i < c->batch * c->length; i++) {
             c->target[i] = (i + 1) % c->length == 0 ? -1 : token[i + 1];
         }
-        status = pare_prune_tell(p, "measure", 0.6 * (double)at / (double)c->sequences);
+        status = pare_prune_tell(p, "measure", 0.6 * (double)at / (double)c->walked);
         (void)pare_lm_forward(run, token, NULL);
         (void)pare_lm_loss(run, NULL, c->target, NULL, NULL, &gradients);
         int64_t head = 0, group = 0;

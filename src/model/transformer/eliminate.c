@@ -117,7 +117,9 @@ static pare_status elimination_init(pare_context *ctx, const pare_half_problem *
         return status;
     }
     memcpy(factor, p->gram, (size_t)(w * w) * sizeof *factor);
-    if (pare_cholesky(w, factor, w) != 0) {
+    if (p->rehearsed) {
+        memcpy(e->weight, p->cross, (size_t)(w * p->outputs) * sizeof *e->weight);
+    } else if (pare_cholesky(w, factor, w) != 0) {
         status = too_alike(ctx);
     } else {
         for (int64_t i = 0; i < w; i++) {
@@ -196,13 +198,16 @@ static pare_status columns_init(pare_context *ctx, const pare_half_problem *p, c
     }
     memcpy(e->inverse, p->gram, (size_t)(w * w) * sizeof *e->inverse);
     memcpy(solution, p->cross, (size_t)(w * p->outputs) * sizeof *solution);
-    if (pare_cholesky(w, e->inverse, w) != 0) {
+    if (!p->rehearsed && pare_cholesky(w, e->inverse, w) != 0) {
         pare_free(ctx, solution);
         return too_alike(ctx);
     }
     solve_work work = {e->inverse, solution, w, p->outputs};
-    pare_pool_run(ctx->pool, (p->outputs + SOLVE_COLUMNS - 1) / SOLVE_COLUMNS, solve_chunk, &work);
-    pare_cholesky_invert(w, e->inverse, w);
+    if (!p->rehearsed) {
+        pare_pool_run(ctx->pool, (p->outputs + SOLVE_COLUMNS - 1) / SOLVE_COLUMNS, solve_chunk,
+                      &work);
+        pare_cholesky_invert(w, e->inverse, w);
+    }
     const struct {
         void *array;
         int64_t count;
@@ -220,7 +225,7 @@ static pare_status columns_init(pare_context *ctx, const pare_half_problem *p, c
     for (size_t i = 0; status == PARE_OK && i < sizeof arrays / sizeof arrays[0]; i++) {
         status = pare_alloc_zero(ctx, arrays[i].count, arrays[i].size, arrays[i].array);
     }
-    if (status == PARE_OK) {
+    if (status == PARE_OK && !p->rehearsed) {
         e->solution = solution;
         pare_pool_run(ctx->pool, (w + UPDATE_ROWS - 1) / UPDATE_ROWS, product_chunk, e);
     }
@@ -320,7 +325,12 @@ static pare_status eliminate_columns(pare_context *ctx, const pare_half_problem 
                                      int64_t keep, int64_t *order, double *increase) {
     columns e = {0};
     pare_status status = columns_init(ctx, problem, &e);
-    for (int64_t i = 0; status == PARE_OK && i < problem->width - keep; i++) {
+    for (int64_t i = 0; status == PARE_OK && problem->rehearsed && i < problem->width - keep; i++) {
+        order[i] = i;
+        increase[i] = 1;
+    }
+    for (int64_t i = 0; status == PARE_OK && !problem->rehearsed && i < problem->width - keep;
+         i++) {
         int64_t best = -1;
         double least = INFINITY;
         for (int64_t j = 0; j < e.left; j++) {
@@ -353,7 +363,11 @@ pare_status pare_half_eliminate(pare_context *ctx, const pare_half_problem *prob
         return eliminate_columns(ctx, problem, keep, order, increase);
     }
     pare_status status = elimination_init(ctx, problem, block, &e);
-    for (int64_t i = 0; status == PARE_OK && i < blocks - keep; i++) {
+    for (int64_t i = 0; status == PARE_OK && problem->rehearsed && i < blocks - keep; i++) {
+        order[i] = i;
+        increase[i] = 1;
+    }
+    for (int64_t i = 0; status == PARE_OK && !problem->rehearsed && i < blocks - keep; i++) {
         int64_t best = -1;
         double least = INFINITY;
         for (int64_t j = 0; j < blocks; j++) {

@@ -36,6 +36,7 @@ pare_status pare_calibration_init(const pare_lm *dense, int64_t sequences, int64
     *out = (pare_calibration){.ctx = ctx,
                               .dense = dense,
                               .sequences = sequences,
+                              .walked = sequences,
                               .length = length,
                               .batch = batch,
                               .token = token};
@@ -102,8 +103,8 @@ void pare_half_clear(pare_context *ctx, pare_half_problem *problem) {
     *problem = (pare_half_problem){0};
 }
 
-/* Products of one batch in float32, added up over the batches in double. Chunks: rows of the
- * results. */
+/* Products of one batch in float32, added up over the batches in double: the lower triangle of the
+ * Gram matrix, until `complete`. Chunks: rows of the results. */
 typedef struct gram_work {
     const pare_half_problem *problem;
     const float *inner, *target; /* (rows, width), (rows, outputs) */
@@ -116,8 +117,8 @@ static void gram_chunk(void *argument, int64_t chunk) {
     int64_t width = w->problem->width, outputs = w->problem->outputs, from = chunk * UPDATE_ROWS;
     int64_t count = width - from < UPDATE_ROWS ? width - from : UPDATE_ROWS, wide = width + outputs;
     float *part = w->part + from * wide;
-    pare_gemm(true, false, count, width, w->rows, 1, w->inner + from, width, w->inner, width, 0,
-              part, wide);
+    pare_gemm(true, false, count, from + count, w->rows, 1, w->inner + from, width, w->inner, width,
+              0, part, wide);
     pare_gemm(true, false, count, outputs, w->rows, 1, w->inner + from, width, w->target, outputs,
               0, part + width, wide);
     for (int64_t row = 0; row < w->rows; row++) {
@@ -126,11 +127,19 @@ static void gram_chunk(void *argument, int64_t chunk) {
         }
     }
     for (int64_t i = 0; i < count; i++) {
-        for (int64_t j = 0; j < width; j++) {
+        for (int64_t j = 0; j <= from + i; j++) {
             w->problem->gram[(from + i) * width + j] += (double)part[i * wide + j];
         }
         for (int64_t j = 0; j < outputs; j++) {
             w->problem->cross[(from + i) * outputs + j] += (double)part[i * wide + width + j];
+        }
+    }
+}
+
+static void complete(pare_half_problem *p) {
+    for (int64_t i = 0; i < p->width; i++) {
+        for (int64_t j = 0; j < i; j++) {
+            p->gram[j * p->width + i] = p->gram[i * p->width + j];
         }
     }
 }
@@ -176,7 +185,7 @@ static pare_status collect(pare_calibration *c, const pare_lm *lm, int64_t layer
     if (status == PARE_OK) {
         status = pare_alloc(ctx, p->width * (p->width + hidden), sizeof *part, &part);
     }
-    for (int64_t at = 0; status == PARE_OK && at < c->sequences; at += c->batch) {
+    for (int64_t at = 0; status == PARE_OK && at < c->walked; at += c->batch) {
         int64_t place = at * c->length * hidden;
         float *dense = c->dense_stream + place;
         pare_lm_half_forward(
@@ -218,6 +227,7 @@ pare_status pare_half_measure(pare_calibration *c, const pare_lm *lm, int64_t la
                                                                : s->layer[layer].ffn,
                             .outputs = s->hidden};
     int64_t width = out->width;
+    out->rehearsed = c->walked < c->sequences;
     float *converted = NULL;
     const float *old = NULL;
     pare_status status = pare_alloc_zero(ctx, width * width, sizeof(double), &out->gram);
@@ -238,6 +248,7 @@ pare_status pare_half_measure(pare_calibration *c, const pare_lm *lm, int64_t la
         return status;
     }
     double mean = 0;
+    complete(out);
     for (int64_t i = 0; i < width; i++) {
         mean += out->gram[i * width + i] / (double)width;
     }
@@ -281,7 +292,8 @@ pare_status pare_norm_measure(pare_calibration *c, int64_t index, double ridge,
     float *inner = NULL, *target = NULL, *part = NULL, *converted = NULL;
     const float *gain = NULL;
     double mean = 0;
-    *out = (pare_half_problem){.width = hidden, .outputs = hidden};
+    *out = (pare_half_problem){
+        .width = hidden, .outputs = hidden, .rehearsed = c->walked < c->sequences};
     const struct {
         void *array;
         int64_t count;
@@ -298,12 +310,15 @@ pare_status pare_norm_measure(pare_calibration *c, int64_t index, double ridge,
     for (size_t i = 0; status == PARE_OK && i < sizeof arrays / sizeof arrays[0]; i++) {
         status = pare_alloc_zero(ctx, arrays[i].count, arrays[i].size, arrays[i].array);
     }
-    for (int64_t at = 0; status == PARE_OK && at < c->sequences; at += c->batch) {
+    for (int64_t at = 0; status == PARE_OK && at < c->walked; at += c->batch) {
         int64_t place = at * c->length * hidden;
         normalise(c, gain, c->gone, c->stream + place, inner);
         normalise(c, gain, NULL, c->dense_stream + place, target);
         gram_work work = {out, inner, target, part, rows};
         pare_pool_run(ctx->pool, (hidden + UPDATE_ROWS - 1) / UPDATE_ROWS, gram_chunk, &work);
+    }
+    if (status == PARE_OK) {
+        complete(out);
     }
     for (int64_t i = 0; status == PARE_OK && i < hidden; i++) {
         mean += out->gram[i * hidden + i] / (double)hidden;
@@ -347,12 +362,13 @@ pare_status pare_half_solve(pare_context *ctx, const pare_half_problem *p, int64
         memcpy(cross + i * outputs, p->cross + column[i] * outputs,
                (size_t)outputs * sizeof *cross);
     }
-    if (status == PARE_OK && pare_cholesky(kept, gram, kept) != 0) {
+    bool whole = status == PARE_OK && !p->rehearsed;
+    if (whole && pare_cholesky(kept, gram, kept) != 0) {
         status = pare_fail(ctx, PARE_ERROR_NUMERIC,
                            "the calibration activations are too alike: a larger ridge helps");
     }
     if (status == PARE_OK) {
-        pare_cholesky_solve(kept, outputs, gram, kept, cross, outputs);
+        pare_cholesky_solve(kept, whole ? outputs : 0, gram, kept, cross, outputs);
         memset(weight, 0, (size_t)(w * outputs) * sizeof *weight);
         for (int64_t i = 0; i < kept; i++) {
             for (int64_t o = 0; o < outputs; o++) {
@@ -375,7 +391,7 @@ pare_status pare_calibration_advance(pare_calibration *c, const pare_lm *lm, int
         return PARE_OK;
     }
     pare_status status = pare_lm_run_create_halves(lm, c->batch, c->length, &run);
-    for (int64_t at = 0; status == PARE_OK && at < c->sequences; at += c->batch) {
+    for (int64_t at = 0; status == PARE_OK && at < c->walked; at += c->batch) {
         float *stream = c->stream + at * c->length * c->dense->shape.hidden;
         int64_t place = at * c->length * c->dense->shape.hidden;
         pare_lm_half_forward(run, layer, half, NULL,
@@ -396,8 +412,7 @@ static void set_targets(const pare_calibration *c, int64_t at) {
 double pare_calibration_loss(const pare_calibration *c, pare_lm_run *run, int64_t sequences) {
     int64_t batches = 0;
     double sum = 0;
-    for (int64_t at = 0; at < c->sequences && (at == 0 || at < sequences);
-         at += c->batch, batches++) {
+    for (int64_t at = 0; at < c->walked && (at == 0 || at < sequences); at += c->batch, batches++) {
         set_targets(c, at);
         (void)pare_lm_forward(run, c->token + at * c->length, NULL);
         sum += pare_lm_loss(run, NULL, c->target, NULL, NULL, NULL);
@@ -407,7 +422,7 @@ double pare_calibration_loss(const pare_calibration *c, pare_lm_run *run, int64_
 
 pare_status pare_calibration_teach(pare_calibration *c, int64_t sequences) {
     int64_t hidden = c->dense->shape.hidden;
-    sequences = sequences < c->sequences ? sequences : c->sequences;
+    sequences = sequences < c->walked ? sequences : c->walked;
     sequences = (sequences + c->batch - 1) / c->batch * c->batch;
     pare_free(c->ctx, c->dense_final);
     c->taught = 0;

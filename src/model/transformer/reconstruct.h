@@ -24,6 +24,7 @@ typedef struct pare_calibration {
     pare_context *ctx;
     const pare_lm *dense;
     int64_t sequences, length, batch; /* batch: sequences in one pass */
+    int64_t walked;                   /* of the sequences: all, or fewer in a rehearsal */
     const int32_t *token;             /* (sequences, length) */
     float *dense_stream, *stream;     /* (sequences * length, hidden) */
     float *dense_entry, *entry;       /* the same before the layer, if halves are parallel */
@@ -48,10 +49,12 @@ void pare_calibration_restart(pare_calibration *calibration);
 /* The regression of one half. */
 typedef struct pare_half_problem {
     int64_t width, outputs;
-    double *gram;  /* (width, width) sum a a', ridge on the diagonal */
-    double *sum;   /* (width) sum a */
-    double *cross; /* (width, outputs) sum a (t - x)' + ridge W_old' */
-    double target; /* sum |t - x|^2 */
+    double *gram;   /* (width, width) sum a a', ridge on the diagonal */
+    double *sum;    /* (width) sum a */
+    double *cross;  /* (width, outputs) sum a (t - x)' + ridge W_old' */
+    double target;  /* sum |t - x|^2 */
+    bool rehearsed; /* of fewer sequences than there are: elimination and solution then hold what
+                       they would, and leave the arithmetic out */
 } pare_half_problem;
 
 /* Moves the dense stream through the half and collects the regression of lm's half on its own
