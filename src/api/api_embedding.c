@@ -89,7 +89,11 @@ void pare_embedding_destroy(pare_embedding *plan) {
 static void give_scores(const pare_embed_score *score, int64_t rows, const pare_fields *fields,
                         pare_embedding_scores *out) {
     if (out) {
-        pare_embedding_scores all = {sizeof all, rows, score->log_loss, score->auc, score->cpu};
+        pare_embedding_scores all = {.size = sizeof all,
+                                     .rows = rows,
+                                     .log_loss = score->log_loss,
+                                     .auc = score->auc,
+                                     .cpu_seconds = score->cpu};
         for (int64_t f = 0; fields && f < fields->count; f++) {
             all.hashed_ids += fields->field[f].ids;
             all.shared_ids += fields->field[f].shared;
