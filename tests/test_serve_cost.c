@@ -71,7 +71,9 @@ static void test_host(void **state) {
         assert_true(cost.measured.half > 0 && cost.measured.most >= cost.measured.half);
         for (int64_t l = 1; l < cost.rates.levels; l++) {
             assert_true(cost.rates.reach[l] > cost.rates.reach[l - 1]);
-            assert_true(cost.rates.many[l].half >= cost.rates.many[l - 1].half);
+            for (int64_t q = 0; q < PARE_LATENCY_QUANTILES; q++) {
+                assert_true(cost.rates.wait[l][q] >= cost.rates.wait[l - 1][q]);
+            }
         }
         pare_context_destroy(ctx);
     }
@@ -84,12 +86,14 @@ static void test_predict(void **state) {
     pare_field_rates rates = {
         .levels = 2,
         .reach = {1e3, 1e6},
-        .once = {{0, 0}, {1e-7, 2e-7}},
-        .each = {{0, 0}, {1e-8, 2e-8}},
+        .share = 0.05,
         .flops = {10, 100, 1000, 1e4, 1e5},
         .rest = {{1e-8, 1e-8}, {2e-8, 3e-8}, {1e-7, 2e-7}, {1e-6, 1e-6}, {1e-5, 1e-5}}};
     const pare_field_spec spec = pare_field_spec_default(PARE_FIELD_MODEL_FM, 8);
     double before = 0;
+    for (int64_t q = 0; q < PARE_LATENCY_QUANTILES; q++) {
+        rates.wait[1][q] = 1e-7 * (1 + (double)q / PARE_LATENCY_QUANTILES);
+    }
     assert_int_equal(pare_context_create(NULL, &ctx), PARE_OK);
     for (int64_t step = 0; step < 6; step++) {
         const int64_t size[3] = {10, step < 3 ? 100 << 3 * step : 100000, step < 3 ? 5 : 100000};

@@ -30,8 +30,8 @@ pare_status pare_embedding_latency(pare_context *ctx, const char *path, int64_t 
                                 .points = cost.rates.rounds > 0 ? PARE_LATENCY_WIDTHS : 0};
     for (int64_t i = 0; i < cost.rates.levels; i++) {
         all.level_bytes[i] = cost.rates.reach[i];
-        all.level_wait[i] = cost.rates.once[i].half;
-        all.level_look_up[i] = cost.rates.each[i].half;
+        all.level_wait[i] = pare_field_latency_wait(&cost.rates, i);
+        all.level_look_up[i] = pare_field_latency_each(&cost.rates, i);
     }
     for (int64_t i = 0; i < all.points; i++) {
         all.point_flops[i] = cost.rates.flops[i];

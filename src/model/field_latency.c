@@ -1,24 +1,13 @@
-#include "model/field_latency.h"
+/* How long calls of field models take: measured on rows that nobody learns from. */
+#include "model/field_latency_private.h"
 
 #include "platform/system.h"
 
 #include <math.h>
 #include <stdlib.h>
 
-enum {
-    CALLS_LEAST = 32,
-    CLOCK_CALLS = 501,
-    STAND_IN_CALLS = 8000,
-    BLOCKS = 4,
-    FEW_FIELDS = 4,
-    MANY_FIELDS = 32,
-    FIELDS_MOST = 64 /* of a stand-in */
-};
+enum { CALLS_LEAST = 32, CLOCK_CALLS = 501, BLOCKS = 4 };
 static const double seconds_most = 0.1;
-
-static const int64_t level_bytes[PARE_LATENCY_LEVELS] = {16 << 10, 256 << 10, 1 << 20,  2 << 20,
-                                                         4 << 20,  8 << 20,   32 << 20, 128 << 20};
-static const int64_t width_fields[PARE_LATENCY_WIDTHS] = {1, 4, 12, 32, 64};
 
 /* ---- Random rows ----------------------------------------------------------------------------- */
 
@@ -99,19 +88,40 @@ static int by_value(const void *a, const void *b) {
     return (*x > *y) - (*x < *y);
 }
 
-static pare_field_time quantiles(int64_t count, double *seconds) {
+/* Clocks of virtual machines run in steps of up to this many seconds. */
+static const double clock_step = 1e-8;
+
+/* Of sorted times, each of which stands for all within half a step of it. */
+static double quantile(int64_t count, const double *seconds, double share) {
+    int64_t at = (int64_t)((double)count * share), first = at, end = at;
+    while (first > 0 && seconds[first - 1] > seconds[at] - clock_step / 2) {
+        first--;
+    }
+    while (end < count && seconds[end] < seconds[at] + clock_step / 2) {
+        end++;
+    }
+    double within = ((double)count * share - (double)first) / (double)(end - first);
+    return fmax(seconds[at] + clock_step * (within - 0.5), 0);
+}
+
+/* out: (shares); sorts the times. */
+static void quantiles(int64_t count, double *seconds, int64_t shares, const double *share,
+                      double *out) {
     qsort(seconds, (size_t)count, sizeof *seconds, by_value);
-    return (pare_field_time){seconds[count / 2], seconds[count * 99 / 100]};
+    for (int64_t i = 0; i < shares; i++) {
+        out[i] = quantile(count, seconds, share[i]);
+    }
 }
 
 /* What reading the clock twice takes. */
 static double clock_cost(void) {
-    double seconds[CLOCK_CALLS];
+    double seconds[CLOCK_CALLS], out = 0;
     for (int64_t i = 0; i < CLOCK_CALLS; i++) {
         double start = pare_clock_seconds();
         seconds[i] = pare_clock_seconds() - start;
     }
-    return quantiles(CLOCK_CALLS, seconds).half;
+    quantiles(CLOCK_CALLS, seconds, 1, &pare_latency_shares[PARE_LATENCY_HALF], &out);
+    return out;
 }
 
 typedef struct caller {
@@ -135,13 +145,14 @@ static int64_t call(caller *c, int64_t calls, double limit) {
         for (int64_t i = 0; i < batch; i++) {
             c->out[i] = 1 / (1 + expf(-c->out[i]));
         }
-        c->seconds[done++] = fmax(pare_clock_seconds() - start - c->clock, 0);
+        c->seconds[done++] = pare_clock_seconds() - start - c->clock;
     }
     return done;
 }
 
-pare_status pare_field_latency_measure(pare_field_model *model, const pare_fields *fields,
-                                       bool fill, int64_t calls, pare_field_time *out) {
+pare_status pare_field_latency_quantiles(pare_field_model *model, const pare_fields *fields,
+                                         bool fill, int64_t calls, int64_t shares,
+                                         const double *share, double *out) {
     pare_context *ctx = model->ctx;
     int64_t batch = model->spec.batch, cells = 0;
     caller c = {.model = model, .rows = *fields, .state = 7, .clock = clock_cost()};
@@ -174,12 +185,13 @@ pare_status pare_field_latency_measure(pare_field_model *model, const pare_field
         }
         c.out[0] = touch(model, fields);
         (void)call(&c, calls, seconds_most / 4);
-        *out = (pare_field_time){(double)INFINITY, (double)INFINITY};
         for (int64_t block = 0; block < BLOCKS; block++) {
-            pare_field_time one = quantiles(
-                call(&c, (calls + BLOCKS - 1) / BLOCKS, seconds_most / BLOCKS), c.seconds);
-            out->half = fmin(out->half, one.half);
-            out->most = fmin(out->most, one.most);
+            double now[PARE_LATENCY_QUANTILES];
+            int64_t done = call(&c, (calls + BLOCKS - 1) / BLOCKS, seconds_most / BLOCKS);
+            quantiles(done, c.seconds, shares, share, now);
+            for (int64_t i = 0; i < shares; i++) {
+                out[i] = block == 0 ? now[i] : fmin(out[i], now[i]);
+            }
         }
     }
     void *owned[] = {c.rows.cell, c.rows.label, c.row, c.out, c.seconds};
@@ -189,224 +201,12 @@ pare_status pare_field_latency_measure(pare_field_model *model, const pare_field
     return status;
 }
 
-/* ---- Reach ----------------------------------------------------------------------------------- */
-
-double pare_field_latency_flops(const pare_field_spec *spec, int64_t fields) {
-    double width = (double)(fields * spec->dimension), units = (double)spec->units;
-    double flops = (double)fields + 4 * width;
-    if (pare_field_spec_deep(spec)) {
-        flops += 2 * width * units + 2 * (double)(spec->layers - 1) * units * units + 2 * units;
-        flops += 2 * (double)spec->crosses * width * width;
-    }
-    return flops;
-}
-
-static double row_bytes(const pare_field_spec *spec) {
-    int64_t lines = (PARE_FM_HEAD + spec->dimension + PARE_FM_LINE - 1) / PARE_FM_LINE;
-    return (double)(lines * PARE_FM_LINE) * (double)sizeof(float);
-}
-
-/* Bytes touched until a row of field f is visited again, at ids drawn uniformly. */
-static double reach_of(const pare_field_spec *spec, const pare_fields *fields, int64_t f) {
-    double after = (double)fields->field[f].size, bytes = 0;
-    for (int64_t g = 0; g < fields->count; g++) {
-        double size = (double)fields->field[g].size;
-        bytes += size * row_bytes(spec) * -expm1(-after / size);
-    }
-    if (pare_field_spec_deep(spec)) {
-        double network = (double)pare_field_parameters(spec, 0, fields->count) * sizeof(float);
-        bytes += network * fmin(1, after / (double)spec->batch);
-    }
-    return bytes;
-}
-
-/* ---- Predict --------------------------------------------------------------------------------- */
-
-/* y at x by straight lines through (at[i], y[i]), also beyond the last; the first before it. */
-static double between(int64_t count, const double *at, const double *y, int64_t step, double x) {
-    int64_t i = 1;
-    while (i < count - 1 && at[i] < x) {
-        i++;
-    }
-    if (count < 2 || x <= at[0]) {
-        return y[0];
-    }
-    double share = (x - at[i - 1]) / (at[i] - at[i - 1]);
-    return y[(i - 1) * step] + share * (y[i * step] - y[(i - 1) * step]);
-}
-
-static pare_field_time time_between(int64_t count, const double *at, const pare_field_time *y,
-                                    double x) {
-    return (pare_field_time){between(count, at, &y->half, 2, x),
-                             between(count, at, &y->most, 2, x)};
-}
-
-/* Beyond look-ups in the first-level cache: what the farthest field waits for, and what every field
- * adds. */
-static pare_field_time look_ups(const pare_field_rates *rates, const pare_field_spec *spec,
-                                const pare_fields *fields) {
-    pare_field_time all = {0}, wait = {0};
-    double at[PARE_LATENCY_LEVELS];
-    for (int64_t level = 0; level < rates->levels; level++) {
-        at[level] = log(rates->reach[level]);
-    }
-    for (int64_t f = 0; f < fields->count; f++) {
-        double reach = fmin(log(reach_of(spec, fields, f)), at[rates->levels - 1]);
-        pare_field_time once = time_between(rates->levels, at, rates->once, reach);
-        pare_field_time each = time_between(rates->levels, at, rates->each, reach);
-        wait.half = fmax(wait.half, once.half);
-        wait.most = fmax(wait.most, once.most);
-        all.half += each.half;
-        all.most += each.most;
-    }
-    return (pare_field_time){all.half + wait.half, all.most + wait.most};
-}
-
-pare_field_time pare_field_latency_predict(const pare_field_rates *rates,
-                                           const pare_field_spec *spec, const pare_fields *fields) {
-    pare_field_time time = look_ups(rates, spec, fields);
-    pare_field_time rest = time_between(PARE_LATENCY_WIDTHS, rates->flops, rates->rest,
-                                        pare_field_latency_flops(spec, fields->count));
-    time.half += rest.half;
-    time.most = fmax(time.most + rest.most, time.half);
-    return time;
-}
-
-void pare_field_latency_parts(const pare_field_rates *rates, const pare_field_spec *spec,
-                              const pare_fields *fields, double *call, double *each, double *wait) {
-    double at[PARE_LATENCY_LEVELS], most = 0;
-    for (int64_t level = 0; level < rates->levels; level++) {
-        at[level] = log(rates->reach[level]);
-    }
-    for (int64_t f = 0; f < fields->count; f++) {
-        double reach = fmin(log(reach_of(spec, fields, f)), at[rates->levels - 1]);
-        wait[f] = time_between(rates->levels, at, rates->once, reach).half;
-        each[f] = time_between(rates->levels, at, rates->each, reach).half;
-    }
-    for (int64_t n = 0; n <= fields->count; n++) {
-        double flops = pare_field_latency_flops(spec, n);
-        double rest = time_between(PARE_LATENCY_WIDTHS, rates->flops, rates->rest, flops).half;
-        call[n] = most = fmax(most, rest);
-    }
-}
-
-/* ---- Calibrate ------------------------------------------------------------------------------- */
-
-/* A model of `count` tables of the same size, of `bytes` together; fields: to be cleared
- * in any case. */
-static pare_status stand_in(pare_context *ctx, const pare_field_spec *spec, int64_t count,
-                            int64_t bytes, pare_fields *fields, pare_field_time *out) {
-    int64_t size[FIELDS_MOST];
-    pare_field_model *model = NULL;
-    int64_t rows = (int64_t)((double)bytes / ((double)count * row_bytes(spec)));
-    for (int64_t f = 0; f < count; f++) {
-        size[f] = rows > 1 ? rows : 1;
-    }
-    pare_status status = pare_field_latency_fields(ctx, count, size, fields);
-    if (status == PARE_OK) {
-        status = pare_field_model_create(ctx, spec, fields, 1, &model);
-    }
-    if (status == PARE_OK) {
-        status = pare_field_latency_measure(model, fields, true, STAND_IN_CALLS, out);
-    }
-    pare_field_model_destroy(model);
-    return status;
-}
-
-static void keep_least(pare_field_time *kept, pare_field_time now, bool first) {
-    kept->half = first ? now.half : fmin(kept->half, now.half);
-    kept->most = first ? now.most : fmin(kept->most, now.most);
-}
-
-/* Where less work took longer, something else ran: it takes no longer than more work. */
-static void monotone(int64_t count, pare_field_time *time) {
-    for (int64_t i = count - 2; i >= 0; i--) {
-        keep_least(&time[i], time[i + 1], false);
-    }
-}
-
-/* What `few` and `many` fields take beyond first-level look-ups: by call and by field. */
-static void split(double few, double many, double *once, double *each) {
-    few = fmax(few, 0);
-    *each = fmax(many - few, 0) / (MANY_FIELDS - FEW_FIELDS);
-    *once = fmax(few - FEW_FIELDS * *each, 0);
-}
-
-/* Factorisation machines of few and of many fields at each level: the difference is by field. */
-static pare_status look_up_rates(pare_context *ctx, const pare_field_spec *spec, double farthest,
-                                 pare_field_rates *out) {
-    pare_field_spec plain = pare_field_spec_default(
-        spec->dimension > 0 ? PARE_FIELD_MODEL_FM : PARE_FIELD_MODEL_LR, spec->dimension);
-    const int64_t counts[2] = {FEW_FIELDS, MANY_FIELDS};
-    pare_field_time *const kept[2] = {out->few, out->many};
-    plain.batch = spec->batch;
-    for (int64_t level = 0; level < PARE_LATENCY_LEVELS; level++) {
-        for (int64_t k = 0; k < 2; k++) {
-            pare_fields fields = {0};
-            pare_field_time now = {0};
-            pare_status status =
-                stand_in(ctx, &plain, counts[k], level_bytes[level], &fields, &now);
-            if (status == PARE_OK) {
-                out->reach[level] = reach_of(&plain, &fields, 0);
-                keep_least(&kept[k][level], now, out->rounds == 0);
-            }
-            pare_fields_clear(&fields);
-            if (status != PARE_OK) {
-                return status;
-            }
-        }
-        out->levels = level + 1;
-        if (out->reach[level] >= farthest && level > 0) {
-            break;
-        }
-    }
-    monotone(out->levels, out->few);
-    monotone(out->levels, out->many);
-    for (int64_t level = 0; level < out->levels; level++) {
-        const pare_field_time *few = &out->few[level], *many = &out->many[level];
-        split(few->half - out->few[0].half, many->half - out->many[0].half, &out->once[level].half,
-              &out->each[level].half);
-        split(few->most - out->few[0].most, many->most - out->many[0].most, &out->once[level].most,
-              &out->each[level].most);
-    }
-    return PARE_OK;
-}
-
-/* The most bytes in use between two visits, in `fields` and in the stand-ins for the network. */
-static double farthest_of(const pare_field_spec *spec, const pare_fields *fields) {
-    double farthest = 0;
-    for (int64_t f = 0; f < fields->count; f++) {
-        farthest = fmax(farthest, reach_of(spec, fields, f));
-    }
-    for (int64_t i = 0; i < PARE_LATENCY_WIDTHS && pare_field_spec_deep(spec); i++) {
-        double network = (double)pare_field_parameters(spec, 0, width_fields[i]);
-        farthest = fmax(farthest, network * sizeof(float));
-    }
-    return farthest;
-}
-
-pare_status pare_field_latency_calibrate(pare_context *ctx, const pare_field_spec *spec,
-                                         const pare_fields *fields, pare_field_rates *out) {
-    pare_field_time known[PARE_LATENCY_WIDTHS] = {{0}};
-    pare_status status = look_up_rates(ctx, spec, farthest_of(spec, fields), out);
-    for (int64_t i = 0; i < PARE_LATENCY_WIDTHS && status == PARE_OK; i++) {
-        pare_fields like = {0};
-        pare_field_time now = {0};
-        status = stand_in(ctx, spec, width_fields[i], 0, &like, &now);
-        if (status == PARE_OK) {
-            keep_least(&out->whole[i], now, out->rounds == 0);
-            out->flops[i] = pare_field_latency_flops(spec, width_fields[i]);
-            known[i] = look_ups(out, spec, &like);
-        }
-        pare_fields_clear(&like);
-    }
-    if (status == PARE_OK) {
-        monotone(PARE_LATENCY_WIDTHS, out->whole);
-    }
-    for (int64_t i = 0; i < PARE_LATENCY_WIDTHS && status == PARE_OK; i++) {
-        out->rest[i] = (pare_field_time){fmax(out->whole[i].half - known[i].half, 0),
-                                         fmax(out->whole[i].most - known[i].most, 0)};
-    }
-    out->rounds += status == PARE_OK;
+pare_status pare_field_latency_measure(pare_field_model *model, const pare_fields *fields,
+                                       bool fill, int64_t calls, pare_field_time *out) {
+    const double share[2] = {0.5, 0.99};
+    double seconds[2] = {0};
+    pare_status status =
+        pare_field_latency_quantiles(model, fields, fill, calls, 2, share, seconds);
+    *out = (pare_field_time){seconds[0], seconds[1]};
     return status;
 }

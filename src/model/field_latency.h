@@ -12,18 +12,24 @@ typedef struct pare_field_time {
     double half, most; /* quantiles 0.5 and 0.99 over calls, seconds */
 } pare_field_time;
 
-enum { PARE_LATENCY_LEVELS = 8, PARE_LATENCY_WIDTHS = 5 };
+enum { PARE_LATENCY_LEVELS = 8, PARE_LATENCY_WIDTHS = 5, PARE_LATENCY_QUANTILES = 15 };
+/* The shares of calls that are no longer than a quantile, rising. */
+extern const double pare_latency_shares[PARE_LATENCY_QUANTILES];
 
 /* For one vector length, kind of model and batch. Seconds of a call. */
 typedef struct pare_field_rates {
     int64_t rounds;
-    /* Look-ups in tables that keep `reach` bytes in use between two visits of a row, beyond
-     * look-ups in the first-level cache: once a call, and for each field. few, many: of the
-     * stand-ins. */
+    /* One look-up in a table of `reach` bytes, beyond one in the nearest cache: quantiles; one: of
+     * the whole call. */
     int64_t levels;
     double reach[PARE_LATENCY_LEVELS];
-    pare_field_time once[PARE_LATENCY_LEVELS], each[PARE_LATENCY_LEVELS];
-    pare_field_time few[PARE_LATENCY_LEVELS], many[PARE_LATENCY_LEVELS];
+    double wait[PARE_LATENCY_LEVELS][PARE_LATENCY_QUANTILES];
+    double one[PARE_LATENCY_LEVELS][PARE_LATENCY_QUANTILES];
+    /* Calls of some and of many look-ups, in the nearest cache, at level 2 and at the last one.
+     * From them: what other look-ups hide of the longest wait; what each takes of the call, as a
+     * share of its mean wait, beyond the first `together` of the last level, which are under way at
+     * once. */
+    double some[3], many[3], hidden, share, together;
     /* The rest by flops of a row; whole: of the stand-ins, look-ups included. */
     double flops[PARE_LATENCY_WIDTHS];
     pare_field_time rest[PARE_LATENCY_WIDTHS], whole[PARE_LATENCY_WIDTHS];
@@ -48,15 +54,22 @@ pare_status pare_field_latency_measure(pare_field_model *model, const pare_field
 pare_status pare_field_latency_calibrate(pare_context *ctx, const pare_field_spec *spec,
                                          const pare_fields *fields,
                                          pare_field_rates *out) PARE_MUST_CHECK;
-/* From flops, and from the reach of every field: a row of its table is visited again after about as
- * many rows of data as the table has rows; what these touch in all tables and in the network stands
- * between the visits, and decides which cache holds it. */
+/*
+ * From flops, and from how far every look-up reaches: a row of a table is visited again after about
+ * as many rows of data as the table has rows, and what these touch in all tables and in the network
+ * stands between the visits. A call waits for its slowest look-up, and for those that are more than
+ * can be under way together.
+ */
 pare_field_time pare_field_latency_predict(const pare_field_rates *rates,
                                            const pare_field_spec *spec, const pare_fields *fields);
 /* Medians of the parts of a prediction, in seconds, where all of `fields` may be kept, so that
- * those of any part of them take no longer. call: (fields + 1) by number of fields, not falling;
- * each, wait: (fields). */
+ * those of any part of them take no longer: call, the largest wait, and the sum of each as far as
+ * it exceeds *spare. call: (fields + 1) by number of fields, not falling; each, wait: (fields). */
 void pare_field_latency_parts(const pare_field_rates *rates, const pare_field_spec *spec,
-                              const pare_fields *fields, double *call, double *each, double *wait);
+                              const pare_fields *fields, double *call, double *each, double *wait,
+                              double *spare);
+/* Median wait of a look-up in a table of reach[level] bytes, and what each takes of a call. */
+double pare_field_latency_wait(const pare_field_rates *rates, int64_t level);
+double pare_field_latency_each(const pare_field_rates *rates, int64_t level);
 
 #endif

@@ -235,6 +235,10 @@ static void gather(const pare_field_model *model, const pare_fm_row *row, float 
 void pare_field_forward(pare_field_model *model, const pare_fields *fields, int64_t count,
                         const int64_t *row) {
     const pare_fm fm = pare_field_machine_of(model);
+    /* A call of one row waits for all its table rows at once, not for one after the other. */
+    for (int64_t i = 0; i < count && i < PARE_FIELD_AHEAD; i++) {
+        pare_field_fetch(model, fields, row[i]);
+    }
     for (int64_t i = 0; i < count; i++) {
         pare_field_look_ahead(model, fields, count, row, i);
         pare_fm_row data = pare_field_row_of(fields, row[i]);

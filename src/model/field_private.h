@@ -26,8 +26,9 @@ PARE_FETCH pare_field_fetch(const pare_field_model *model, const pare_fields *fi
     for (int64_t f = 0; f < model->fields; f++) {
         if (index[f] >= 0) {
             const float *at = model->table + index[f] * model->stride;
-            for (int64_t place = 0; place < model->stride; place += PARE_FM_LINE) {
-                __builtin_prefetch(at + place, 1);
+            __builtin_prefetch(at);
+            for (int64_t place = PARE_FM_LINE; place < model->stride; place += PARE_FM_LINE) {
+                __builtin_prefetch(at + place);
             }
         }
     }

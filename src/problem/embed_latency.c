@@ -15,7 +15,7 @@ static int64_t picoseconds(double seconds) {
 
 static pare_status set_times(pare_embed *embed) {
     int64_t fields = embed->fields.count, *times = NULL;
-    double *seconds = NULL;
+    double *seconds = NULL, spare = 0;
     pare_status status = pare_alloc(embed->ctx, 3 * fields + 1, sizeof *times, &times);
     if (status == PARE_OK) {
         status = pare_alloc(embed->ctx, 3 * fields + 1, sizeof *seconds, &seconds);
@@ -25,12 +25,12 @@ static pare_status set_times(pare_embed *embed) {
         return status;
     }
     pare_field_latency_parts(&embed->latency.rates, &embed->spec, &embed->fields, seconds,
-                             seconds + fields + 1, seconds + 2 * fields + 1);
+                             seconds + fields + 1, seconds + 2 * fields + 1, &spare);
     for (int64_t i = 0; i < 3 * fields + 1; i++) {
         times[i] = picoseconds(seconds[i]);
     }
     embed->serving.latency =
-        (pare_serving_times){times, times + fields + 1, times + 2 * fields + 1};
+        (pare_serving_times){times, times + fields + 1, times + 2 * fields + 1, picoseconds(spare)};
     pare_free(embed->ctx, embed->times);
     embed->times = times;
     pare_free(embed->ctx, seconds);

@@ -133,6 +133,16 @@ static bool read_times(const json_t *from, const char *name, pare_field_time *ou
     return json_is_number(half) && json_is_number(most) && out->half >= 0 && out->most >= 0;
 }
 
+static bool read_waits(const json_t *from, double *out) {
+    bool good = json_array_size(from) == PARE_LATENCY_QUANTILES;
+    for (size_t i = 0; i < PARE_LATENCY_QUANTILES && good; i++) {
+        const json_t *wait = json_array_get(from, i);
+        out[i] = 1e-6 * json_number_value(wait);
+        good = json_is_number(wait) && out[i] >= (i > 0 ? out[i - 1] : 0);
+    }
+    return good;
+}
+
 /* What `pare embed --host` wrote; rounds stay 0 where there is nothing, or another batch. */
 static pare_status read_rates(pare_context *ctx, const char *path, int64_t batch,
                               pare_field_rates *out) {
@@ -148,14 +158,16 @@ static pare_status read_rates(pare_context *ctx, const char *path, int64_t batch
         return status;
     }
     int64_t levels = (int64_t)json_array_size(look_ups);
-    bool good = levels >= 2 && levels <= PARE_LATENCY_LEVELS &&
-                json_array_size(rest) == PARE_LATENCY_WIDTHS;
+    out->share = json_number_value(json_object_get(latency, "share"));
+    out->together = json_number_value(json_object_get(latency, "together"));
+    out->hidden = 1e-6 * json_number_value(json_object_get(latency, "hidden_us"));
+    bool good = out->share >= 0 && out->share <= 1 && out->together >= 0 && levels >= 2 &&
+                levels <= PARE_LATENCY_LEVELS && json_array_size(rest) == PARE_LATENCY_WIDTHS;
     json_array_foreach(look_ups, at, one) {
         if (good) {
             out->reach[at] = json_number_value(json_object_get(one, "bytes"));
             good = out->reach[at] > (at > 0 ? out->reach[at - 1] : 0) &&
-                   read_times(one, "once_us", &out->once[at]) &&
-                   read_times(one, "field_us", &out->each[at]);
+                   read_waits(json_object_get(one, "wait_us"), out->wait[at]);
         }
     }
     json_array_foreach(rest, at, one) {

@@ -272,15 +272,22 @@ static void json_latency(const pare_embed *e, pare_text *out) {
     json_times(out, "predicted_us", &e->latency.predicted);
     pare_text_append(out, ", ");
     json_times(out, "measured_us", &e->latency.measured);
-    pare_text_append(out, ",\n    \"look_ups\": [");
+    pare_text_append(out, ",\n    \"share\": ");
+    pare_put_json_real(out, rates->share);
+    pare_text_append(out, ", \"together\": ");
+    pare_put_json_real(out, rates->together);
+    pare_text_append(out, ", \"hidden_us\": ");
+    pare_put_json_real(out, micro * rates->hidden);
+    pare_text_append(out, ", \"look_ups\": [");
     for (int64_t i = 0; i < rates->levels; i++) {
         pare_text_append(out, "%s\n      {\"bytes\": ", i > 0 ? "," : "");
         pare_put_json_real(out, rates->reach[i]);
-        pare_text_append(out, ", ");
-        json_times(out, "once_us", &rates->once[i]);
-        pare_text_append(out, ", ");
-        json_times(out, "field_us", &rates->each[i]);
-        pare_text_append(out, "}");
+        pare_text_append(out, ", \"wait_us\": [");
+        for (int64_t q = 0; q < PARE_LATENCY_QUANTILES; q++) {
+            pare_text_append(out, "%s", q > 0 ? ", " : "");
+            pare_put_json_real(out, micro * rates->wait[i][q]);
+        }
+        pare_text_append(out, "]}");
     }
     pare_text_append(out, "],\n    \"rest\": [");
     for (int64_t i = 0; i < PARE_LATENCY_WIDTHS; i++) {

@@ -68,7 +68,8 @@ static int64_t latency_of(const pare_serving *serving, const uint8_t *keep) {
             kept++;
         }
     }
-    return kept > 0 ? (sum(sum(each, wait), times->call[kept]) - 1) / 1000 + 1 : 0;
+    int64_t over = each > times->spare ? each - times->spare : 0;
+    return kept > 0 ? (sum(sum(over, wait), times->call[kept]) - 1) / 1000 + 1 : 0;
 }
 
 void pare_serving_cost(const pare_serving *serving, const uint8_t *keep,

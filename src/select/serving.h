@@ -24,12 +24,14 @@ typedef enum pare_resource {
 } pare_resource;
 const char *pare_resource_name(pare_resource resource);
 
-/* Picoseconds of scoring one row: by how many fields are kept, what each adds, and what a call
- * waits for the farthest of them. All are >= 0, and call does not fall. */
+/* Picoseconds of scoring one row: by how many fields are kept, beside that what it waits for the
+ * slowest of them, and the sum of each where that is more than spare. All are >= 0, and call does
+ * not fall. */
 typedef struct pare_serving_times {
     const int64_t *call; /* (fields + 1) */
     const int64_t *each; /* (fields) */
     const int64_t *wait; /* (fields) */
+    int64_t spare;
 } pare_serving_times;
 
 typedef struct pare_serving {
