@@ -1,13 +1,13 @@
 #!/usr/bin/env python3
 """Quality of pruned language models: every criterion at equal kept layer parameters.
 
-    experiments/prune.py PARE DATA OUT.jsonl [MODEL[:SEEDS[:KEEP,KEEP[:RUN,RUN]]] ...]
+    experiments/prune.py PARE DATA OUT.jsonl [MODEL[:SEEDS[:KEEP,KEEP[:RUN+RUN]]] ...]
     experiments/prune.py --table OUT.jsonl
 
 PARE: the program; DATA: the folder `llm` of models and texts (docs/pruning.md names them); SEEDS: 1
 unless said, each another choice of calibration windows; KEEP: shares of the layer parameters; RUN:
-beginnings of the names of rows, all but those with recovery unless said. What removes one kind of
-structure only, or recovers, is run with the first seed. Each run appends one line to OUT.jsonl;
+names of rows as far as a bracket, all but recovery unless said. What removes one kind of structure
+only, or recovers, is run with the first seed. Each run appends one line to OUT.jsonl;
 runs that are there already are skipped, so that it can be stopped. --table writes them as Markdown:
 mean and, in brackets, standard deviation over the seeds and their number."""
 import json
@@ -54,7 +54,7 @@ ONE_SEED = {
     "sequential-attention, hidden": "--criterion sequential-attention --structure hidden",
 }
 NAMED = {  # long: only where they are asked for
-    "recovery on 1M tokens after reconstruction": "--recover 1M",
+    "recovery (reconstruction, then 1M tokens)": "--recover 1M",
 }
 
 
@@ -132,7 +132,7 @@ def run(pare, data, out, models):
         name, seeds, shares, runs = (model + ":::").split(":")[:4]
         wanted[name] = int(seeds or 1)
         names[name] = [r for r in RUNS | ONE_SEED | NAMED
-                       if r.startswith(tuple(runs.split(","))) and (runs or r not in NAMED)]
+                       if (r.split(" (")[0] in runs.split("+") if runs else r not in NAMED)]
         keeps[name] = [float(k) for k in shares.split(",") if k] or MODELS[name]["keep"]
     with tempfile.TemporaryDirectory() as folder, open(out, "a") as log:
         jobs = [(m, 1.0, "dense", "", 1) for m in wanted]

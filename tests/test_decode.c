@@ -98,7 +98,7 @@ static void test_latency(void **state) {
     pare_latency table;
     assert_int_equal(pare_context_create(NULL, &ctx), PARE_OK);
     tiny_make(ctx, "llama", false, &lm);
-    assert_ok(ctx, pare_latency_measure(&lm, 1, 10, &table));
+    assert_ok(ctx, pare_latency_measure(&lm, false, 1, 10, &table));
     assert_int_equal(table.groups, 3);
     assert_int_equal(table.channels, 24);
     for (int64_t g = 0; g < table.groups; g++) {

@@ -72,7 +72,7 @@ static void check(int64_t block) {
     uint8_t gone[WIDTH] = {0};
     assert_int_equal(pare_context_create(NULL, &ctx), PARE_OK);
     make(ctx, &p);
-    assert_ok(ctx, pare_half_eliminate(ctx, &p, block, 0, order, increase));
+    assert_ok(ctx, pare_half_eliminate(ctx, &p, block, 0, 0, order, increase));
     double all = explained(&p, gone, block), now = all;
     for (int64_t i = 0; i < blocks; i++) {
         double least = INFINITY;
@@ -116,7 +116,7 @@ static void test_part(void **state) {
         make(ctx, &p);
         memset(part, 0xff, sizeof part);
         assert_ok(ctx,
-                  pare_half_eliminate(ctx, &p, 1, threads == 1 ? 0 : 20,
+                  pare_half_eliminate(ctx, &p, 1, 0, threads == 1 ? 0 : 20,
                                       threads == 1 ? whole : part, threads == 1 ? rises : some));
         pare_half_clear(ctx, &p);
         pare_context_destroy(ctx);
@@ -142,13 +142,13 @@ static void test_memory(void **state) {
     for (int64_t at = 0; status != PARE_OK; at++) {
         counter.count = 0;
         counter.fail_at = at;
-        status = pare_half_eliminate(ctx, &p, 1, 0, order, increase);
+        status = pare_half_eliminate(ctx, &p, 1, 0, 0, order, increase);
         assert_true(status == PARE_OK || status == PARE_ERROR_MEMORY);
         assert_int_equal(counter.live, live);
     }
     counter.fail_at = -1;
     p.gram[0] = -1;
-    assert_int_equal(pare_half_eliminate(ctx, &p, 1, 0, order, increase), PARE_ERROR_NUMERIC);
+    assert_int_equal(pare_half_eliminate(ctx, &p, 1, 0, 0, order, increase), PARE_ERROR_NUMERIC);
     assert_int_equal(counter.live, live);
     pare_half_clear(ctx, &p);
     pare_context_destroy(ctx);

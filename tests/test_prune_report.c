@@ -64,9 +64,9 @@ static void test_record(void **state) {
     const pare_prune_point *a = &record->point[0], *b = &record->point[1];
     const pare_lm_shape *from = &dense->lm.shape, *to = &pruned->lm.shape;
     for (int64_t i = 0; i < from->layers; i++) {
-        assert_int_equal(a->kept[2 * i], from->layer[i].kv_heads);
+        assert_int_equal(a->kept[2 * i], from->layer[i].heads);
         assert_int_equal(a->kept[2 * i + 1], from->layer[i].ffn);
-        assert_int_equal(b->kept[2 * i], to->layer[i].kv_heads);
+        assert_int_equal(b->kept[2 * i], to->layer[i].heads);
         assert_int_equal(b->kept[2 * i + 1], to->layer[i].ffn);
     }
     assert_true(b->asked == 0.7 && b->predicted <= 0.7);

@@ -115,7 +115,7 @@ pare_status pare_language_latency(pare_model *model, const pare_options *options
     const pare_lm *models[] = {&model->lm};
     pare_status status = pare_latency_of_models(1, models, options->sequences, position, &whole);
     if (status == PARE_OK) {
-        status = pare_latency_measure(&model->lm, options->sequences, position, &table);
+        status = pare_latency_measure(&model->lm, false, options->sequences, position, &table);
     }
     if (status != PARE_OK) {
         return status;

@@ -33,10 +33,10 @@ static pare_status read_structures(pare_context *ctx, const char *text, pare_pru
     const struct {
         const char *name;
         bool *flag;
-    } known[] = {{"layers", &out->layers},  {"attention", &out->attention},
-                 {"mlp", &out->mlp},        {"heads", &out->heads},
-                 {"ffn", &out->ffn},        {"hidden", &out->hidden},
-                 {"vocabulary", vocabulary}};
+    } known[] = {{"layers", &out->layers},   {"attention", &out->attention},
+                 {"mlp", &out->mlp},         {"heads", &out->heads},
+                 {"ffn", &out->ffn},         {"hidden", &out->hidden},
+                 {"vocabulary", vocabulary}, {"query-heads", &out->queries}};
     const char *cursor = text, *item = NULL;
     int64_t length = 0;
     while (pare_list_next(&cursor, &item, &length)) {
@@ -50,7 +50,7 @@ static pare_status read_structures(pare_context *ctx, const char *text, pare_pru
         if (!found) {
             return pare_fail(ctx, PARE_ERROR_ARGUMENT,
                              "option structure: '%.*s' is not one of layers, attention, mlp, "
-                             "heads, ffn, hidden, vocabulary, nor blocks alone",
+                             "heads, query-heads, ffn, hidden, vocabulary, nor blocks alone",
                              (int)length, item);
         }
     }
@@ -330,7 +330,7 @@ pare_status pare_language_prune(const pare_model *model, const pare_options *opt
         status = choose_windows(model, options, context, windows, text, &chosen, &token);
     }
     if (status == PARE_OK && o.resource == PARE_PRUNE_LATENCY) {
-        status = pare_latency_measure(&model->lm, options->sequences,
+        status = pare_latency_measure(&model->lm, o.queries, options->sequences,
                                       pare_language_position(model, options), &latency);
         o.latency = &latency;
         o.sequences = options->sequences;

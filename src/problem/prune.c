@@ -15,20 +15,23 @@ pare_status pare_prune_tell(const pruning *p, const char *stage, double fraction
 static void set_costs(const pruning *p, prune_part *one) {
     const pare_lm_shape *s = &p->dense->shape;
     int64_t share = one->block / s->head_dim, length = p->calibration.length;
-    bool attention = one->half == PARE_LM_ATTENTION;
-    one->unit = attention ? (double)((2 * share + 2) * s->head_dim * s->hidden)
+    bool attention = one->half == PARE_LM_ATTENTION, queries = one->group > 0;
+    int64_t keys = 2 * s->head_dim * s->hidden; /* and values, of a group */
+    one->unit = attention ? (double)(2 * share * s->head_dim * s->hidden + (queries ? 0 : keys))
                           : (double)((s->activation == PARE_LM_SILU_GATED ? 3 : 2) * s->hidden);
     one->fixed = (double)s->hidden;
     if (p->options->resource == PARE_PRUNE_FLOPS) {
         one->fixed = 0;
         one->unit += attention ? (double)(2 * share * s->head_dim * (length + 1)) : 0;
     }
+    one->fixed += queries ? (double)(one->step * keys) : 0;
 }
 
 double pare_prune_cost(const pruning *p, const prune_part *one, int64_t kept) {
     const pare_latency *latency = p->options->latency;
     if (p->options->resource == PARE_PRUNE_LATENCY) {
-        return one->half == PARE_LM_ATTENTION ? latency->attention[kept] : latency->ffn[kept];
+        return one->half == PARE_LM_ATTENTION ? latency->attention[kept / one->step]
+                                              : latency->ffn[kept];
     }
     return kept > 0 ? one->fixed + one->unit * (double)kept : 0;
 }
@@ -64,12 +67,15 @@ static pare_status list_parts(pruning *p) {
         const pare_lm_layer *layer = &s->layer[i / 2];
         prune_part one = {.layer = i / 2, .half = i % 2 == 0 ? PARE_LM_ATTENTION : PARE_LM_FFN};
         bool attention = one.half == PARE_LM_ATTENTION;
-        one.blocks = attention ? layer->kv_heads : layer->ffn;
+        bool queries = attention && o->queries;
+        one.blocks = queries ? layer->heads : attention ? layer->kv_heads : layer->ffn;
         if (one.blocks == 0) {
             continue;
         }
-        one.block = attention ? layer->heads / layer->kv_heads * s->head_dim : 1;
-        one.some = attention ? o->heads : o->ffn;
+        one.block = attention ? layer->heads / one.blocks * s->head_dim : 1;
+        one.step = queries ? layer->kv_heads : 1;
+        one.group = queries ? layer->heads / layer->kv_heads : 0;
+        one.some = attention ? o->heads || o->queries : o->ffn;
         one.whole = p->whole_layers || (attention ? o->attention : o->mlp);
         one.start = p->candidates[one.half];
         p->candidates[one.half] += one.blocks;
@@ -100,7 +106,7 @@ static void release_parts(pruning *p) {
 static pare_status check(const pare_lm *dense, const pare_prune_options *o) {
     pare_context *ctx = dense->ctx;
     const pare_lm_shape *s = &dense->shape;
-    bool halves = o->attention || o->mlp, single = o->heads || o->ffn;
+    bool halves = o->attention || o->mlp, single = o->heads || o->ffn || o->queries;
     if (!(o->keep > 0 && o->keep < 1)) {
         return pare_fail(ctx, PARE_ERROR_ARGUMENT,
                          "a budget of %g: expected a share between 0 "
@@ -136,6 +142,20 @@ static pare_status check(const pare_lm *dense, const pare_prune_options *o) {
                                   "and hidden"
                                 : "the layers of this model differ already");
     }
+    if (o->queries && o->heads) {
+        return pare_fail(ctx, PARE_ERROR_UNSUPPORTED,
+                         "query heads go in place of key/value heads with their query heads, not "
+                         "besides them: prune twice");
+    }
+    bool grouped = false;
+    for (int64_t i = 0; i < s->layers; i++) {
+        grouped = grouped || s->layer[i].heads > s->layer[i].kv_heads;
+    }
+    if (o->queries && !grouped) {
+        return pare_fail(ctx, PARE_ERROR_UNSUPPORTED,
+                         "query heads cannot go alone: every key/value head of this model has one "
+                         "query head, so that the structure heads removes both");
+    }
     for (int64_t i = 0; o->ffn && i < s->layers; i++) {
         if (s->layer[i].ffn > 0 && s->layer[i].ffn < o->round) {
             return pare_fail(ctx, PARE_ERROR_ARGUMENT,
@@ -149,7 +169,7 @@ static pare_status check(const pare_lm *dense, const pare_prune_options *o) {
 /* Loss curves by the criterion. */
 static pare_status rate(pruning *p) {
     const pare_prune_options *o = p->options;
-    if (o->layers || o->attention || o->mlp || o->heads || o->ffn) {
+    if (o->layers || o->attention || o->mlp || o->heads || o->queries || o->ffn) {
         return o->criterion == PARE_PRUNE_RECONSTRUCTION         ? pare_prune_curves(p)
                : o->criterion == PARE_PRUNE_SEQUENTIAL_ATTENTION ? pare_prune_attention(p)
                : o->criterion <= PARE_PRUNE_BLOCK_INFLUENCE      ? pare_prune_whole(p)

@@ -45,6 +45,8 @@ typedef struct pare_prune_options {
     bool layers;                 /* whole layers may go */
     bool attention, mlp;         /* whole halves may go */
     bool heads, ffn;             /* single groups, channels may go */
+    bool queries;                /* query heads, as many of every group of a layer; instead of
+                                    heads */
     bool hidden;                 /* dimensions of the residual stream; params and bytes
                                     only; pack must be F32. With it, and with layers beside
                                     others, several plans are carried out and judged */
@@ -70,7 +72,7 @@ typedef struct pare_prune_options {
 typedef struct pare_prune_part {
     int64_t layer;
     pare_lm_half half;
-    int64_t blocks, kept; /* groups or channels */
+    int64_t blocks, kept; /* groups, query heads or channels */
 } pare_prune_part;
 
 typedef struct pare_prune_result {

@@ -131,7 +131,8 @@ static void release(attention *a) {
 
 static void choose_slice(const prune_part *one, slice *next) {
     int64_t size = one->some ? (one->blocks + SLICES - 1) / SLICES : one->blocks;
-    int64_t most = one->whole ? one->blocks : one->some ? one->blocks - 1 : 0;
+    int64_t most = one->whole ? one->blocks : one->some ? one->blocks - one->step : 0;
+    size = (size + one->step - 1) / one->step * one->step;
     next->from = one->removed;
     next->upto = next->from + size < most ? next->from + size : most;
     next->upto = next->upto > next->from ? next->upto : next->from;

@@ -51,7 +51,8 @@ pare_status pare_prune_order(pruning *p, prune_part *one, pare_half_problem *pro
         status = pare_alloc(p->ctx, one->blocks, sizeof *increase, &increase);
     }
     if (status == PARE_OK && one->some) {
-        status = pare_half_eliminate(p->ctx, problem, one->block, 0, one->order, increase);
+        status =
+            pare_half_eliminate(p->ctx, problem, one->block, one->group, 0, one->order, increase);
     }
     for (int64_t k = 0; status == PARE_OK && k < one->blocks; k++) {
         double rise = one->some && isfinite(increase[k]) ? increase[k] : 0;
@@ -81,7 +82,8 @@ static pare_status measure(curve *c) {
     prune_part *one = c->one;
     int64_t from = 0;
     for (int i = 0; i < PROBES; i++) {
-        int64_t to = (int64_t)round(probe_share[i] * (double)one->blocks);
+        int64_t steps = one->blocks / one->step;
+        int64_t to = (int64_t)round(probe_share[i] * (double)steps) * one->step;
         if (to <= from || (to < one->blocks ? !one->some : !one->whole)) {
             continue;
         }

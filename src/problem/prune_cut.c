@@ -19,8 +19,8 @@ static pare_status choose(pruning *p, const prune_part *one, const pare_half_pro
             status = pare_alloc(p->ctx, one->blocks, sizeof *increase, &increase);
         }
         if (status == PARE_OK) {
-            status = pare_half_eliminate(p->ctx, problem, one->block, one->blocks - one->removed,
-                                         order, increase);
+            status = pare_half_eliminate(p->ctx, problem, one->block, one->group,
+                                         one->blocks - one->removed, order, increase);
         }
     }
     for (int64_t i = 0; status == PARE_OK && i < one->removed; i++) {
@@ -41,9 +41,12 @@ static pare_status cut_half(pruning *p, const prune_part *one) {
     pare_half_problem problem = {0};
     uint8_t *all = NULL;
     int64_t total = 0, start = 0;
+    bool queries = one->group > 0;
     for (int64_t i = 0; i < p->lm->shape.layers; i++) {
         const pare_lm_layer *layer = &p->lm->shape.layer[i];
-        int64_t blocks = one->half == PARE_LM_ATTENTION ? layer->kv_heads : layer->ffn;
+        int64_t blocks = queries                          ? layer->heads
+                         : one->half == PARE_LM_ATTENTION ? layer->kv_heads
+                                                          : layer->ffn;
         start += i < one->layer ? blocks : 0;
         total += blocks;
     }
@@ -68,7 +71,8 @@ static pare_status cut_half(pruning *p, const prune_part *one) {
                                  p->lm->layer[one->layer][last].own);
     }
     if (status == PARE_OK) {
-        pare_lm_keep cut = {.group = one->half == PARE_LM_ATTENTION ? all : NULL,
+        pare_lm_keep cut = {.group = one->half == PARE_LM_ATTENTION && !queries ? all : NULL,
+                            .head = queries ? all : NULL,
                             .channel = one->half == PARE_LM_FFN ? all : NULL};
         status = pare_lm_cut(p->lm, &cut);
     }

@@ -16,7 +16,7 @@ pare_status pare_prune_time(const pruning *p, double *share) {
         if (one->half == PARE_LM_FFN) {
             layer->ffn = kept;
         } else {
-            layer->kv_heads = kept;
+            layer->kv_heads = one->group == 0 ? kept : kept > 0 ? one->step : 0;
             layer->heads = kept * (one->block / s->head_dim);
         }
     }

@@ -8,7 +8,10 @@
 typedef struct prune_part {
     int64_t layer, blocks, block; /* block: columns of its last matrix in one candidate */
     pare_lm_half half;
-    int64_t start;    /* of its first candidate among all of this kind */
+    int64_t start; /* of its first candidate among all of this kind */
+    int64_t step;  /* candidates go so many at a time, one of each group of `group`: query
+                      heads; else 1 and 0 */
+    int64_t group;
     bool some, whole; /* single candidates may go; all together may go */
     double fixed, unit;
     int64_t *order; /* (blocks) in order of removal */

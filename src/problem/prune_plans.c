@@ -17,7 +17,7 @@ typedef struct plans {
 } plans;
 
 static bool others(const pare_prune_options *o) {
-    return o->attention || o->mlp || o->heads || o->ffn;
+    return o->attention || o->mlp || o->heads || o->queries || o->ffn;
 }
 
 bool pare_prune_by_plans(const pare_prune_options *o) {

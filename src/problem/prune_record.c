@@ -64,12 +64,14 @@ static pare_status set_kept(const pare_prune_record *r, const pare_prune_result 
     const pare_lm_shape *s = &r->dense->lm.shape;
     pare_status status = pare_alloc_zero(r->ctx, 2 * s->layers, sizeof *point->kept, &point->kept);
     for (int64_t i = 0; status == PARE_OK && i < s->layers; i++) {
-        point->kept[2 * i] = s->layer[i].kv_heads;
+        point->kept[2 * i] = s->layer[i].heads;
         point->kept[2 * i + 1] = s->layer[i].ffn;
     }
     for (int64_t i = 0; status == PARE_OK && i < result->parts; i++) {
         const pare_prune_part *part = &result->part[i];
-        point->kept[2 * part->layer + (part->half == PARE_LM_ATTENTION ? 0 : 1)] = part->kept;
+        bool attention = part->half == PARE_LM_ATTENTION;
+        int64_t each = attention ? s->layer[part->layer].heads / part->blocks : 1;
+        point->kept[2 * part->layer + (attention ? 0 : 1)] = part->kept * each;
     }
     return status;
 }

@@ -16,7 +16,7 @@ typedef struct pare_prune_point {
     int64_t layer_parameters, parameters, bytes, multiply_adds; /* one token at position 0 */
     int64_t hidden;
     double blocks;         /* share of the matrices in blocks that are left; NaN: no blocks */
-    int64_t *kept;         /* (layers, 2): groups of heads, channels */
+    int64_t *kept;         /* (layers, 2): query heads, channels */
     pare_perplexity score; /* windows 0: there was no text */
     char *sample;          /* NULL: there was no tokenizer to write it with */
 } pare_prune_point;

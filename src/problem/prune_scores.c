@@ -42,8 +42,8 @@ static void magnitude(const pruning *p, const prune_part *one, double *score) {
         double sum = 0;
         if (one->half == PARE_LM_ATTENTION) {
             sum += square_of_rows(&t[PARE_LM_Q], k * one->block, one->block);
-            sum += square_of_rows(&t[PARE_LM_K], k * d, d);
-            sum += square_of_rows(&t[PARE_LM_V], k * d, d);
+            sum += one->group > 0 ? 0 : square_of_rows(&t[PARE_LM_K], k * d, d);
+            sum += one->group > 0 ? 0 : square_of_rows(&t[PARE_LM_V], k * d, d);
         } else {
             sum += square_of_rows(&t[PARE_LM_GATE], k, 1);
             sum += square_of_rows(&t[PARE_LM_UP], k, 1);
@@ -122,8 +122,9 @@ static pare_status taylor(pruning *p, double *const score[2]) {
         (void)pare_lm_loss(run, NULL, c->target, NULL, NULL, &gradients);
         int64_t head = 0, group = 0;
         for (int64_t i = 0; i < s->layers; i++) {
-            int64_t share = s->layer[i].heads > 0 ? s->layer[i].heads / s->layer[i].kv_heads : 1;
-            for (int64_t k = 0; k < s->layer[i].kv_heads; k++, group++) {
+            int64_t blocks = p->options->queries ? s->layer[i].heads : s->layer[i].kv_heads;
+            int64_t share = blocks > 0 ? s->layer[i].heads / blocks : 1;
+            for (int64_t k = 0; k < blocks; k++, group++) {
                 double sum = 0;
                 for (int64_t h = 0; h < share; h++) {
                     sum += (double)gradients.gate.head[head++];
@@ -168,6 +169,35 @@ static pare_status to_places(const pruning *p, double *const score[2]) {
     return status;
 }
 
+/* A sorted list such that each group gives up one before any gives up another: by rounds. */
+static pare_status by_rounds(const pruning *p, const prune_part *one, prune_ranked *list) {
+    prune_ranked *sorted = NULL;
+    int64_t *round = NULL, count = 0;
+    if (one->group == 0) {
+        return PARE_OK;
+    }
+    pare_status status = pare_alloc(p->ctx, one->blocks, sizeof *sorted, &sorted);
+    if (status == PARE_OK) {
+        status = pare_alloc_zero(p->ctx, one->step, sizeof *round, &round);
+    }
+    if (status == PARE_OK) {
+        memcpy(sorted, list, (size_t)one->blocks * sizeof *sorted);
+        for (int64_t k = 0; k < one->blocks; k++) {
+            sorted[k].item += one->blocks * round[sorted[k].item / one->group]++;
+        }
+    }
+    for (int64_t r = 0; status == PARE_OK && r < one->group; r++) {
+        for (int64_t k = 0; k < one->blocks; k++) {
+            if (sorted[k].item / one->blocks == r) {
+                list[count++] = (prune_ranked){sorted[k].score, sorted[k].item % one->blocks};
+            }
+        }
+    }
+    pare_free(p->ctx, sorted);
+    pare_free(p->ctx, round);
+    return status;
+}
+
 /* Order by ascending score; loss: its running sum, or (`equal`) such that every part gives up the
  * same share of its cost. */
 static pare_status rank(const pruning *p, prune_part *one, const double *score, bool equal) {
@@ -180,13 +210,14 @@ static pare_status rank(const pruning *p, prune_part *one, const double *score, 
         list[k] = (prune_ranked){score[k], k};
     }
     pare_prune_sort(list, one->blocks);
-    for (int64_t k = 0; k < one->blocks; k++) {
+    status = by_rounds(p, one, list);
+    for (int64_t k = 0; status == PARE_OK && k < one->blocks; k++) {
         double rise = equal ? one->unit * ((double)k + 0.5) / (double)one->blocks : list[k].score;
         one->order[k] = list[k].item;
         one->loss[k + 1] = one->loss[k] + rise;
     }
     pare_free(p->ctx, list);
-    return PARE_OK;
+    return status;
 }
 
 static pare_status score_parts(pruning *p, double *const score[2]) {

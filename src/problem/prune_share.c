@@ -17,9 +17,10 @@ static int64_t group_of(const pruning *p, int64_t part) {
                                  : part;
 }
 
-/* How many candidates may go: nothing; numbers that leave a multiple of `round`; all. */
+/* How many candidates may go: nothing; numbers that leave a multiple of `round`, or of the groups;
+ * all. */
 static pare_status list_levels(const pruning *p, const prune_part *one, cut_group *group) {
-    int64_t blocks = one->blocks, round = one->half == PARE_LM_FFN ? p->options->round : 1;
+    int64_t blocks = one->blocks, round = one->half == PARE_LM_FFN ? p->options->round : one->step;
     pare_status status = pare_alloc(p->ctx, blocks + 2, sizeof(int64_t), &group->removed);
     if (status == PARE_OK) {
         status = pare_alloc_zero(p->ctx, blocks + 2, sizeof(double), &group->cost);

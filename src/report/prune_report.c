@@ -272,11 +272,11 @@ static void put_shape(const pare_prune_record *r, int64_t index, pare_text *out)
     pare_text_append(out, "</p></figcaption>\n");
     pare_svg_open(out, id, PARE_CHART_WIDTH, TOP + ROW * (double)layers, "Layers and structures");
     pare_svg_describe(out, id);
-    pare_text_append(out, "For every layer the key/value heads and the feed-forward channels that "
+    pare_text_append(out, "For every layer the query heads and the feed-forward channels that "
                           "are left, of those there were.");
     pare_svg_end_describe(out);
     pare_text_append(out,
-                     "<text class=\"axis\" x=\"%d\" y=\"14\">key/value heads</text>"
+                     "<text class=\"axis\" x=\"%d\" y=\"14\">query heads</text>"
                      "<text class=\"axis\" x=\"%d\" y=\"14\">feed-forward channels</text>\n",
                      HEADS, FFN);
     for (int64_t i = 0; i < layers; i++) {

@@ -42,9 +42,8 @@ static void release(pare_lm *lm, pare_lm_tensor *t) {
     *t = (pare_lm_tensor){0};
 }
 
-static void cut_groups(pare_lm *lm, int64_t index, const uint8_t *keep) {
+static void drop_attention(pare_lm *lm, int64_t index) {
     pare_lm_layer *layer = &lm->shape.layer[index];
-    pare_lm_tensor *t = lm->layer[index];
     static const pare_lm_slot attention[] = {PARE_LM_Q,
                                              PARE_LM_K,
                                              PARE_LM_V,
@@ -57,6 +56,15 @@ static void cut_groups(pare_lm *lm, int64_t index, const uint8_t *keep) {
                                              PARE_LM_Q_NORM,
                                              PARE_LM_K_NORM,
                                              PARE_LM_ATTENTION_NORM_BIAS};
+    for (size_t i = 0; i < sizeof attention / sizeof attention[0]; i++) {
+        release(lm, &lm->layer[index][attention[i]]);
+    }
+    layer->heads = layer->kv_heads = 0;
+}
+
+static void cut_groups(pare_lm *lm, int64_t index, const uint8_t *keep) {
+    pare_lm_layer *layer = &lm->shape.layer[index];
+    pare_lm_tensor *t = lm->layer[index];
     int64_t d = lm->shape.head_dim,
             share = layer->kv_heads > 0 ? layer->heads / layer->kv_heads : 0;
     int64_t kept = count_kept(keep, layer->kv_heads);
@@ -64,10 +72,7 @@ static void cut_groups(pare_lm *lm, int64_t index, const uint8_t *keep) {
         return;
     }
     if (kept == 0) {
-        for (size_t i = 0; i < sizeof attention / sizeof attention[0]; i++) {
-            release(lm, &t[attention[i]]);
-        }
-        layer->heads = layer->kv_heads = 0;
+        drop_attention(lm, index);
         return;
     }
     static const pare_lm_slot wide[] = {PARE_LM_Q, PARE_LM_Q_BIAS};
@@ -81,6 +86,34 @@ static void cut_groups(pare_lm *lm, int64_t index, const uint8_t *keep) {
     keep_columns(&t[PARE_LM_O], keep, share * d);
     layer->heads = kept * share;
     layer->kv_heads = kept;
+}
+
+static pare_status cut_heads(pare_lm *lm, int64_t index, const uint8_t *keep) {
+    pare_lm_layer *layer = &lm->shape.layer[index];
+    pare_lm_tensor *t = lm->layer[index];
+    int64_t d = lm->shape.head_dim, kept = count_kept(keep, layer->heads);
+    int64_t share = layer->kv_heads > 0 ? layer->heads / layer->kv_heads : 0;
+    if (kept == layer->heads) {
+        return PARE_OK;
+    }
+    if (kept == 0) {
+        drop_attention(lm, index);
+        return PARE_OK;
+    }
+    for (int64_t g = 0; g < layer->kv_heads; g++) {
+        int64_t own = count_kept(keep + g * share, share);
+        if (own * layer->kv_heads != kept) {
+            return pare_fail(lm->ctx, PARE_ERROR_ARGUMENT,
+                             "layer %lld: key/value head %lld would keep %lld of %lld query heads; "
+                             "expected as many as every other one keeps",
+                             (long long)index, (long long)g, (long long)own, (long long)share);
+        }
+    }
+    keep_rows(&t[PARE_LM_Q], keep, d);
+    keep_rows(&t[PARE_LM_Q_BIAS], keep, d);
+    keep_columns(&t[PARE_LM_O], keep, d);
+    layer->heads = kept;
+    return PARE_OK;
 }
 
 static void cut_channels(pare_lm *lm, int64_t index, const uint8_t *keep) {
@@ -176,12 +209,17 @@ static void drop_layers(pare_lm *lm) {
 
 pare_status pare_lm_cut(pare_lm *lm, const pare_lm_keep *keep) {
     pare_lm_shape *s = &lm->shape;
-    int64_t group = 0, channel = 0;
+    int64_t group = 0, channel = 0, head = 0;
+    pare_status status = PARE_OK;
     if (keep->hidden && count_kept(keep->hidden, s->hidden) == 0) {
         return pare_fail(lm->ctx, PARE_ERROR_ARGUMENT, "no hidden dimension is kept");
     }
-    for (int64_t i = 0; i < s->layers; i++) {
+    for (int64_t i = 0; status == PARE_OK && i < s->layers; i++) {
         int64_t groups = s->layer[i].kv_heads, channels = s->layer[i].ffn;
+        int64_t heads = s->layer[i].heads;
+        if (keep->head) {
+            status = cut_heads(lm, i, keep->head + head);
+        }
         if (keep->group) {
             cut_groups(lm, i, keep->group + group);
         }
@@ -190,6 +228,10 @@ pare_status pare_lm_cut(pare_lm *lm, const pare_lm_keep *keep) {
         }
         group += groups;
         channel += channels;
+        head += heads;
+    }
+    if (status != PARE_OK) {
+        return status;
     }
     if (keep->hidden) {
         cut_hidden(lm, keep->hidden);

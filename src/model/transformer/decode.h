@@ -32,7 +32,8 @@ const float *pare_lm_prefill(pare_lm_decoder *decoder, int64_t count, const int3
 /* Seconds of one decoding step, by structure. */
 typedef struct pare_latency {
     int64_t groups, channels; /* the most of any layer */
-    double *attention;        /* (groups + 1) of one half with so many key/value groups */
+    double *attention;        /* (groups + 1) of one half with so many key/value groups, or with so
+                                 many query heads for each, which `groups` then counts */
     double *ffn;              /* (channels + 1) of one half with so many channels */
     double rest;              /* what the halves do not explain: embedding, norm, output */
 } pare_latency;
@@ -53,10 +54,10 @@ pare_status pare_latency_of_models(int64_t count, const pare_lm *const *lm, int6
 
 /*
  * Times the model and stand-ins with up to 8 sizes of one half and all of the other; linear between
- * them, never falling.
+ * them, never falling. queries: sizes of attention are query heads of a key/value head.
  */
-pare_status pare_latency_measure(const pare_lm *lm, int64_t sequences, int64_t position,
-                                 pare_latency *out) PARE_MUST_CHECK;
+pare_status pare_latency_measure(const pare_lm *lm, bool queries, int64_t sequences,
+                                 int64_t position, pare_latency *out) PARE_MUST_CHECK;
 void pare_latency_clear(pare_context *ctx, pare_latency *latency);
 
 #endif

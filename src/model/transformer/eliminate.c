@@ -355,11 +355,20 @@ static pare_status eliminate_columns(pare_context *ctx, const pare_half_problem 
     return status;
 }
 
+/* Whether a group of blocks has given up as many as any has, and another is behind. */
+static bool must_wait(const elimination *e, int64_t group, int64_t removed, int64_t block) {
+    int64_t lost = 0, first = group > 0 ? block / group * group : 0;
+    for (int64_t i = 0; i < group; i++) {
+        lost += e->gone[first + i];
+    }
+    return group > 0 && lost > removed / (e->width / e->block / group);
+}
+
 pare_status pare_half_eliminate(pare_context *ctx, const pare_half_problem *problem, int64_t block,
-                                int64_t keep, int64_t *order, double *increase) {
+                                int64_t group, int64_t keep, int64_t *order, double *increase) {
     elimination e = {0};
     int64_t blocks = problem->width / block;
-    if (block == 1) {
+    if (block == 1 && group == 0) {
         return eliminate_columns(ctx, problem, keep, order, increase);
     }
     pare_status status = elimination_init(ctx, problem, block, &e);
@@ -371,8 +380,9 @@ pare_status pare_half_eliminate(pare_context *ctx, const pare_half_problem *prob
         int64_t best = -1;
         double least = INFINITY;
         for (int64_t j = 0; j < blocks; j++) {
-            double cost = e.gone[j] ? INFINITY : rise(&e, j);
-            if (!e.gone[j] && (best < 0 || cost < least)) {
+            bool free = !e.gone[j] && !must_wait(&e, group, i, j);
+            double cost = free ? rise(&e, j) : INFINITY;
+            if (free && (best < 0 || cost < least)) {
                 best = j;
                 least = cost;
             }

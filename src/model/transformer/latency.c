@@ -110,13 +110,26 @@ static int64_t least(int64_t a, int64_t b) {
     return a < b ? a : b;
 }
 
+/* What is measured: key/value heads with their query heads, query heads of each, channels. */
+typedef enum what { GROUPS, QUERIES, CHANNELS } what;
+
+static int64_t size_of(const pare_lm_layer *layer, what kind) {
+    return kind == CHANNELS      ? layer->ffn
+           : kind == GROUPS      ? layer->kv_heads
+           : layer->kv_heads > 0 ? layer->heads / layer->kv_heads
+                                 : 0;
+}
+
 /* Each layer with at most `most` of one kind, all of the other. */
-static void limit(const pare_lm_shape *s, bool attention, int64_t most, pare_lm_layer *out) {
+static void limit(const pare_lm_shape *s, what kind, int64_t most, pare_lm_layer *out) {
     for (int64_t i = 0; i < s->layers; i++) {
         const pare_lm_layer *layer = &s->layer[i];
         out[i] = *layer;
-        if (!attention) {
+        if (kind == CHANNELS) {
             out[i].ffn = least(layer->ffn, most);
+        } else if (kind == QUERIES) {
+            out[i].kv_heads = most > 0 ? layer->kv_heads : 0;
+            out[i].heads = out[i].kv_heads * least(size_of(layer, kind), most);
         } else if (layer->heads > 0) {
             out[i].kv_heads = least(layer->kv_heads, most);
             out[i].heads = out[i].kv_heads * (layer->heads / layer->kv_heads);
@@ -126,13 +139,12 @@ static void limit(const pare_lm_shape *s, bool attention, int64_t most, pare_lm_
 
 /* Seconds of one half by its size, from those of whole models: what a step from one size to the
  * next adds is shared by the layers that have that much. */
-static void fill_table(const pare_lm_shape *s, bool attention, const sizes *points, double *table) {
+static void fill_table(const pare_lm_shape *s, what kind, const sizes *points, double *table) {
     for (int64_t point = 1; point < points->count; point++) {
         int64_t from = points->size[point - 1], to = points->size[point];
         double layers = 0;
         for (int64_t i = 0; i < s->layers; i++) {
-            int64_t size = attention ? s->layer[i].kv_heads : s->layer[i].ffn;
-            int64_t part = least(size, to) - from;
+            int64_t part = least(size_of(&s->layer[i], kind), to) - from;
             layers += part > 0 ? (double)part / (double)(to - from) : 0;
         }
         double rise = (points->seconds[point] - points->seconds[point - 1]) / layers;
@@ -155,8 +167,8 @@ static void never_falling(sizes *points, double whole) {
 }
 
 /* Measures both kinds at once: models[0] is the whole one. */
-static pare_status measure(const pare_lm *lm, int64_t sequences, int64_t position, sizes kinds[2],
-                           double *whole) {
+static pare_status measure(const pare_lm *lm, what attention, int64_t sequences, int64_t position,
+                           sizes kinds[2], double *whole) {
     enum { MOST = 2 * (POINTS + 1) + 1 };
     pare_context *ctx = lm->ctx;
     pare_lm stand_in[MOST] = {0};
@@ -167,7 +179,7 @@ static pare_status measure(const pare_lm *lm, int64_t sequences, int64_t positio
     pare_status status = pare_alloc(ctx, lm->shape.layers, sizeof *layers, &layers);
     for (int kind = 0; kind < 2; kind++) {
         for (int64_t i = 0; status == PARE_OK && i < kinds[kind].count; i++) {
-            limit(&lm->shape, kind == 0, kinds[kind].size[i], layers);
+            limit(&lm->shape, kind == 0 ? attention : CHANNELS, kinds[kind].size[i], layers);
             status = pare_lm_stand_in(lm, layers, &stand_in[count]);
             models[count] = &stand_in[count];
             count++;
@@ -200,14 +212,16 @@ static sizes choose_sizes(int64_t most) {
     return out;
 }
 
-pare_status pare_latency_measure(const pare_lm *lm, int64_t sequences, int64_t position,
-                                 pare_latency *out) {
+pare_status pare_latency_measure(const pare_lm *lm, bool queries, int64_t sequences,
+                                 int64_t position, pare_latency *out) {
     const pare_lm_shape *s = &lm->shape;
+    const what attention = queries ? QUERIES : GROUPS;
     double whole = 0;
     *out = (pare_latency){0};
     for (int64_t i = 0; i < s->layers; i++) {
         const pare_lm_layer *layer = &s->layer[i];
-        out->groups = layer->kv_heads > out->groups ? layer->kv_heads : out->groups;
+        int64_t size = size_of(layer, attention);
+        out->groups = size > out->groups ? size : out->groups;
         out->channels = layer->ffn > out->channels ? layer->ffn : out->channels;
     }
     sizes kinds[2] = {choose_sizes(out->groups), choose_sizes(out->channels)};
@@ -216,17 +230,17 @@ pare_status pare_latency_measure(const pare_lm *lm, int64_t sequences, int64_t p
         status = pare_alloc_zero(lm->ctx, out->channels + 1, sizeof(double), &out->ffn);
     }
     if (status == PARE_OK) {
-        status = measure(lm, sequences, position, kinds, &whole);
+        status = measure(lm, attention, sequences, position, kinds, &whole);
     }
     if (status != PARE_OK) {
         pare_latency_clear(lm->ctx, out);
         return status;
     }
-    fill_table(s, true, &kinds[0], out->attention);
-    fill_table(s, false, &kinds[1], out->ffn);
+    fill_table(s, attention, &kinds[0], out->attention);
+    fill_table(s, CHANNELS, &kinds[1], out->ffn);
     double parts = 0;
     for (int64_t i = 0; i < s->layers; i++) {
-        parts += out->attention[s->layer[i].kv_heads] + out->ffn[s->layer[i].ffn];
+        parts += out->attention[size_of(&s->layer[i], attention)] + out->ffn[s->layer[i].ffn];
     }
     out->rest = fmax(0, whole - parts);
     return PARE_OK;

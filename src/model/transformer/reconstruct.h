@@ -75,11 +75,14 @@ pare_status pare_norm_measure(pare_calibration *calibration, int64_t index, doub
  * Removes blocks of `block` neighbouring columns one after the other, always the one whose removal
  * raises the sum of squares least. order: (width / block) blocks in order of removal; increase:
  * (width / block) the rise by each. The last `keep` blocks are left (their entries unset).
+ * group: 0, or so many neighbouring blocks belong together and each such group gives up one before
+ * any gives up another.
  * Cost: 4 width^3 multiply-adds at most with single columns; with blocks (width / block) updates of
  * the inverse, width^2 block each.
  */
 pare_status pare_half_eliminate(pare_context *ctx, const pare_half_problem *problem, int64_t block,
-                                int64_t keep, int64_t *order, double *increase) PARE_MUST_CHECK;
+                                int64_t group, int64_t keep, int64_t *order,
+                                double *increase) PARE_MUST_CHECK;
 
 /* The best W with only the columns whose block is marked in keep: writes (outputs, width) with
  * zeros in the others. */

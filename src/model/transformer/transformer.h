@@ -160,15 +160,16 @@ pare_status pare_lm_run_rebind(pare_lm_run *run) PARE_MUST_CHECK;
 
 /*
  * Removes parts of an owned model in place. keep arrays hold 0 or 1, NULL: keep all. group: (sum of
- * kv_heads), a key/value head with its query heads; channel: (sum of ffn); hidden: (hidden); token:
- * (vocabulary), rows of embedding and output, numbered anew in their order. A
- * layer left with no group loses its attention, one left with no channel its feed-forward part; a
- * layer left with neither disappears if `drop_empty`.
+ * kv_heads), a key/value head with its query heads; head: (sum of heads), query heads, as many of
+ * each key/value head of a layer, not together with group; channel: (sum of ffn); hidden: (hidden);
+ * token: (vocabulary), rows of embedding and output, numbered anew in their order. A layer left
+ * with no group loses its attention, one left with no channel its feed-forward part; a layer left
+ * with neither disappears if `drop_empty`.
  */
 typedef struct pare_lm_keep {
     const uint8_t *group, *channel, *hidden;
     bool drop_empty;
-    const uint8_t *token;
+    const uint8_t *token, *head;
 } pare_lm_keep;
 pare_status pare_lm_cut(pare_lm *lm, const pare_lm_keep *keep) PARE_MUST_CHECK;
 
