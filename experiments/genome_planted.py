@@ -3,8 +3,11 @@ clumping, the lasso (r-cran-glmnet) and SuSiE (r-cran-susier); coverage of 95 % 
 
     genome_planted.py PARE STEM REPLICATES R_REPLICATES [CAUSAL [H2 [SCREEN]]]
 
-STEM.bed/.bim/.fam. Each replicate draws CAUSAL (8) variants of frequency 0.05 or more and equal variance,
-explaining H2 (0.6) of the trait. A claim is true where its r2 with a planted variant is above 0.5; claims of a
+REPLICATES: a number, or FROM:TO, the same ones of a larger number (tables of parts average by their counts).
+
+STEM.bed/.bim/.fam. Each replicate draws CAUSAL (8) variants of frequency 0.05 or more, at most a tenth of the
+calls missing (what pare's filters let through; the peers are given the same ones) and equal variance, explaining
+H2 (0.6) of the trait. A claim is true where its r2 with a planted variant is above 0.5; claims of a
 method have r2 < 0.5 with each other. Claims: pare's picks; plink1.9 --assoc then --clump at p < 0.05 / variants,
 r2 0.1; the lasso's variants at lambda.1se of 5-fold cross-validation; the best variant of each 95 % set of susie
 (L = 10). Each of them is also cut to as many claims as pare makes: clumps by p, the lasso's variants in the order
@@ -19,7 +22,8 @@ import tempfile
 
 import numpy as np
 
-PARE, STEM, REPLICATES, R_REPLICATES = sys.argv[1], sys.argv[2], int(sys.argv[3]), int(sys.argv[4])
+PARE, STEM, R_REPLICATES = sys.argv[1], sys.argv[2], int(sys.argv[4])
+FIRST, REPLICATES = (int(part) for part in ("0:" + sys.argv[3]).split(":")[-2:])
 CAUSAL = int(sys.argv[5]) if len(sys.argv) > 5 else 8
 H2 = float(sys.argv[6]) if len(sys.argv) > 6 else 0.6
 SCREEN = int(sys.argv[7]) if len(sys.argv) > 7 else 5000
@@ -42,9 +46,13 @@ def column(j):
     return x / (np.sqrt((x * x).sum()) + 1e-12)
 
 
-frequency = np.array([np.nanmean(dosage(j)) / 2 for j in range(len(bim))])
+CODES = np.stack([((np.arange(256)[:, None] >> 2 * np.arange(4)) & 3 == code).sum(1) for code in range(4)], 1)
+calls = np.array([np.bincount(row, minlength=256) @ CODES for row in packed])  # (variants, code)
+calls[:, 0] -= 4 * packed.shape[1] - n  # the rest of the last byte is 0
+frequency = (2 * calls[:, 0] + calls[:, 2]) / np.maximum(2 * (n - calls[:, 1]), 1)
+present = calls[:, 1] <= 0.1 * n
 autosome = np.array([b[0] not in ("X", "Y", "XY", "MT", "23", "24", "25", "26") for b in bim])
-common = np.where((np.minimum(frequency, 1 - frequency) >= 0.05) & autosome)[0]
+common = np.where((np.minimum(frequency, 1 - frequency) >= 0.05) & present & autosome)[0]
 X = np.stack([column(j) for j in common])  # (common, n) unit rows
 
 
@@ -90,7 +98,8 @@ first <- apply(b != 0, 1, function(r) if (any(r)) which(r)[1] else NA)
 o <- order(first, -apply(abs(b), 1, max), na.last = NA); at <- which(f$lambda == f$lambda.1se)
 cat("path", o - 1, "\\n"); cat("cv", o[b[o, at] != 0] - 1, "\\n")
 s <- susie(x, y, L = 10)
-for (set in s$sets$cs) cat("set", set[order(-s$pip[set])] - 1, "\\n")
+for (i in seq_along(s$sets$cs)) { set <- s$sets$cs[[i]]
+  cat("mass", s$sets$coverage[i], "\\n"); cat("set", set[order(-s$pip[set])] - 1, "\\n") }
 cat("pip", head(order(-s$pip), 200) - 1, "\\n")
 """
 
@@ -102,12 +111,14 @@ def peers(work, y, count):
     np.savetxt(work + "/y", y)
     out = subprocess.run(["Rscript", "-e", R, work + "/x.bin", str(n), str(len(near)), work + "/y"], check=True,
                          capture_output=True, text=True).stdout
-    rows = [(line.split()[0], [common[near[int(w)]] for w in line.split()[1:]]) for line in out.splitlines()]
+    mass = [float(line.split()[1]) for line in out.splitlines() if line.startswith("mass")]
+    rows = [(line.split()[0], [common[near[int(w)]] for w in line.split()[1:]]) for line in out.splitlines()
+            if not line.startswith("mass")]
     lists = {name: members for name, members in rows if name != "set"}
     sets = [members for name, members in rows if name == "set"]
     best = pruned([members[0] for members in sets])
     return {"lasso, lambda.1se": pruned(lists["cv"]), "lasso, as many as pare": pruned(lists["path"][:100])[:count],
-            "susie, its sets": best, "susie, as many as pare": pruned(lists["pip"])[:count]}, sets
+            "susie, its sets": best, "susie, as many as pare": pruned(lists["pip"])[:count]}, sets, mass
 
 
 total, sets = {}, {}
@@ -122,9 +133,10 @@ def count(method, claims, truth):
     row[3] += len(claims)
 
 
-def cover(method, members, truth):
-    row = sets.setdefault(method, [0, 0, 0])
-    for one in members:
+def cover(method, members, mass, truth):
+    row = sets.setdefault(method, [0, 0, 0, 0.0])
+    for one, stated in zip(members, mass):
+        row[3] += stated
         row[0] += 1
         row[1] += bool(set(one) & set(truth.tolist()))
         row[2] += len(one)
@@ -135,9 +147,10 @@ def table(done):
     for method, (times, power, false, claims) in total.items():
         print(f"{method:30} replicates {times:4} power {power / times:.3f} false discovery {false / times:.3f} "
               f"claims {claims / times:.2f}")
-    for method, (times, covered, members) in sets.items():
-        print(f"95 % sets of {method}: {times}, holding a planted variant {covered / max(times, 1):.3f}, variants a "
-              f"set {members / max(times, 1):.1f}", flush=True)
+    for method, (times, covered, members, mass) in sets.items():
+        times = max(times, 1)
+        print(f"95 % sets of {method}: {times}, holding a planted variant {covered / times:.3f}, probability of "
+              f"their members {mass / times:.3f}, variants a set {members / times:.1f}", flush=True)
 
 
 rng = np.random.default_rng(1)
@@ -146,23 +159,26 @@ with tempfile.TemporaryDirectory() as work:
         truth = rng.choice(common, CAUSAL, replace=False)
         g = sum(rng.choice([-1, 1]) * column(j) for j in truth) * np.sqrt(n)
         y = g / g.std() * np.sqrt(H2) + rng.normal(size=n) * np.sqrt(1 - H2)
+        if replicate < FIRST:
+            continue
         with open(work + "/p.txt", "w") as file:
             file.write("FID IID y\n" + "".join(f"{a[0]} {a[1]} {v:.6f}\n" for a, v in zip(fam, y)))
         run(PARE, "genome", "--bfile", STEM, "--pheno", work + "/p.txt", "--out", work + "/o", "--quiet")
         picks = pruned([position[r[2]] for r in lines(work + "/o.path.tsv") if r[7] == "1"])
         count("pare genome", picks, truth)
-        groups = {}
+        groups, mass = {}, {}
         for row in lines(work + "/o.credible.tsv"):
             groups.setdefault(row[1], []).append(position[row[3]])
-        cover("pare", groups.values(), truth)
+            mass[row[1]] = mass.get(row[1], 0) + float(row[8])
+        cover("pare", groups.values(), mass.values(), truth)
         run("plink1.9", "--bfile", STEM, "--pheno", work + "/p.txt", "--assoc", "--allow-no-sex", "--threads", "1",
             "--out", work + "/a")
         count("clumps, p < 0.05 / variants", clump(work, 0.05 / len(bim)), truth)
         count("clumps, as many as pare", clump(work, 1e-4)[: len(picks)], truth)
         if replicate < R_REPLICATES:
-            claims, found = peers(work, y, len(picks))
+            claims, found, mass = peers(work, y, len(picks))
             for method, members in claims.items():
                 count(method, members, truth)
-            cover("susie", found, truth)
+            cover("susie", found, mass, truth)
         if replicate % 10 == 9 or replicate + 1 == REPLICATES:
-            table(replicate + 1)
+            table(replicate + 1 - FIRST)

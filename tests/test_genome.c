@@ -418,6 +418,21 @@ static void fail_allocations(const char *set, int64_t ever_fewer) {
     }
 }
 
+/* The price of a pick: that of gamma 0.75, or 0.05 picks expected among p that have no effect. */
+static void test_price(void **state) {
+    (void)state;
+    double before = 0;
+    assert_true(pare_gamma_for(1410, 12226) == 0.75);
+    assert_true(pare_gamma_for(20000, 500000) == 0.75);
+    assert_true(pare_gamma_for(100, 1) == 0.75);
+    for (int64_t p = 100000; p < 100000000; p *= 7) {
+        double price = log(400) + 2 * pare_gamma_for(400, p) * log((double)p);
+        assert_true(price > before);
+        assert_true(fabs((double)p * erfc(sqrt(price / 2)) - 0.05) < 1e-9);
+        before = price;
+    }
+}
+
 static void test_allocation_failures(void **state) {
     (void)state;
     plink_files f;
@@ -440,6 +455,7 @@ int main(void) {
         cmocka_unit_test(test_weights),
         cmocka_unit_test(test_collinear_covariates),
         cmocka_unit_test(test_prior),
+        cmocka_unit_test(test_price),
         cmocka_unit_test(test_allocation_failures),
     };
     return cmocka_run_group_tests(tests, folder_enter, folder_leave);

@@ -110,7 +110,7 @@ X(genome, maf, "maf", REAL, "0.01", 0, 0.5, "", "least frequency of the rarer al
 X(genome, geno, "geno", REAL, "0.1", 0, 1, "", "largest share of missing calls of a variant") \
 X(genome, hwe, "hwe", REAL, "0", 0, 1, "", "least p of the exact test of Hardy-Weinberg equilibrium; 0: no test") \
 X(genome, stop, "stop", CHOICE, "ebic", 0, 0, "ebic|cv|permutation|knockoff", "what ends the choice: extended BIC, error of inner cross-validation, the largest statistic among permuted residuals, or knockoff copies at false discovery rate fdr (unrelated samples only)") \
-X(genome, gamma, "gamma", REAL, "0.75", 0, 2, "", "price of a pick in extended BIC, log n + 2 gamma log p; 0.75: about one false pick in 20 traits without a signal, 1: one in 200") \
+X(genome, gamma, "gamma", REAL, "0", 0, 2, "", "price of a pick in extended BIC, log n + 2 gamma log p; 0: 0.75, or more where variants are so many that false picks would exceed one in 20 traits without a signal") \
 X(genome, max_picks, "max-picks", INTEGER, "30", 1, 500, "", "most variants chosen for a trait") \
 X(genome, force, "force", TEXT, "", 0, 0, "", "variants chosen first, separated by commas") \
 X(genome, forbid, "forbid", TEXT, "", 0, 0, "", "variants never chosen, separated by commas") \

@@ -14,6 +14,12 @@ enum { VECTORS_A_PASS = 12, LIMBS = 3, PERMUTATION_LIMBS = 1 };
 /* Less than this share outside the fixed effects: the variant is constant given them. */
 #define CONSTANT 1e-6
 
+/* Price of a pick where option gamma leaves it to n and p: at least that of this gamma, and the
+ * expected number of picks among variants without any effect at most this (independent variants;
+ * fewer in linkage). */
+#define LEAST_GAMMA 0.75
+#define FALSE_PICKS 0.05
+
 enum { FREE, CHOSEN, BARRED };
 
 void pare_chooser_clear(pare_chooser *c) {
@@ -78,6 +84,21 @@ static bool add_direction(pare_chooser *c, double *v, double least) {
 static double extended_bic(const pare_chooser *c, int64_t picks) {
     double n = (double)c->w->n, k = (double)picks, p = (double)c->w->g->kept;
     return n * log(c->rss / n) + k * log(n) + 2 * c->gamma * k * log(p) - 2 * c->prior_sum;
+}
+
+/* The x that chi-square with one degree of freedom exceeds with probability `tail`, by bisection. */
+static double chi_square_above(double tail) {
+    double low = 0, high = 1400; /* erfc is 0 there */
+    for (int step = 0; step < 60; step++) {
+        double middle = (low + high) / 2;
+        *(erfc(sqrt(middle / 2)) > tail ? &low : &high) = middle;
+    }
+    return high;
+}
+
+double pare_gamma_for(int64_t n, int64_t p) {
+    const double size = log((double)p), price = chi_square_above(FALSE_PICKS / (double)p);
+    return p > 1 ? fmax(LEAST_GAMMA, (price - log((double)n)) / (2 * size)) : LEAST_GAMMA;
 }
 
 static pare_status reserve(pare_chooser *c, int64_t fixed, int64_t most) {
@@ -159,6 +180,7 @@ pare_status pare_chooser_create(const pare_whiten *w, int64_t count, const doubl
     *out = (pare_chooser){0};
     const int64_t n = w->n;
     pare_chooser c = {.ctx = w->ctx, .w = w, .fixed = count, .gamma = gamma, .capacity = most};
+    c.gamma = gamma > 0 ? gamma : pare_gamma_for(n, w->g->kept);
     double *v = NULL;
     pare_status status = reserve(&c, count, most);
     if (status == PARE_OK) {

@@ -153,7 +153,13 @@ typedef struct pare_chooser {
     double *along;  /* (picks, kept): z_j'q of the direction each pick added */
 } pare_chooser;
 
-/* fixed: (count, n) not whitened; forbidden (kept) or NULL. */
+/*
+ * gamma for n samples and p variants. log n + 2 gamma log p grows slower than the largest of p
+ * statistics, 2 log p, where gamma is below 1 - log n / (2 log p) (Chen and Chen 2008): 0.75, or what
+ * makes the price the chi-square quantile of 0.05 / p where that is more.
+ */
+double pare_gamma_for(int64_t n, int64_t p);
+/* fixed: (count, n) not whitened; forbidden (kept) or NULL; gamma 0: pare_gamma_for. */
 pare_status pare_chooser_create(const pare_whiten *w, int64_t count, const double *fixed,
                                 const double *y, const bool *forbidden, double gamma, int64_t most,
                                 pare_chooser *out) PARE_MUST_CHECK;
