@@ -86,7 +86,8 @@ static double extended_bic(const pare_chooser *c, int64_t picks) {
     return n * log(c->rss / n) + k * log(n) + 2 * c->gamma * k * log(p) - 2 * c->prior_sum;
 }
 
-/* The x that chi-square with one degree of freedom exceeds with probability `tail`, by bisection. */
+/* The x that chi-square with one degree of freedom exceeds with probability `tail`, by bisection.
+ */
 static double chi_square_above(double tail) {
     double low = 0, high = 1400; /* erfc is 0 there */
     for (int step = 0; step < 60; step++) {

@@ -155,8 +155,8 @@ typedef struct pare_chooser {
 
 /*
  * gamma for n samples and p variants. log n + 2 gamma log p grows slower than the largest of p
- * statistics, 2 log p, where gamma is below 1 - log n / (2 log p) (Chen and Chen 2008): 0.75, or what
- * makes the price the chi-square quantile of 0.05 / p where that is more.
+ * statistics, 2 log p, where gamma is below 1 - log n / (2 log p) (Chen and Chen 2008): 0.75, or
+ * what makes the price the chi-square quantile of 0.05 / p where that is more.
  */
 double pare_gamma_for(int64_t n, int64_t p);
 /* fixed: (count, n) not whitened; forbidden (kept) or NULL; gamma 0: pare_gamma_for. */
