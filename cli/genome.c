@@ -1,6 +1,6 @@
 #include "cli.h"
 
-enum { OWN_OUT, OWN_FDR, OWN_GROUPS, OWN_COUNT };
+enum { OWN_OUT, OWN_REPORT, OWN_FDR, OWN_GROUPS, OWN_COUNT };
 
 static const pare_option own[OWN_COUNT] = {
     [OWN_OUT] = {.size = sizeof(pare_option),
@@ -11,6 +11,13 @@ static const pare_option own[OWN_COUNT] = {
                  .choices = "",
                  .help = "write NAME.json, NAME.path.tsv, NAME.proxies.tsv, NAME.credible.tsv and "
                          "weights for `plink2 --score`"},
+    [OWN_REPORT] = {.size = sizeof(pare_option),
+                    .name = "report",
+                    .section = "output",
+                    .type = PARE_OPTION_TEXT,
+                    .initial = "",
+                    .choices = "",
+                    .help = "write a self-contained HTML report to this file"},
     [OWN_FDR] = {.size = sizeof(pare_option),
                  .name = "fdr",
                  .section = "output",
@@ -45,9 +52,12 @@ static pare_exit analyse(pare_cli *cli, pare_genome *genome) {
 }
 
 static pare_exit write_results(pare_cli *cli, pare_genome *genome) {
-    const char *text = NULL, *out = cli->own[OWN_OUT];
+    const char *text = NULL, *out = cli->own[OWN_OUT], *report = cli->own[OWN_REPORT];
     pare_exit code =
         out[0] ? pare_cli_wrote(cli, pare_genome_save(genome, out), out) : PARE_EXIT_OK;
+    if (code == PARE_EXIT_OK && report[0]) {
+        code = pare_cli_wrote(cli, pare_genome_html(genome, report), report);
+    }
     if (code != PARE_EXIT_OK) {
         return code;
     }
@@ -58,6 +68,9 @@ static pare_exit write_results(pare_cli *cli, pare_genome *genome) {
 static pare_exit run_genome(pare_cli *cli) {
     pare_genome *genome = NULL;
     pare_exit code = pare_cli_stem_writable(cli, cli->own[OWN_OUT]);
+    if (code == PARE_EXIT_OK && cli->own[OWN_REPORT][0]) {
+        code = pare_cli_writable(cli, cli->own[OWN_REPORT]);
+    }
     if (code != PARE_EXIT_OK) {
         return code;
     }
@@ -86,7 +99,8 @@ const pare_command pare_command_genome = {
     .name = "genome",
     .summary = "choose the genetic variants that influence traits",
     .usage = "--bfile NAME [options]",
-    .examples = "pare genome --bfile mice --pheno mice.csv --trait BMI --covar sex,cage --out bmi\n"
+    .examples = "pare genome --bfile mice --pheno mice.csv --trait BMI --covar sex,cage --out bmi "
+                "--report bmi.html\n"
                 "pare genome --bfile x --pheno p.txt --trait all --stop permutation --folds 5\n",
     .sections = "genotypes|genome|run",
     .own = own,

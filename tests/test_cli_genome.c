@@ -22,7 +22,7 @@ static void from_files_to_files(void **state) {
     static char text[CLI_TEXT_MAX];
     write_study();
     assert_int_equal(cli_run("genome --bfile x --pheno p.csv --trait y,z --covar sex --folds 2 "
-                             "--scan --out o"),
+                             "--scan --out o --report r.html"),
                      0);
     assert_non_null(strstr(cli_out, "v7"));
     cli_read("o.path.tsv", text);
@@ -37,6 +37,11 @@ static void from_files_to_files(void **state) {
     assert_true(cli_exists("o.credible.tsv") && cli_exists("o.proxies.tsv") &&
                 cli_exists("o.z.scan.tsv"));
     assert_int_equal(cli_count("o."), 8);
+    cli_read("r.html", text);
+    assert_non_null(strstr(text, "</html>"));
+    assert_non_null(strstr(text, "v7</bdi>"));
+    assert_non_null(strstr(text, "class=\"pick\""));
+    assert_non_null(strstr(text, "Nogueira"));
     folder_empty();
 }
 

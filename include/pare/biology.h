@@ -30,6 +30,8 @@ PARE_API PARE_MUST_CHECK pare_status pare_genome_text(pare_genome *genome, const
  * stem.<trait>.scan.tsv, and the card stem.json (docs/genome.md). Each appears whole or not at all.
  */
 PARE_API PARE_MUST_CHECK pare_status pare_genome_save(const pare_genome *genome, const char *stem);
+/* One self-contained HTML page of the traits that were analysed. */
+PARE_API PARE_MUST_CHECK pare_status pare_genome_html(const pare_genome *genome, const char *path);
 PARE_API void pare_genome_close(pare_genome *genome);
 
 /* Polygenic scores of samples. */

@@ -151,6 +151,7 @@ _FUNCTIONS = {
     "pare_genome_step": (c_int, [c_void_p, POINTER(c_bool)]),
     "pare_genome_text": (c_int, [c_void_p, POINTER(c_char_p)]),
     "pare_genome_save": (c_int, [c_void_p, c_char_p]),
+    "pare_genome_html": (c_int, [c_void_p, c_char_p]),
     "pare_genome_close": (None, [c_void_p]),
     "pare_polygenic_create": (c_int, [c_void_p, c_char_p, c_void_p, _OUT]),
     "pare_polygenic_text": (c_int, [c_void_p, POINTER(c_char_p)]),

@@ -79,13 +79,14 @@ def _refuse_others(task, sections, options):
                              + ", ".join(allowed))
 
 
-def genome(bfile, out, *, threads=0, verbose=0, **options):
+def genome(bfile, out, *, report=None, threads=0, verbose=0, **options):
     """Finds variants that influence traits, as ``pare genome`` does.
 
     Parameters
     ----------
     bfile : genotypes: the part of the names of .bed, .bim and .fam before the ending
     out : beginning of the names of the files that are written (docs/genome.md)
+    report : path of an HTML page, or None
     **options : of section "genome": pheno, trait, covar, maf, stop, scan, ...; seed
 
     Returns
@@ -102,6 +103,8 @@ def genome(bfile, out, *, threads=0, verbose=0, **options):
         while not done.value and not work.stop.hit:
             work.context.check(library.pare_genome_step(handle, byref(done)))
         work.context.check(library.pare_genome_save(handle, encode(out)))
+        if report is not None:
+            work.context.check(library.pare_genome_html(handle, encode(report)))
         text = _text(work, handle, library.pare_genome_text)
     with open(f"{out}.json", encoding="utf-8") as file:
         return {**json.load(file), "text": text}

@@ -1,4 +1,5 @@
 #include "api/config.h"
+#include "platform/system.h"
 #include "report/genome.h"
 #include "report/polygenic.h"
 
@@ -50,6 +51,16 @@ pare_status pare_genome_text(pare_genome *genome, const char **out) {
 
 pare_status pare_genome_save(const pare_genome *genome, const char *stem) {
     return pare_genome_write(genome, stem);
+}
+
+pare_status pare_genome_html(const pare_genome *genome, const char *path) {
+    pare_text text = {.ctx = genome->ctx};
+    pare_status status = pare_genome_page(genome, &text);
+    if (status == PARE_OK) {
+        status = pare_output_text(&text, path);
+    }
+    pare_text_clear(&text);
+    return status;
 }
 
 void pare_genome_close(pare_genome *genome) {

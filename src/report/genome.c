@@ -146,11 +146,36 @@ static void put_joint(const pare_genome *genome, pare_text *out) {
     }
 }
 
+/* What filters took away, and what stands for missing calls. */
+static void put_left_out(const pare_genotypes *g, pare_text *out) {
+    const pare_left_out_counts *l = &g->left_out;
+    const struct {
+        int64_t count;
+        const char *why;
+    } reasons[] = {
+        {l->not_extracted, "not in the list"},    {l->sex, "on sex chromosomes or of mitochondria"},
+        {l->constant, "the same in all samples"}, {l->maf, "too rare"},
+        {l->geno, "with too many missing calls"}, {l->hwe, "out of equilibrium"}};
+    bool any = false;
+    for (size_t i = 0; i < sizeof reasons / sizeof reasons[0]; i++) {
+        if (reasons[i].count > 0) {
+            pare_text_append(out, "%s%lld %s",
+                             any ? ", " : "  left out: ", (long long)reasons[i].count,
+                             reasons[i].why);
+            any = true;
+        }
+    }
+    pare_text_append(out, "%s%lld missing calls (%.2g %%) count as the mean of their variant\n",
+                     any ? "\n  " : "  ", (long long)g->imputed,
+                     100 * (double)g->imputed / ((double)g->kept * (double)g->used));
+}
+
 void pare_genome_report(const pare_genome *genome, pare_text *out) {
     const pare_genotypes *g = &genome->genotypes;
     pare_text_append(out, "%s: %lld of %lld samples, %lld of %lld variants pass the filters\n",
                      g->stem, (long long)g->used, (long long)g->samples, (long long)g->kept,
                      (long long)g->variants);
+    put_left_out(g, out);
     if (genome->groups.count > 0) {
         pare_text_append(out, "%lld groups hold %lld of them; the others are not chosen\n",
                          (long long)genome->groups.count, (long long)genome->groups.covered);
@@ -346,6 +371,17 @@ static pare_status render_card(const pare_genome *genome, pare_text *out) {
         stops[genome->options.stop], "joint", genome->joint != NULL, "background",
         genome->k || genome->shared.ctx, "covariates", (json_int_t)genome->traits.named, "seed",
         (json_int_t)genome->options.seed, "traits", traits);
+    const pare_left_out_counts *l = &g->left_out;
+    json_t *counts =
+        json_pack("{s:I, s:I, s:I, s:I, s:I, s:I}", "not_extracted", (json_int_t)l->not_extracted,
+                  "sex_chromosomes", (json_int_t)l->sex, "constant", (json_int_t)l->constant, "maf",
+                  (json_int_t)l->maf, "geno", (json_int_t)l->geno, "hwe", (json_int_t)l->hwe);
+    if (card) {
+        json_object_set_new(card, "variants_left_out", counts);
+        json_object_set_new(card, "missing_calls_imputed", json_integer((json_int_t)g->imputed));
+    } else {
+        json_decref(counts);
+    }
     return pare_put_card(out, card);
 }
 

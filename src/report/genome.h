@@ -7,6 +7,12 @@
 
 /* Table for people. */
 void pare_genome_report(const pare_genome *genome, pare_text *out);
+/* One HTML page: what was found for each trait, how sure it is, and beside which baselines. */
+pare_status pare_genome_page(const pare_genome *genome, pare_text *out) PARE_MUST_CHECK;
+/* Variants along the genome with their -log10 p, picks and credible sets marked (inline SVG); id is
+ * unique in the page. */
+void pare_genome_manhattan(const pare_genome *genome, const pare_analysis *a, const char *id,
+                           pare_text *out);
 /* The files of pare_genome_save. */
 pare_status pare_genome_write(const pare_genome *genome, const char *stem) PARE_MUST_CHECK;
 

@@ -111,6 +111,7 @@ static pare_status extract_variants(pare_genotypes *g, const char *path) {
             pare_fail(g->ctx, PARE_ERROR_INPUT, "%s: none of its %lld ids is in %s (first: %s)",
                       path, (long long)list.rows, g->variant_file, list.cell[0]);
     }
+    g->left_out.not_extracted = g->kept - kept;
     g->kept = kept;
     pare_cells_clear(&list);
     return status;
@@ -140,6 +141,7 @@ static void drop_sex_chromosomes(pare_genotypes *g) {
         }
     }
     g->kept = kept;
+    g->left_out.sex = all - kept;
     if (kept < all) {
         pare_warn(g->ctx,
                   "%s: %lld variants on sex chromosomes or of mitochondria are left out: what "
@@ -194,9 +196,16 @@ static pare_status filter_variants(pare_genotypes *g, const pare_options *option
         double called = (double)(g->used - c.missing);
         double share = called > 0 ? (double)(2 * c.two + c.one) / (2 * called) : 0;
         bool varies = (c.two > 0) + (c.one > 0) + (c.none > 0) > 1;
-        if (varies && fmin(share, 1 - share) >= options->maf &&
-            (double)c.missing <= options->geno * (double)g->used &&
-            (options->hwe == 0 || pare_hardy_weinberg(c.two, c.one, c.none) >= options->hwe)) {
+        if (!varies) {
+            g->left_out.constant++;
+        } else if (fmin(share, 1 - share) < options->maf) {
+            g->left_out.maf++;
+        } else if ((double)c.missing > options->geno * (double)g->used) {
+            g->left_out.geno++;
+        } else if (options->hwe > 0 && pare_hardy_weinberg(c.two, c.one, c.none) < options->hwe) {
+            g->left_out.hwe++;
+        } else {
+            g->imputed += c.missing;
             g->keep[kept++] = g->keep[j];
         }
     }

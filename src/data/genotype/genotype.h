@@ -21,6 +21,11 @@ typedef struct pare_variant {
     int64_t position;
 } pare_variant;
 
+/* Why filters leave variants out, the first reason that holds. */
+typedef struct pare_left_out_counts {
+    int64_t not_extracted, sex, constant, maf, geno, hwe;
+} pare_left_out_counts;
+
 struct pare_cells;
 
 typedef struct pare_genotypes {
@@ -45,6 +50,8 @@ typedef struct pare_genotypes {
     double *mean;     /* (kept) count of A1 over the calls of samples in */
     double *spread;   /* (kept) root of the mean square about it, missing calls counting 0 */
     int64_t *missing; /* (kept) missing calls among all samples of the file */
+    pare_left_out_counts left_out; /* variants, by pare_genotypes_filter */
+    int64_t imputed; /* missing calls of kept variants and samples in, which count as the mean */
 } pare_genotypes;
 
 /* Opens stem.bed, stem.bim, stem.fam. Everything is kept; refused: a .bed that is not one, that is

@@ -26,6 +26,7 @@ void pare_analysis_clear(pare_context *ctx, pare_analysis *a) {
     pare_free(ctx, a->group);
     pare_free(ctx, a->scan_effect);
     pare_free(ctx, a->scan_error);
+    pare_free(ctx, a->strength);
     pare_credible_clear(ctx, &a->credible);
     *a = (pare_analysis){0};
 }
@@ -80,6 +81,19 @@ static pare_status copy_scan(const pare_choice_made *made, pare_analysis *a) {
         double rss = made->chooser.rss_at[0] - effect * made->dot[j];
         a->scan_effect[j] = effect;
         a->scan_error[j] = sqrt(rss / free / made->square[j]);
+    }
+    return status;
+}
+
+static pare_status keep_strength(const pare_choice_made *made, pare_analysis *a) {
+    const int64_t p = made->w.g->kept;
+    const double variance = made->chooser.rss_at[0] / (double)(made->w.n - made->count);
+    pare_status status = pare_alloc(made->w.ctx, p, sizeof *a->strength, &a->strength);
+    for (int64_t j = 0; j < p && status == PARE_OK; j++) {
+        bool varies = made->chooser.gain0[j] > 0 && made->square[j] > 0;
+        a->strength[j] =
+            varies ? (float)pare_normal_strength(made->dot[j] / sqrt(made->square[j] * variance))
+                   : NAN;
     }
     return status;
 }
@@ -363,6 +377,9 @@ pare_status pare_analyse(const struct pare_genome *genome, int64_t trait, pare_a
                   "relatives share long pieces of chromosomes, which only the background of all "
                   "chromosomes accounts for: leave option loco out",
                   a.trait->name, a.lambda_mixed);
+    }
+    if (status == PARE_OK) {
+        status = keep_strength(&made, &a);
     }
     if (status == PARE_OK && genome->options.scan) {
         status = copy_scan(&made, &a);

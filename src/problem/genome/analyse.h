@@ -40,6 +40,8 @@ typedef struct pare_analysis {
     bool logistic;                    /* effects of the picks are log odds */
     double *weight;                   /* (kept) */
     double *scan_effect, *scan_error; /* (kept) where option scan, else NULL */
+    float *strength; /* (kept) -log10 p of each variant alone beside fixed effects and background;
+                        NaN: it does not vary */
     pare_credible credible;
     bool scored;
     pare_scores scores;
@@ -147,6 +149,8 @@ typedef struct pare_joint_choice {
     const char *reason;
 } pare_joint_choice;
 
+/* -log10 P(|normal| > |z|), without underflow. */
+double pare_normal_strength(double z);
 /* P(chi-square > x), degrees >= 1. */
 double pare_chi_square_tail(double x, int64_t degrees);
 /* Refuses one trait, and factors of more than 8 GB. */

@@ -36,6 +36,13 @@ typedef struct spaces {
     double prior_sum;       /* of the picks */
 } spaces;
 
+double pare_normal_strength(double z) {
+    const double size = fabs(z) / sqrt(2);
+    /* erfc(x) is e^(-x^2) / (x root pi) to 1 / 2 x^2 of it. */
+    return size < 20 ? -log10(erfc(size))
+                     : (size * size + log(size * sqrt(3.14159265358979323846))) / log(10);
+}
+
 double pare_chi_square_tail(double x, int64_t degrees) {
     const double half = x / 2;
     const bool even = degrees % 2 == 0;

@@ -99,7 +99,7 @@ pare_status pare_fixed_effects(const struct pare_genome *genome, const pare_whit
             constant = v[i] == v[0];
         }
         if (constant) {
-            if (strict) {
+            if (strict && !traits->covariate[c].level) {
                 pare_warn(w->ctx, "covariate '%s' is the same for all samples: left out",
                           traits->covariate[c].name);
             }
