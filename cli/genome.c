@@ -99,9 +99,8 @@ const pare_command pare_command_genome = {
     .name = "genome",
     .summary = "choose the genetic variants that influence traits",
     .usage = "--bfile NAME [options]",
-    .examples = "pare genome --bfile mice --pheno mice.csv --trait BMI --covar sex,cage --out bmi "
-                "--report bmi.html\n"
-                "pare genome --bfile x --pheno p.txt --trait all --stop permutation --folds 5\n",
+    .examples = "pare genome --bfile mice --pheno mice.csv --trait BMI --covar sex,cage --out bmi\n"
+                "pare genome --bfile x --pheno p.txt --trait all --folds 5 --report all.html\n",
     .sections = "genotypes|genome|run",
     .own = own,
     .own_count = OWN_COUNT,
