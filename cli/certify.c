@@ -23,7 +23,8 @@ static pare_exit take_options(pare_cli *cli, pare_selection *selection) {
         if (pare_option_at(i, &option) != PARE_OK) {
             continue; /* cannot happen: i is below the count */
         }
-        bool wanted = strcmp(option.section, "data") == 0 || strcmp(option.name, "seed") == 0 ||
+        bool wanted = strcmp(option.section, "data") == 0 ||
+                      strcmp(option.section, "memory") == 0 || strcmp(option.name, "seed") == 0 ||
                       strcmp(option.name, "include") == 0 || strcmp(option.name, "exclude") == 0 ||
                       strcmp(option.name, "costs") == 0 || strcmp(option.name, "budget") == 0;
         const char *value = wanted ? pare_selection_option(selection, option.name) : NULL;
@@ -108,7 +109,7 @@ const pare_command pare_command_certify = {
     .examples = "pare certify selection.json data.csv\n"
                 "pare certify names.txt data.csv --target y --certify-ridge 0.1\n"
                 "pare certify selection.json data.csv --out certified.json --report report.html\n",
-    .sections = "data|costs|budget|proof|run|output",
+    .sections = "data|memory|costs|budget|proof|run|output",
     .positionals = 2,
     .run = run_certify,
 };

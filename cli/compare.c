@@ -420,7 +420,7 @@ const pare_command pare_command_compare = {
     .usage = "FILE -k COUNT [options]",
     .examples = "pare compare data.csv --target y -k 50 --methods all --seeds 5\n"
                 "pare compare data.csv --target y -k 20 --methods omp,rfe --report report.html\n",
-    .sections = "data|selection|training|run|output",
+    .sections = "data|memory|selection|training|run|output",
     .own = own,
     .own_count = OWN_COUNT,
     .positionals = 1,

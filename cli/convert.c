@@ -53,7 +53,7 @@ const pare_command pare_command_convert = {
     .usage = "TABLE FILE.pare [options]",
     .examples = "pare convert huge.csv huge.pare\n"
                 "pare convert huge.csv.gz huge.pare --compression zstd\n",
-    .sections = "data",
+    .sections = "data|memory",
     .own = own,
     .own_count = OWN_COUNT,
     .positionals = 2,

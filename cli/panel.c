@@ -82,7 +82,7 @@ const pare_command pare_command_panel = {
                 "pare panel cells.h5ad --label cell_type --have current.txt --add 100 "
                 "--min-per-type 2\n"
                 "pare panel filtered_feature_bc_matrix --label meta.csv:type -k 50\n",
-    .sections = "panel|run",
+    .sections = "panel|memory|run",
     .own = own,
     .own_count = OWN_COUNT,
     .positionals = 1,

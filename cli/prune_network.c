@@ -91,7 +91,7 @@ const pare_command pare_command_prune_network = {
         "pare prune-network data.csv --block 16x16 --matrices all --out network.json --report "
         "network.html\n"
         "pare prune-network train.csv --test test.csv --block-method acdc\n",
-    .sections = "data|blocks|sparsify|training|run|output|comparison",
+    .sections = "data|memory|blocks|sparsify|training|run|output|comparison",
     .positionals = 1,
     .run = run_prune_network,
 };

@@ -284,7 +284,7 @@ const pare_command pare_command_select = {
         "pare select data.svm.gz -k 20 --model linear --method omp --certify\n"
         "pare select data.csv --target class -k 5 --model linear --method omp --exact\n"
         "zcat data.csv.gz | pare select - --target class -k 10 --json\n",
-    .sections = "data|selection|costs|budget|training|proof|run|output|comparison",
+    .sections = "data|memory|selection|costs|budget|training|proof|run|output|comparison",
     .own = own,
     .own_count = OWN_COUNT,
     .positionals = 1,

@@ -163,7 +163,7 @@ static void test_pursuit(void **state) {
             y[t * N + i] = pare_random_normal(3, 2, (uint64_t)(t * N + i));
         }
     }
-    const pare_sparse_rows x = {N, D, row, start, index, value};
+    const pare_sparse_rows x = {N, D, row, start, index, value, false};
     for (int turn = 0; turn < 2; turn++) {
         pare_context *ctx = NULL;
         pare_pursuit p;

@@ -240,3 +240,25 @@ const char *pare_options_get(const pare_options *options, int64_t index, char *b
     }
     return "";
 }
+
+pare_status pare_memory_limit(pare_context *ctx, const char *text, int64_t *out) {
+    size_t length = strlen(text);
+    char digits[24] = "";
+    *out = INT64_MAX;
+    if (length == 0) {
+        return PARE_OK;
+    }
+    static const char suffixes[] = "KMGT";
+    const char *suffix = strchr(suffixes, text[length - 1]);
+    size_t kept = suffix ? length - 1 : length;
+    int64_t number = 0, unit = suffix ? INT64_C(1) << (10 * (suffix - suffixes + 1)) : 1;
+    if (kept > 0 && kept < sizeof digits) {
+        memcpy(digits, text, kept);
+    }
+    if (!pare_parse_integer(digits, &number) || number < 1 ||
+        !pare_checked_multiply(number, unit, out)) {
+        return pare_fail(ctx, PARE_ERROR_ARGUMENT,
+                         "option memory: '%s' is not a number of bytes such as 500M or 2G", text);
+    }
+    return PARE_OK;
+}

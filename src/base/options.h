@@ -24,7 +24,7 @@ X(data, categorical, "categorical", TEXT, "", 0, 0, "", "number columns to read 
 X(data, weights, "weights", TEXT, "", 0, 0, "", "column with the weight of each row, >= 0") \
 X(data, groups, "groups", TEXT, "", 0, 0, "", "file of columns chosen together: one group a line, `name: column, column, ...`") \
 X(data, format, "format", CHOICE, "auto", 0, 0, "auto|csv|tsv|npy|idx|libsvm|pare|mtx|npz", "format of the input; auto looks at name and content") \
-X(data, memory, "memory", TEXT, "", 0, 0, "", "most memory to use, such as 500M or 2G: a .pare file that does not fit is read in pieces (default: no limit)") \
+X(memory, memory, "memory", TEXT, "", 0, 0, "", "most memory to use, such as 500M or 2G: a .pare file that does not fit is read in pieces, cells of an .h5ad or .h5 go through a scratch file in TMPDIR (default: no limit)") \
 X(data, header, "header", CHOICE, "auto", 0, 0, "auto|yes|no", "whether the first line of a CSV or TSV file names the columns") \
 X(selection, k, "k", TEXT, "", 0, 0, "", "how many to choose: a number, or auto for the fewest within one standard error of the best validation score") \
 X(selection, method, "method", CHOICE, "sequential-attention", 0, 0, "sequential-attention|omp|group-lasso|sequential-lasso|lly|magnitude|rfe|mutual-information|anova-f|random", "how to choose") \
@@ -276,5 +276,8 @@ const char *pare_options_get(const pare_options *options, int64_t index, char *b
 int64_t pare_option_index(const char *name);
 /* Name of entry `index` of a CHOICE option, copied to buffer. */
 const char *pare_option_choice(const char *choices, int64_t index, char *buffer, size_t size);
+
+/* Bytes that option memory allows, INT64_MAX if it does not say. */
+pare_status pare_memory_limit(pare_context *ctx, const char *text, int64_t *out) PARE_MUST_CHECK;
 
 #endif

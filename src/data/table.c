@@ -251,29 +251,6 @@ pare_status pare_table_read(pare_context *ctx, const char *path, const pare_opti
     return status;
 }
 
-/* Bytes that option memory allows, INT64_MAX if it does not say. */
-static pare_status memory_limit(pare_context *ctx, const char *text, int64_t *out) {
-    size_t length = strlen(text);
-    char digits[24] = "";
-    *out = INT64_MAX;
-    if (length == 0) {
-        return PARE_OK;
-    }
-    static const char suffixes[] = "KMGT";
-    const char *suffix = strchr(suffixes, text[length - 1]);
-    size_t kept = suffix ? length - 1 : length;
-    int64_t number = 0, unit = suffix ? INT64_C(1) << (10 * (suffix - suffixes + 1)) : 1;
-    if (kept > 0 && kept < sizeof digits) {
-        memcpy(digits, text, kept);
-    }
-    if (!pare_parse_integer(digits, &number) || number < 1 ||
-        !pare_checked_multiply(number, unit, out)) {
-        return pare_fail(ctx, PARE_ERROR_ARGUMENT,
-                         "option memory: '%s' is not a number of bytes such as 500M or 2G", text);
-    }
-    return PARE_OK;
-}
-
 /* Bytes of the cells of a .pare file in memory (-1: not such a file), and its rows. */
 static pare_status file_cells(pare_context *ctx, const char *path, int64_t *out, int64_t *rows) {
     pare_input *input = NULL;
@@ -311,7 +288,7 @@ pare_status pare_table_open(pare_context *ctx, const char *path, const pare_opti
                             pare_table *out) {
     int64_t limit = 0, cells = 0, rows = 0, size = 0, changed = 0;
     *out = (pare_table){0};
-    pare_status status = memory_limit(ctx, options->memory, &limit);
+    pare_status status = pare_memory_limit(ctx, options->memory, &limit);
     bool several = pare_cluster_size() > 1;
     if (status != PARE_OK || (limit == INT64_MAX && !several) || strcmp(path, "-") == 0) {
         return status == PARE_OK ? pare_table_read(ctx, path, options, out) : status;

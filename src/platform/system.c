@@ -119,6 +119,48 @@ void pare_map_forget(const void *bytes, int64_t length) {
     }
 }
 
+pare_status pare_scratch_open(pare_context *ctx, int64_t length, pare_map *out) {
+    static const char name[] = "/pare-scratch-XXXXXX";
+    const char *folder = getenv("TMPDIR");
+    folder = folder && folder[0] ? folder : "/var/tmp";
+    char path[4096];
+    *out = (pare_map){0};
+    int reason = ENAMETOOLONG, file = -1;
+    if (strlen(folder) < sizeof path - sizeof name) {
+        snprintf(path, sizeof path, "%s%s", folder, name);
+        file = mkstemp(path);
+        reason = errno;
+    }
+    void *bytes = MAP_FAILED;
+    if (file >= 0) {
+        (void)unlink(path);
+        reason = posix_fallocate(file, 0, (off_t)length);
+    }
+    if (file >= 0 && reason == 0) {
+        bytes = mmap(NULL, (size_t)length, PROT_READ | PROT_WRITE, MAP_SHARED, file, 0);
+        reason = errno;
+    }
+    if (file >= 0) {
+        close(file);
+    }
+    if (bytes == MAP_FAILED) {
+        return pare_fail(ctx, PARE_ERROR_IO,
+                         "%s: no scratch file of %lld MB can be made there: %s; TMPDIR may name "
+                         "another folder",
+                         folder, (long long)(length / 1000000), strerror(reason));
+    }
+    *out = (pare_map){bytes, length};
+    return PARE_OK;
+}
+
+void pare_scratch_passed(const int32_t *index, const float *value, int64_t *done, int64_t to) {
+    if (to - *done >= PARE_PIECE) {
+        pare_map_forget(index + *done, (to - *done) * (int64_t)sizeof *index);
+        pare_map_forget(value + *done, (to - *done) * (int64_t)sizeof *value);
+        *done = to;
+    }
+}
+
 int64_t pare_memory_free(void) {
     FILE *file = fopen("/proc/meminfo", "r");
     char line[128];

@@ -48,6 +48,16 @@ pare_status pare_map_open(pare_context *ctx, const char *path, bool sequential,
 void pare_map_close(pare_map *map);
 /* Gives the whole pages of a part of a map back to the system; they are read again when wanted. */
 void pare_map_forget(const void *bytes, int64_t length);
+/*
+ * A scratch file of `length` > 0 bytes, mapped for reading and writing: in the folder that TMPDIR
+ * names, else /var/tmp, without a name, gone with its map. What memory cannot hold is paged out
+ * there. PARE_ERROR_IO with a sentence where there is no room for it.
+ */
+pare_status pare_scratch_open(pare_context *ctx, int64_t length, pare_map *out) PARE_MUST_CHECK;
+enum { PARE_PIECE = 1 << 20 };
+/* Behind a pass over indices and values in a scratch file: gives entries *done .. to - 1 back once
+ * they are PARE_PIECE, which moves *done. */
+void pare_scratch_passed(const int32_t *index, const float *value, int64_t *done, int64_t to);
 /* Bytes of memory that can be had without swapping, 0 if unknown. */
 int64_t pare_memory_free(void);
 

@@ -18,7 +18,9 @@ static void sum_group(void *argument, int64_t group) {
     const pare_sparse_rows *x = &s->p->x;
     double *out = s->p->part + group * x->columns;
     memset(out, 0, (size_t)x->columns * sizeof *out);
-    for (int64_t i = group * x->rows / GROUPS; i < (group + 1) * x->rows / GROUPS; i++) {
+    const int64_t first = group * x->rows / GROUPS, last = (group + 1) * x->rows / GROUPS;
+    for (int64_t i = first, done = first < last ? x->start[x->row[first]] : 0; i < last; i++) {
+        pare_rows_passed(x, &done, i);
         const int64_t end = x->start[x->row[i] + 1];
         const double r = s->r ? s->r[i] : s->p->weight[i];
         for (int64_t k = x->start[x->row[i]]; k < end; k++) {
@@ -49,8 +51,10 @@ typedef struct fetching {
 static void fetch_group(void *argument, int64_t group) {
     const fetching *f = argument;
     const pare_sparse_rows *x = &f->p->x;
-    for (int64_t i = group * x->rows / GROUPS; i < (group + 1) * x->rows / GROUPS; i++) {
+    const int64_t first = group * x->rows / GROUPS, last = (group + 1) * x->rows / GROUPS;
+    for (int64_t i = first, done = first < last ? x->start[x->row[first]] : 0; i < last; i++) {
         double value = 0;
+        pare_rows_passed(x, &done, i);
         for (int64_t k = x->start[x->row[i]]; k < x->start[x->row[i] + 1]; k++) {
             value = x->index[k] == f->column ? (double)x->value[k] : value;
         }

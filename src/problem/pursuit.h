@@ -12,7 +12,7 @@
 #ifndef PARE_PROBLEM_PURSUIT_H
 #define PARE_PROBLEM_PURSUIT_H
 
-#include "base/context.h"
+#include "platform/system.h"
 
 /* Some rows of compressed rows: entries start[row[i]] .. start[row[i] + 1] - 1. */
 typedef struct pare_sparse_rows {
@@ -21,7 +21,15 @@ typedef struct pare_sparse_rows {
     const int64_t *start; /* by row[i] */
     const int32_t *index; /* columns, each at most once in a row */
     const float *value;
+    bool scratch; /* index and value lie in a scratch file (platform/system.h) */
 } pare_sparse_rows;
+
+/* Called behind a pass at row i; *done: the entry where it began. */
+static inline void pare_rows_passed(const pare_sparse_rows *x, int64_t *done, int64_t i) {
+    if (x->scratch) {
+        pare_scratch_passed(x->index, x->value, done, x->start[x->row[i]]);
+    }
+}
 
 typedef struct pare_pursuit {
     pare_context *ctx;

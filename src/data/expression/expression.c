@@ -25,8 +25,12 @@ void pare_expression_clear(pare_expression *e) {
     pare_free(ctx, e->gene);
     pare_free(ctx, e->type);
     pare_free(ctx, e->start);
-    pare_free(ctx, e->index);
-    pare_free(ctx, e->value);
+    if (e->scratch.bytes) {
+        pare_map_close(&e->scratch);
+    } else {
+        pare_free(ctx, e->index);
+        pare_free(ctx, e->value);
+    }
     pare_free(ctx, e->label);
     *e = (pare_expression){0};
 }
@@ -143,7 +147,8 @@ fail:
 
 static pare_status check(const pare_expression *e, const char *path,
                          const char *const name[PARE_CELL_LABELS]) {
-    for (int64_t k = 0; k < e->start[e->cells]; k++) {
+    for (int64_t k = 0, done = 0; k < e->start[e->cells]; k++) {
+        pare_expression_passed(e, &done, k);
         if (!(e->value[k] >= 0) || isinf(e->value[k])) {
             return pare_fail(
                 e->ctx, PARE_ERROR_INPUT,
@@ -169,12 +174,13 @@ static bool ends_in(const char *text, const char *ending) {
 }
 
 pare_status pare_expression_read(pare_context *ctx, const char *path,
-                                 const char *const name[PARE_CELL_LABELS], pare_expression *out) {
+                                 const char *const name[PARE_CELL_LABELS], int64_t memory,
+                                 pare_expression *out) {
     *out = (pare_expression){0};
     pare_expression e = {.ctx = ctx};
     bool labelled[PARE_CELL_LABELS] = {false};
     pare_status status = ends_in(path, ".h5ad") || ends_in(path, ".h5")
-                             ? pare_expression_read_h5(&e, path, name, labelled)
+                             ? pare_expression_read_h5(&e, path, name, memory, labelled)
                              : pare_expression_read_mex(&e, path);
     for (int w = 0; w < PARE_CELL_LABELS && status == PARE_OK; w++) {
         if (!labelled[w] && name[w][0]) {

@@ -37,7 +37,8 @@ static pare_status start(const struct pare_chem *chem, int64_t rows, const int64
         (*y)[i] = chem->target[row[i]];
     }
     find_allowed(chem, rows, row, weight, *count);
-    const pare_sparse_rows x = {rows, chem->columns, row, chem->start, chem->index, chem->value};
+    const pare_sparse_rows x = {rows,        chem->columns, row,  chem->start,
+                                chem->index, chem->value,   false};
     return pare_pursuit_create(chem->ctx, &x, weight, NULL, 1, 1, *y, wanted, p);
 }
 

@@ -9,7 +9,8 @@ typedef struct batch_sums {
 } batch_sums;
 
 static void add_cells(const pare_expression *e, const bool *some, batch_sums *s) {
-    for (int64_t i = 0; i < e->cells; i++) {
+    for (int64_t i = 0, done = 0; i < e->cells; i++) {
+        pare_expression_passed(e, &done, e->start[i]);
         if (!some[i]) {
             continue;
         }

@@ -82,7 +82,8 @@ static pare_status mark_rows(choosing *c, const bool *some) {
             c->group[i] = e->batch_of[c->row[i]];
         }
     }
-    c->x = (pare_sparse_rows){c->x.rows, e->genes, c->row, e->start, e->index, e->value};
+    c->x = (pare_sparse_rows){
+        c->x.rows, e->genes, c->row, e->start, e->index, e->value, e->scratch.bytes != NULL};
     return PARE_OK;
 }
 
@@ -108,7 +109,8 @@ static void project(const choosing *c, int64_t projection, double *out) {
         mix[j] =
             pare_random_normal(seed, PARE_STREAM_METHOD, (uint64_t)(projection * e->genes + j));
     }
-    for (int64_t i = 0; i < c->x.rows; i++) {
+    for (int64_t i = 0, done = 0; i < c->x.rows; i++) {
+        pare_expression_passed(e, &done, e->start[c->row[i]]);
         out[i] = 0;
         for (int64_t k = e->start[c->row[i]]; k < e->start[c->row[i] + 1]; k++) {
             out[i] += (double)e->value[k] * mix[e->index[k]];

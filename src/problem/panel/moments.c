@@ -36,7 +36,8 @@ pare_status pare_panel_measure(const struct pare_panel *panel, const bool *some,
         pare_panel_moments_clear(e->ctx, &m);
         return status;
     }
-    for (int64_t i = 0; i < e->cells; i++) {
+    for (int64_t i = 0, done = 0; i < e->cells; i++) {
+        pare_expression_passed(e, &done, e->start[i]);
         if (!some[i]) {
             continue;
         }

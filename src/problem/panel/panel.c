@@ -35,12 +35,14 @@ void pare_panel_free(struct pare_panel *panel) {
 static void normalise(struct pare_panel *panel) {
     pare_expression *e = &panel->data;
     bool whole = true;
-    for (int64_t k = 0; k < e->start[e->cells] && whole; k++) {
+    for (int64_t k = 0, done = 0; k < e->start[e->cells] && whole; k++) {
+        pare_expression_passed(e, &done, k);
         whole = e->value[k] == floorf(e->value[k]);
     }
     panel->normalised = whole;
-    for (int64_t i = 0; i < e->cells && whole; i++) {
+    for (int64_t i = 0, done = 0; i < e->cells && whole; i++) {
         double sum = 0;
+        pare_expression_passed(e, &done, e->start[i]);
         for (int64_t k = e->start[i]; k < e->start[i + 1]; k++) {
             sum += (double)e->value[k];
         }
@@ -96,7 +98,8 @@ static pare_status bar_by_mean(struct pare_panel *panel) {
     if (status != PARE_OK) {
         return status;
     }
-    for (int64_t k = 0; k < e->start[e->cells]; k++) {
+    for (int64_t k = 0, done = 0; k < e->start[e->cells]; k++) {
+        pare_expression_passed(e, &done, k);
         sum[e->index[k]] += (double)e->value[k];
     }
     for (int64_t j = 0; j < e->genes; j++) {
@@ -182,7 +185,11 @@ pare_status pare_panel_read(pare_context *ctx, const char *path, const pare_opti
         return status;
     }
     const char *const labels[PARE_CELL_LABELS] = {options->label, options->batch_key};
-    status = pare_expression_read(ctx, path, labels, &panel->data);
+    int64_t memory = 0;
+    status = pare_memory_limit(ctx, options->memory, &memory);
+    if (status == PARE_OK) {
+        status = pare_expression_read(ctx, path, labels, memory, &panel->data);
+    }
     if (status == PARE_OK) {
         normalise(panel);
         status = read_lists(panel);

@@ -47,7 +47,8 @@ static pare_status fit(const struct pare_panel *panel, const bool *train, int64_
     if (status == PARE_OK) {
         status = pare_panel_columns(panel, count, gene, d, r->a);
     }
-    for (int64_t i = 0; i < e->cells && status == PARE_OK; i++) {
+    for (int64_t i = 0, done = 0; i < e->cells && status == PARE_OK; i++) {
+        pare_expression_passed(e, &done, e->start[i]);
         double *a = r->a + i * d;
         a[count] = 1;
         n += train[i];
@@ -92,7 +93,8 @@ pare_status pare_panel_reconstruct(const struct pare_panel *panel, const bool *t
     for (int64_t j = 0; j < e->genes; j++) {
         size += r.mean[j] * r.mean[j];
     }
-    for (int64_t i = 0; i < e->cells; i++) {
+    for (int64_t i = 0, done = 0; i < e->cells; i++) {
+        pare_expression_passed(e, &done, e->start[i]);
         const double *a = r.a + i * r.d;
         if (!held[i]) {
             continue;

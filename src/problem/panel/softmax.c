@@ -138,7 +138,8 @@ pare_status pare_panel_columns(const struct pare_panel *panel, int64_t count, co
         place[gene[c]] = c;
     }
     memset(out, 0, (size_t)(e->cells * stride) * sizeof *out);
-    for (int64_t i = 0; i < e->cells; i++) {
+    for (int64_t i = 0, done = 0; i < e->cells; i++) {
+        pare_expression_passed(e, &done, e->start[i]);
         for (int64_t k = e->start[i]; k < e->start[i + 1]; k++) {
             if (place[e->index[k]] >= 0) {
                 out[i * stride + place[e->index[k]]] = (double)e->value[k];
@@ -310,8 +311,9 @@ pare_status pare_panel_softmax_create(const struct pare_panel *panel, const pare
 pare_status pare_panel_softmax_take(pare_panel_softmax *s, int64_t gene, double *left) {
     fit *f = &s->f;
     const pare_sparse_rows *x = s->rows;
-    for (int64_t i = 0; i < f->n; i++) {
+    for (int64_t i = 0, done = 0; i < f->n; i++) {
         double value = 0;
+        pare_rows_passed(x, &done, i);
         for (int64_t k = x->start[x->row[i]]; k < x->start[x->row[i] + 1]; k++) {
             value = x->index[k] == gene ? (double)x->value[k] : value;
         }
@@ -333,7 +335,9 @@ static void sum_group(void *argument, int64_t group) {
     const int64_t types = s->f.types;
     double *out = s->part + group * x->columns * types * SUMS;
     memset(out, 0, (size_t)(x->columns * types * SUMS) * sizeof *out);
-    for (int64_t i = group * x->rows / GROUPS; i < (group + 1) * x->rows / GROUPS; i++) {
+    const int64_t first = group * x->rows / GROUPS, last = (group + 1) * x->rows / GROUPS;
+    for (int64_t i = first, done = first < last ? x->start[x->row[first]] : 0; i < last; i++) {
+        pare_rows_passed(x, &done, i);
         const double *r = s->r + i * types, *h = s->h + i * types;
         for (int64_t k = x->start[x->row[i]]; k < x->start[x->row[i] + 1]; k++) {
             double value = (double)x->value[k], *to = out + x->index[k] * types * SUMS;
