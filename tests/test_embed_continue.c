@@ -126,7 +126,7 @@ static void test_hashed(void **state) {
         assert_int_equal(a->ids, 10);
         assert_true(kept(&r, "a") && r.embed->window->unknown[0] == 0);
         assert_true(r.embed->chosen.log_loss < 0.6);
-        close_run(&r);
+        run_close(&r);
     }
 }
 
