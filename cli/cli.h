@@ -145,7 +145,7 @@ extern const pare_option pare_embed_own[PARE_EMBED_OWN];
 pare_exit pare_embed_set(pare_cli *cli, int64_t count);
 /* Shows how far the work on embeddings is; stops: the first Ctrl-C ends it, and nothing is written.
  */
-void pare_embed_watch_work(pare_cli *cli, bool stops);
+void pare_embed_watch_work(pare_cli *cli);
 
 /* ---- model.c ---- */
 

@@ -71,9 +71,9 @@ static int show(void *user, const pare_progress *progress) {
     return pare_system_interrupted() ? 1 : pare_view_progress(user, progress);
 }
 
-void pare_embed_watch_work(pare_cli *cli, bool stops) {
+void pare_embed_watch_work(pare_cli *cli) {
     pare_context_on_progress(cli->ctx, show, &cli->view);
-    pare_system_catch(stops);
+    pare_system_catch(true);
 }
 
 static pare_exit run_embed(pare_cli *cli) {
@@ -94,7 +94,7 @@ static pare_exit run_embed(pare_cli *cli) {
             return code;
         }
     }
-    pare_embed_watch_work(cli, !pare_cli_text(cli, "continue")[0]);
+    pare_embed_watch_work(cli);
     pare_status status = pare_embedding_create(cli->ctx, cli->positional[0], cli->config, &plan);
     pare_view_clear(&cli->view);
     if (status != PARE_OK && pare_system_interrupted()) {

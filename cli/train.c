@@ -17,7 +17,7 @@ static pare_exit run_train(pare_cli *cli) {
         return code;
     }
     pare_view_status(&cli->view, "training on %s", cli->positional[0]);
-    pare_embed_watch_work(cli, true);
+    pare_embed_watch_work(cli);
     pare_status status =
         pare_embedding_train(cli->ctx, cli->positional[0], cli->config, out, &scores);
     pare_view_clear(&cli->view);

@@ -3,6 +3,7 @@
 #include "embed_support.h"
 
 #include "base/random.h"
+#include "base/xxh64.h"
 #include "problem/embed_state.h"
 
 #include <math.h>
@@ -193,6 +194,92 @@ static void test_audit(void **state) {
     }
 }
 
+/* Pairs drive the label: a and b together, or c and d, by whether the sum of their ids is odd.
+ * Field a has `ids` ids; the others 8. */
+static void write_pairs(uint64_t seed, int rows, double by_ab, double by_cd, int64_t ids,
+                        bool with_new) {
+    FILE *file = fopen(rows_path, "w");
+    assert_non_null(file);
+    fprintf(file, "a,b,c,d%s,y\n", with_new ? ",new" : "");
+    for (int i = 0; i < rows; i++) {
+        int64_t id[5];
+        for (int f = 0; f < 5; f++) {
+            id[f] =
+                pare_random_below(seed, PARE_STREAM_TEST, (uint64_t)(6 * i + f), f > 0 ? 8 : ids);
+        }
+        double z = ((id[0] + id[1]) % 2 ? by_ab : -by_ab) + ((id[2] + id[3]) % 2 ? by_cd : -by_cd);
+        double u = pare_random_uniform(seed, PARE_STREAM_TEST, (uint64_t)(6 * i + 5));
+        for (int f = 0; f < 4 + with_new; f++) {
+            fprintf(file, "%lld,", (long long)id[f]);
+        }
+        fprintf(file, "%d\n", u < 1 / (1 + exp(-z)));
+    }
+    assert_int_equal(fclose(file), 0);
+}
+
+static void begin_pairs(const char *model) {
+    run r;
+    run_open(&r, NULL, 0, USUAL " passes=4 target=y budget=lines=1 crosses=3 cross-rows=100");
+    assert_ok(r.ctx, pare_options_set(&r.options, "embed-model", model));
+    write_pairs(1, 4000, 2, 0.7, 8, false);
+    assert_ok(r.ctx, pare_embed_state_check(r.ctx, &r.options));
+    assert_ok(r.ctx, pare_embed_run(r.ctx, rows_path, &r.options, &r.embed));
+    assert_true(kept(&r, "a*b") && !kept(&r, "c*d"));
+    assert_ok(r.ctx, pare_embed_state_begin(r.embed, other_path));
+    run_close(&r);
+}
+
+static void next_pairs(run *r, bool audit) {
+    run_open(r, NULL, 0, USUAL);
+    assert_ok(r->ctx, pare_options_set(&r->options, "continue", other_path));
+    assert_ok(r->ctx, pare_options_set(&r->options, "audit", audit ? "true" : "false"));
+    assert_ok(r->ctx, pare_embed_continue(r->ctx, rows_path, &r->options, &r->embed));
+    const pare_fields *fields = &r->embed->fields;
+    int64_t cost[PARE_RESOURCES];
+    pare_serving_cost(&r->embed->serving, r->embed->keep, cost);
+    assert_int_equal(cost[PARE_RESOURCE_LINES], 1);
+    for (int64_t f = 0; f + 1 < fields->count; f++) {
+        assert_true(fields->field[f].kind != PARE_FIELD_CROSS ||
+                    fields->field[f + 1].kind == PARE_FIELD_CROSS);
+    }
+}
+
+/* Crosses go on: theirs are the same pairs when ids and fields are new and when their table begins
+ * to be hashed (cross-rows); one takes the place of another that died. */
+static void test_crosses(void **state) {
+    (void)state;
+    static const char *const models[] = {"lr", "fm"};
+    for (int m = 0; m < 2; m++) {
+        run r;
+        begin_pairs(models[m]);
+        for (uint64_t window = 2; window <= 4; window++) {
+            write_pairs(window, 4000, 2, 0.7, window > 2 ? 12 : 8, window > 2);
+            next_pairs(&r, window == 4);
+            int64_t at = pare_fields_find(&r.embed->fields, "a*b", 3);
+            assert_int_equal(r.embed->fields.field[at].size, window > 2 ? 100 : 81);
+            assert_true(kept(&r, "a*b"));
+            double loss = r.embed->chosen.log_loss; /* FM began with smaller steps */
+            assert_true(loss < (m == 1 || window == 3 ? 0.65 : window == 2 ? 0.45 : 0.53));
+            run_close(&r);
+        }
+        bool there = false;
+        for (uint64_t window = 5; window <= 8; window++) {
+            write_pairs(window, 4000, 0, 2, 12, true);
+            next_pairs(&r, false);
+            there = kept(&r, "c*d") && !kept(&r, "a*b");
+            assert_true(window < 8 || r.embed->chosen.log_loss < 0.5);
+            run_close(&r);
+        }
+        assert_true(there);
+    }
+}
+
+static int stop_later(void *user, const pare_progress *progress) {
+    int64_t *calls = user;
+    assert_true(progress->fraction >= 0 && progress->fraction <= 1);
+    return ++*calls == 1;
+}
+
 /* Groups, fetches and bans hold for later files too, in a full new choice as well; that a file
  * lacks a field of the schema is no reason to refuse it. */
 static void test_schema_stays(void **state) {
@@ -260,6 +347,20 @@ static void test_refusals(void **state) {
         assert_int_equal(file_size(other_path, after, sizeof after), length);
         assert_memory_equal(before, after, (size_t)length);
     }
+    { /* the caller stops it */
+        int64_t calls = 0;
+        run r;
+        run_open(&r, NULL, 0, USUAL);
+        write_day(2, (day){.rows = 200});
+        assert_ok(r.ctx, pare_options_set(&r.options, "continue", other_path));
+        pare_context_on_progress(r.ctx, stop_later, &calls);
+        assert_int_equal(pare_embed_continue(r.ctx, rows_path, &r.options, &r.embed),
+                         PARE_ERROR_ARGUMENT);
+        assert_non_null(strstr(pare_context_error(r.ctx), "stopped"));
+        run_close(&r);
+        assert_int_equal(file_size(other_path, after, sizeof after), length);
+        assert_memory_equal(before, after, (size_t)length);
+    }
     static const char *const models[] = {"deepfm", "dnn"};
     for (int m = 0; m < 2; m++) {
         run r;
@@ -294,6 +395,34 @@ static void test_damage(void **state) {
     }
 }
 
+/* Numbers that do not fit together under a right checksum: refused or harmless. */
+static void test_hostile(void **state) {
+    (void)state;
+    static unsigned char bytes[1 << 20];
+    enum { HEAD = 32, VERSION_AT = 8, HASH_AT = 24 };
+    begin_pairs("lr");
+    int64_t length = file_size(other_path, bytes, sizeof bytes), refused = 0, version = 0;
+    memcpy(&version, bytes + VERSION_AT, sizeof version);
+    for (int64_t at = HEAD; at < length; at += at < 600 ? 3 : 37) {
+        unsigned char old = bytes[at];
+        bytes[at] ^= (unsigned char)(1 << at % 8);
+        uint64_t hash = pare_xxh64(bytes + HEAD, length - HEAD, (uint64_t)version);
+        memcpy(bytes + HASH_AT, &hash, sizeof hash);
+        FILE *file = fopen(other_path, "wb");
+        assert_non_null(file);
+        assert_int_equal(fwrite(bytes, 1, (size_t)length, file), length);
+        assert_int_equal(fclose(file), 0);
+        bytes[at] = old;
+        pare_context *ctx = NULL;
+        pare_embed_state loaded;
+        assert_int_equal(pare_context_create(NULL, &ctx), PARE_OK);
+        refused += pare_embed_state_load(ctx, other_path, &loaded) != PARE_OK;
+        pare_embed_state_clear(&loaded);
+        pare_context_destroy(ctx);
+    }
+    assert_true(refused > 20);
+}
+
 /* Two runs from one state are the same, whatever the number of threads. */
 static void test_same(void **state) {
     (void)state;
@@ -321,8 +450,8 @@ static void test_failing_allocation(void **state) {
     (void)state;
     char other[] = "/tmp/pare-continue-XXXXXX";
     close(mkstemp(other));
-    begin("fm");
-    write_day(3, (day){.rows = 40, .with_new = true, .shift = 3});
+    begin_pairs("fm");
+    write_pairs(3, 40, 2, 0.7, 12, true);
     pare_status status = PARE_ERROR_MEMORY;
     for (int64_t at = 0; status != PARE_OK; at++) {
         test_allocator memory = {.fail_at = -1};
@@ -341,7 +470,7 @@ static void test_failing_allocation(void **state) {
     test_allocator memory = {.fail_at = -1};
     pare_allocator allocator = test_allocator_of(&memory);
     run r;
-    run_open(&r, &allocator, 0, USUAL);
+    run_open(&r, &allocator, 0, USUAL " crosses=1");
     assert_ok(r.ctx, pare_embed_run(r.ctx, rows_path, &r.options, &r.embed));
     status = PARE_ERROR_MEMORY;
     for (int64_t at = 0, live = memory.live; status != PARE_OK; at++) {
@@ -356,11 +485,12 @@ static void test_failing_allocation(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_stationary), cmocka_unit_test(test_hashed),
-        cmocka_unit_test(test_takes_over), cmocka_unit_test(test_fields_change),
-        cmocka_unit_test(test_audit),      cmocka_unit_test(test_schema_stays),
-        cmocka_unit_test(test_refusals),   cmocka_unit_test(test_damage),
-        cmocka_unit_test(test_same),       cmocka_unit_test(test_failing_allocation),
+        cmocka_unit_test(test_stationary),   cmocka_unit_test(test_hashed),
+        cmocka_unit_test(test_takes_over),   cmocka_unit_test(test_fields_change),
+        cmocka_unit_test(test_audit),        cmocka_unit_test(test_crosses),
+        cmocka_unit_test(test_schema_stays), cmocka_unit_test(test_refusals),
+        cmocka_unit_test(test_damage),       cmocka_unit_test(test_hostile),
+        cmocka_unit_test(test_same),         cmocka_unit_test(test_failing_allocation),
     };
     return cmocka_run_group_tests(tests, setup, embed_files_remove);
 }

@@ -125,16 +125,21 @@ static inline int64_t pare_cross_row(int64_t a, int64_t b, int64_t a_rows, int64
 pare_status pare_fields_encode_like(pare_fields *fields, const pare_fields *like) PARE_MUST_CHECK;
 
 /*
- * More rows for a vocabulary that grows (fields_continue.c): `known` (no rows, no crosses; the rows
- * of each table are those of its levels in order, after row 0) takes the rows of `rows`, matched by
- * field name. Ids that occur in at least minimum_count of them and have no row yet get the next
- * ones; fields it lacks are appended to it; those that `rows` lacks are absent in every row.
+ * More rows for a vocabulary that grows (fields_continue.c): `known` (no rows; the rows of each
+ * table are those of its levels in order, after row 0) takes the rows of `rows`, matched by field
+ * name. Ids that occur in at least minimum_count of them and have no row yet get the next ones;
+ * fields it lacks are appended to it, before its crosses, which are the last; those that `rows`
+ * lacks are absent in every row. cross_rows: as pare_field_pair, of all crosses.
  * known->joint and the firsts change, and no row is held out. *before: (known->count), the caller's
  * to free: rows of each table before, 0: a new field. unseen of each field: cells of ids that had
  * no row. Refused where not one field is known.
  */
 pare_status pare_fields_continue(pare_fields *known, pare_fields *rows, int64_t minimum_count,
-                                 int64_t **before) PARE_MUST_CHECK;
+                                 int64_t cross_rows, int64_t **before) PARE_MUST_CHECK;
+/* The row that row r of a cross has now, where the tables of its parts had a_rows, b_rows and its
+ * own had size rows, all of which may have grown. */
+int64_t pare_cross_moved(const pare_fields *fields, const pare_field *cross, int64_t a_rows,
+                         int64_t b_rows, int64_t size, int64_t r);
 
 /* Whether an encoded field has more than one value in `train` training rows, absence being one. */
 static inline bool pare_field_varies(const pare_field *field, int64_t train) {

@@ -102,7 +102,7 @@ static void count_cells(pare_fields *known, const int64_t *before) {
         for (int64_t i = 0; i < known->rows; i++) {
             int32_t cell = known->cell[i * known->count + f];
             int64_t row = cell - field->first;
-            bool numeric = field->kind == PARE_FIELD_NUMBER;
+            bool numeric = field->kind == PARE_FIELD_NUMBER || field->kind == PARE_FIELD_CROSS;
             field->present += cell >= 0;
             field->rare += cell >= 0 && row == 0 && !numeric;
             field->unseen += cell >= 0 && (row == 0 || row >= before[f]) && !numeric;
@@ -167,14 +167,41 @@ static pare_status match(pare_fields *known, pare_fields *rows, int64_t minimum_
     return status;
 }
 
+/* The crosses at the end are taken off. pair: (known->count), of them; returns how many. */
+static int64_t take_crosses(pare_fields *known, int64_t cross_rows, pare_field_pair *pair) {
+    int64_t first = known->count, crosses = 0;
+    while (first > 0 && known->field[first - 1].kind == PARE_FIELD_CROSS) {
+        first--;
+    }
+    for (; first + crosses < known->count; crosses++) {
+        pare_field *cross = &known->field[first + crosses];
+        pair[crosses] = (pare_field_pair){{cross->part[0], cross->part[1]}, cross_rows};
+        pare_free(known->ctx, cross->name);
+        cross->name = NULL;
+    }
+    known->count = first;
+    return crosses;
+}
+
 pare_status pare_fields_continue(pare_fields *known, pare_fields *rows, int64_t minimum_count,
-                                 int64_t **before) {
+                                 int64_t cross_rows, int64_t **before) {
     pare_context *ctx = known->ctx;
-    int64_t *from = NULL, *sizes = NULL, old = known->count;
+    int64_t *from = NULL, *sizes = NULL, old = known->count, crosses = 0;
+    pare_field_pair *pair = NULL;
     *before = NULL;
     pare_status status = pare_alloc(ctx, old + rows->count, sizeof *from, &from);
     if (status == PARE_OK) {
         status = pare_alloc(ctx, old + rows->count, sizeof *sizes, &sizes);
+    }
+    if (status == PARE_OK) {
+        status = pare_alloc(ctx, old, sizeof *pair, &pair);
+    }
+    if (status == PARE_OK) {
+        for (int64_t f = 0; f < old; f++) { /* of the crosses: theirs stay at the end */
+            sizes[rows->count + f] = known->field[f].size;
+        }
+        crosses = take_crosses(known, cross_rows, pair);
+        old -= crosses;
     }
     if (status == PARE_OK) {
         status = pare_alloc_zero(ctx, rows->rows, 1, &rows->held_out);
@@ -221,10 +248,17 @@ pare_status pare_fields_continue(pare_fields *known, pare_fields *rows, int64_t 
         pare_free(ctx, known->source);
         known->source = rows->source;
         rows->source = NULL;
+        memmove(sizes + known->count, sizes + rows->count + old, (size_t)crosses * sizeof *sizes);
+    }
+    if (status == PARE_OK && crosses > 0) {
+        status = pare_fields_cross(known, crosses, pair);
+    }
+    if (status == PARE_OK) {
         count_cells(known, sizes);
         *before = sizes;
         sizes = NULL;
     }
+    pare_free(ctx, pair);
     pare_free(ctx, sizes);
     pare_free(ctx, from);
     return status;

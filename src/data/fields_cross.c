@@ -75,6 +75,13 @@ static void fill(pare_fields *fields, int64_t f, int64_t columns) {
     }
 }
 
+int64_t pare_cross_moved(const pare_fields *fields, const pare_field *cross, int64_t a_rows,
+                         int64_t b_rows, int64_t size, int64_t r) {
+    const pare_field *a = &fields->field[cross->part[0]], *b = &fields->field[cross->part[1]];
+    bool whole = a_rows <= size / b_rows; /* a hash does not depend on the parts' sizes */
+    return whole ? pare_cross_row(r / b_rows, r % b_rows, a->size, b->size, cross->size) : r;
+}
+
 pare_status pare_fields_cross(pare_fields *fields, int64_t count, const pare_field_pair *pair) {
     int64_t before = fields->count;
     pare_status status = widen(fields, count);

@@ -296,6 +296,33 @@ static pare_status inherit(pare_embed *embed) {
                         : PARE_OK;
 }
 
+/* The crosses of the other run whose parts there are. */
+static pare_status inherit_crosses(pare_embed *embed) {
+    const pare_fields *from = &embed->within->fields;
+    pare_field_pair *pair = NULL;
+    int64_t count = 0;
+    pare_status status = pare_alloc(embed->ctx, embed->options.crosses, sizeof *pair, &pair);
+    for (int64_t f = 0; f < from->count && status == PARE_OK; f++) {
+        const pare_field *cross = &from->field[f];
+        int64_t part[2] = {-1, -1};
+        for (int i = 0; i < 2 && cross->kind == PARE_FIELD_CROSS; i++) {
+            const char *name = from->field[cross->part[i]].name;
+            part[i] = pare_fields_find(&embed->fields, name, (int64_t)strlen(name));
+        }
+        if (part[0] >= 0 && part[1] >= 0 &&
+            embed->fields.field[part[0]].kind != PARE_FIELD_NUMBER &&
+            embed->fields.field[part[1]].kind != PARE_FIELD_NUMBER &&
+            count < embed->options.crosses) {
+            pair[count++] = (pare_field_pair){{part[0], part[1]}, embed->options.cross_rows};
+        }
+    }
+    if (status == PARE_OK) {
+        status = pare_fields_cross(&embed->fields, count, pair);
+    }
+    pare_free(embed->ctx, pair);
+    return status;
+}
+
 static pare_status prepare(pare_embed *embed, const char *path) {
     const pare_options *options = &embed->options;
     pare_status status = options->plan[0] ? pare_embed_plan_options(embed) : PARE_OK;
@@ -330,6 +357,8 @@ static pare_status prepare(pare_embed *embed, const char *path) {
     double start = pare_cpu_seconds();
     if (status == PARE_OK && options->plan[0]) {
         status = pare_embed_plan_crosses(embed);
+    } else if (status == PARE_OK && options->crosses > 0 && embed->within) {
+        status = inherit_crosses(embed);
     } else if (status == PARE_OK && options->crosses > 0) {
         pare_embed_stage(embed, "screen crosses", 0.03, 0.05);
         status = pare_embed_crosses(embed);

@@ -15,14 +15,10 @@ void pare_embed_window_free(pare_context *ctx, pare_embed_window *window) {
 }
 
 pare_status pare_embed_state_check(pare_context *ctx, const pare_options *options) {
-    if (options->embed_model > PARE_FIELD_MODEL_FM) {
-        return pare_fail(
-            ctx, PARE_ERROR_INPUT,
-            "state: only the models lr and fm go on from a state; expected one of them");
-    }
-    return options->crosses > 0
+    return options->embed_model > PARE_FIELD_MODEL_FM
                ? pare_fail(ctx, PARE_ERROR_INPUT,
-                           "state: crosses do not go on from a state; expected --crosses 0")
+                           "state: only the models lr and fm go on from a state; expected one of "
+                           "them")
                : PARE_OK;
 }
 
@@ -35,9 +31,11 @@ static pare_status copy_field(pare_context *ctx, const pare_field *field, pare_f
                         .size = field->size,
                         .hash_bits = field->hash_bits,
                         .mean = field->mean,
-                        .scale = field->scale};
+                        .scale = field->scale,
+                        .part = {field->part[0], field->part[1]}};
     pare_status status = pare_text_copy(ctx, field->name, (int64_t)strlen(field->name), &out->name);
-    if (status != PARE_OK || field->kind == PARE_FIELD_NUMBER || field->hash_bits > 0) {
+    if (status != PARE_OK || field->kind == PARE_FIELD_NUMBER || field->kind == PARE_FIELD_CROSS ||
+        field->hash_bits > 0) {
         return status;
     }
     status = pare_alloc_zero(ctx, field->size, sizeof *level, &level);
@@ -69,6 +67,7 @@ static pare_status fill(pare_embed *embed, pare_embed_state *state) {
     state->chunk = embed->options.chunk;
     state->minimum_count = embed->options.minimum_count;
     state->hash_bits = embed->options.hash_bits;
+    state->cross_rows = embed->options.cross_rows;
     state->windows = 1;
     state->rate = (double)embed->spec.rate;
     state->rates = embed->latency.rates;

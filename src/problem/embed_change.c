@@ -212,6 +212,7 @@ pare_status pare_embed_audit(pare_embed_course *c, const char *path) {
         return status;
     }
     options.rate = 0; /* its own */
+    options.crosses = c->crosses;
     status = pare_embed_run_within(c->ctx, path, &options, e, &fresh);
     pare_options_clear(&options);
     if (status == PARE_OK) {

@@ -12,6 +12,24 @@
 
 /* ---- Growth ---------------------------------------------------------------------------------- */
 
+/* Where row r of field f, as it was, is now in the joint table. */
+static int64_t moved(const pare_embed_course *c, int64_t f, int64_t r) {
+    const pare_fields *fields = &c->embed->fields;
+    const pare_field *field = &fields->field[f];
+    if (field->kind == PARE_FIELD_CROSS) {
+        r = pare_cross_moved(fields, field, c->before[field->part[0]], c->before[field->part[1]],
+                             c->before[f], r);
+    }
+    return field->first + r;
+}
+
+/* Rows of a cross may fall together when it begins to be hashed: that of more steps stays. */
+static void copy_row(const float *from, int64_t stride, bool cross, float *to) {
+    if (!cross || from[1] + from[2] >= to[1] + to[2]) {
+        memcpy(to, from, (size_t)stride * sizeof *to);
+    }
+}
+
 static pare_status grow_model(pare_embed_course *c) {
     pare_embed_state *state = &c->state;
     pare_field_model *old = state->machine, *model = NULL;
@@ -25,20 +43,22 @@ static pare_status grow_model(pare_embed_course *c) {
     model->bias = old->bias;
     model->bias_sum = old->bias_sum;
     size_t row_bytes = (size_t)model->stride * sizeof *model->table;
-    int64_t from = 0;
     for (int64_t f = 0; f < fields->count; f++) {
         float *to = model->table + fields->field[f].first * model->stride;
-        const float *first = old->table + from * model->stride;
+        const float *first = old->table + c->began[f] * model->stride;
+        bool cross = fields->field[f].kind == PARE_FIELD_CROSS;
         if (c->before[f] > 0 && c->embed->keep[f * c->width]) {
-            memcpy(to, first, (size_t)c->before[f] * row_bytes);
+            for (int64_t r = 0; r < c->before[f]; r++) {
+                copy_row(first + r * model->stride, model->stride, cross,
+                         model->table + moved(c, f, r) * model->stride);
+            }
             /* A new id begins as all unknown ones were, if ever one was. */
             for (int64_t r = c->before[f];
-                 r < fields->field[f].size && first[1] > old->spec.sum && r > 1; r++) {
+                 r < fields->field[f].size && first[1] > old->spec.sum && r > 1 && !cross; r++) {
                 memcpy(to + r * model->stride, first, row_bytes);
                 to[r * model->stride + 1] = to[r * model->stride + 2] = old->spec.sum;
             }
         }
-        from += c->before[f];
     }
     pare_field_model_destroy(old);
     state->machine = model;
@@ -46,12 +66,12 @@ static pare_status grow_model(pare_embed_course *c) {
 }
 
 /* Arrays of the state for the fields and ids there are now. */
-static pare_status grow(pare_embed_course *c, int64_t old_fields) {
+static pare_status grow(pare_embed_course *c) {
     pare_embed_state *state = &c->state;
     pare_embed *e = c->embed;
     float *sketch = NULL;
     double *gain = NULL, *bins = NULL, *unknown = NULL;
-    int64_t fields = e->fields.count, from = 0;
+    int64_t fields = e->fields.count;
     const struct {
         int64_t count;
         size_t size;
@@ -66,19 +86,29 @@ static pare_status grow(pare_embed_course *c, int64_t old_fields) {
     }
     if (status == PARE_OK) {
         memset(e->keep, 0, (size_t)e->candidates);
-        memcpy(e->keep, state->keep, (size_t)(old_fields * c->width));
+        for (int64_t f = 0; f < fields; f++) {
+            for (int64_t j = 0; j < c->width && c->was[f] >= 0; j++) {
+                e->keep[f * c->width + j] = state->keep[c->was[f] * c->width + j];
+                gain[f * c->width + j] = state->gain[c->was[f] * c->width + j];
+            }
+        }
         status = grow_model(c);
     }
     if (status == PARE_OK) {
-        for (int64_t f = 0; f < old_fields; f++) {
-            memcpy(sketch + e->fields.field[f].first * PARE_EMBED_SKETCH,
-                   state->sketch + from * PARE_EMBED_SKETCH,
-                   (size_t)(c->before[f] * PARE_EMBED_SKETCH) * sizeof *sketch);
-            from += c->before[f];
+        for (int64_t f = 0; f < fields; f++) {
+            int64_t was = c->was[f];
+            for (int64_t r = 0; r < c->before[f]; r++) {
+                const float *from = state->sketch + (c->began[f] + r) * PARE_EMBED_SKETCH;
+                float *to = sketch + moved(c, f, r) * PARE_EMBED_SKETCH;
+                to[0] += from[0];
+                to[1] += from[1];
+            }
+            if (was >= 0) {
+                memcpy(bins + f * PARE_EMBED_BINS, state->bins + was * PARE_EMBED_BINS,
+                       PARE_EMBED_BINS * sizeof *bins);
+                memcpy(unknown + 2 * f, state->unknown + 2 * was, 2 * sizeof *unknown);
+            }
         }
-        memcpy(gain, state->gain, (size_t)(old_fields * c->width) * sizeof *gain);
-        memcpy(bins, state->bins, (size_t)(old_fields * PARE_EMBED_BINS) * sizeof *bins);
-        memcpy(unknown, state->unknown, (size_t)(old_fields * 2) * sizeof *unknown);
         pare_free(c->ctx, state->sketch);
         pare_free(c->ctx, state->gain);
         pare_free(c->ctx, state->bins);
@@ -107,9 +137,10 @@ void pare_embed_set_masks(const pare_embed_course *c) {
 
 /* ---- Learning -------------------------------------------------------------------------------- */
 
-/* One pass, or as many as option passes says; sums of AdaGrad fade, so that steps stay large enough
- * to follow. Cells of fields left out become absent: they cost nothing then. */
-static void learn(pare_embed_course *c) {
+/* One pass, or as many as option passes says, until the caller stops it; sums of AdaGrad fade, so
+ * that steps stay large enough to follow. Cells of fields left out become absent: they cost nothing
+ * then. */
+static pare_status learn(pare_embed_course *c) {
     pare_embed *e = c->embed;
     pare_field_model *model = c->state.machine;
     double start = pare_thread_cpu_seconds();
@@ -127,8 +158,10 @@ static void learn(pare_embed_course *c) {
         }
     }
     pare_embed_set_masks(c);
-    (void)pare_field_model_fit(model, &e->fields, e->fields.rows, c->row, e->passes);
+    (void)pare_field_model_fit_until(model, &e->fields, e->fields.rows, c->row, e->passes,
+                                     pare_embed_tell, e);
     c->window->cpu_training = pare_thread_cpu_seconds() - start;
+    return pare_embed_going(e);
 }
 
 /* ---- All ------------------------------------------------------------------------------------- */
@@ -163,6 +196,22 @@ static pare_status reserve(pare_embed_course *c) {
     return status;
 }
 
+/* Which fields of the state the fields are now: new ones were put before the crosses. first: (old)
+ * rows of the state's. */
+static pare_status trace(pare_embed_course *c, int64_t old, const int64_t *first) {
+    int64_t fields = c->embed->fields.count, added = fields - old;
+    pare_status status = pare_alloc(c->ctx, fields, sizeof *c->was, &c->was);
+    if (status == PARE_OK) {
+        status = pare_alloc_zero(c->ctx, fields, sizeof *c->began, &c->began);
+    }
+    for (int64_t f = 0; f < fields && status == PARE_OK; f++) {
+        bool plain = f < old - c->crosses, cross = f >= fields - c->crosses;
+        c->was[f] = plain ? f : cross ? f - added : -1;
+        c->began[f] = c->was[f] >= 0 ? first[c->was[f]] : 0;
+    }
+    return status;
+}
+
 /* Reads state and rows; brings both to the same fields. */
 static pare_status open_rows(pare_embed_course *c, const char *path) {
     pare_embed *e = c->embed;
@@ -171,7 +220,7 @@ static pare_status open_rows(pare_embed_course *c, const char *path) {
     if (status != PARE_OK) {
         return status;
     }
-    int64_t old_fields = c->state.fields.count;
+    int64_t old = c->state.fields.count, *first = NULL;
     e->fields = c->state.fields;
     e->schema = c->state.schema;
     c->state.fields = (pare_fields){0};
@@ -179,20 +228,32 @@ static pare_status open_rows(pare_embed_course *c, const char *path) {
     status = pare_embed_state_options(&c->state, e->fields.target, &e->options);
     c->width = pare_embed_state_chunks(&c->state) + 1;
     if (status == PARE_OK) {
+        status = pare_alloc(c->ctx, old, sizeof *first, &first);
+    }
+    for (int64_t f = 0; f < old && status == PARE_OK; f++) {
+        first[f] = e->fields.field[f].first;
+        c->crosses += e->fields.field[f].kind == PARE_FIELD_CROSS;
+    }
+    if (status == PARE_OK) {
         status = pare_fields_read(c->ctx, path, (pare_fields_format)e->options.embed_format,
                                   &e->options, &rows);
     }
     if (status == PARE_OK) {
         rows.hash_bits = e->options.hash_bits;
-        status = pare_fields_continue(&e->fields, &rows, e->options.minimum_count, &c->before);
+        status = pare_fields_continue(&e->fields, &rows, e->options.minimum_count,
+                                      e->options.cross_rows, &c->before);
     }
     pare_fields_clear(&rows);
+    if (status == PARE_OK) {
+        status = trace(c, old, first);
+    }
+    pare_free(c->ctx, first);
     if (status == PARE_OK) {
         status = pare_embed_set_up(e);
     }
     if (status == PARE_OK) {
         pare_embed_list_fields(e);
-        status = grow(c, old_fields);
+        status = grow(c);
     }
     return status;
 }
@@ -216,6 +277,7 @@ static pare_status set_limits(pare_embed_course *c) {
     for (int64_t f = 0; f < e->fields.count; f++) {
         e->fields.field[f].kind = (pare_field_kind)c->row[f];
     }
+    pare_embed_list_fields(e); /* crosses fetch what their parts do */
     return status;
 }
 
@@ -232,6 +294,10 @@ static pare_status set_latency(pare_embed_course *c) {
         if (status == PARE_OK) {
             memset(all, 1, (size_t)e->candidates);
             pare_serving_cost(&e->serving, all, e->full_cost);
+            if (e->options.budget[0]) { /* what cannot fit is said before any work */
+                memset(all, 0, (size_t)e->candidates);
+                status = pare_serving_choose(&e->serving, e->gain, all);
+            }
         }
         pare_free(c->ctx, all);
     }
@@ -241,6 +307,8 @@ static pare_status set_latency(pare_embed_course *c) {
 static pare_status go_on(pare_embed_course *c, const char *path) {
     pare_embed *e = c->embed;
     pare_embed_window *w = c->window;
+    e->began = pare_clock_seconds();
+    pare_embed_stage(e, "read", 0, 0.3);
     pare_status status = open_rows(c, path);
     if (status == PARE_OK) {
         status = reserve(c);
@@ -265,6 +333,7 @@ static pare_status go_on(pare_embed_course *c, const char *path) {
         }
         pare_embed_watch_field(c, f);
     }
+    pare_embed_stage(e, "judge", 0.3, 0.5);
     status = pare_embed_watch(c);
     if (status == PARE_OK) {
         status = pare_embed_change(c);
@@ -273,7 +342,10 @@ static pare_status go_on(pare_embed_course *c, const char *path) {
         status = pare_embed_audit(c, path);
     }
     if (status == PARE_OK) {
-        learn(c);
+        pare_embed_stage(e, "learn", 0.5, 1);
+        status = learn(c);
+    }
+    if (status == PARE_OK) {
         memcpy(e->gain, c->state.gain, (size_t)e->candidates * sizeof *e->gain);
         pare_serving_cost(&e->serving, e->keep, e->cost);
         e->cpu_selecting = w->cpu_selecting + w->cpu_audit;
@@ -305,8 +377,8 @@ pare_status pare_embed_continue(pare_context *ctx, const char *path, const pare_
         c.embed->window = c.window;
         status = go_on(&c, path);
     }
-    void *owned[] = {c.before,      c.out,    c.gain, c.loss,   c.probability,
-                     c.sample_cell, c.scored, c.row,  c.removal};
+    void *owned[] = {c.before,      c.was,         c.began,  c.out, c.gain,   c.loss,
+                     c.probability, c.sample_cell, c.scored, c.row, c.removal};
     for (size_t i = 0; i < sizeof owned / sizeof owned[0]; i++) {
         pare_free(ctx, owned[i]);
     }

@@ -15,6 +15,8 @@ typedef struct pare_embed_course {
     pare_embed_window *window;
     pare_embed_state state; /* its fields are the embed's while it runs */
     int64_t *before;        /* (fields) rows of each table at the start; 0: new */
+    int64_t *was, *began;   /* (fields) the field's number then, -1: new, and its first row */
+    int64_t crosses;        /* the last fields */
     int64_t *out;           /* (outs) fields left out */
     int64_t outs, width;
     double *gain; /* (fields, PARE_EMBED_BLOCKS) a row: of adding a field left out; minus that of a

@@ -11,7 +11,7 @@
 #include <math.h>
 #include <stdio.h>
 
-enum { VERSION = 3, NAME_MAX_BYTES = 1 << 16 };
+enum { VERSION = 4, NAME_MAX_BYTES = 1 << 16, CROSS_ROWS_MAX = 1 << 24 };
 
 static const char magic[8] = "pare-emb";
 
@@ -112,17 +112,40 @@ static void visit_ids(stream *s, pare_field *field) {
     }
 }
 
-static void visit_field(stream *s, pare_fields *fields, pare_field *field) {
+/* The parts of a cross are categories before it; as many rows as they give. */
+static void visit_cross(stream *s, const pare_fields *fields, int64_t cross_rows,
+                        pare_field *field) {
+    const pare_field *parts = fields->field;
+    for (int i = 0; i < 2; i++) {
+        visit_whole(s, &field->part[i], 0, fields->count - 1);
+        if (s->status == PARE_OK && parts[field->part[i]].kind != PARE_FIELD_CATEGORY) {
+            damaged(s);
+        }
+    }
+    if (s->status == PARE_OK &&
+        field->size !=
+            pare_cross_size(parts[field->part[0]].size, parts[field->part[1]].size, cross_rows)) {
+        damaged(s);
+    }
+}
+
+static void visit_field(stream *s, pare_fields *fields, int64_t cross_rows, pare_field *field) {
     int64_t kind = field->kind, bucketed = field->bucketed, hash_bits = field->hash_bits;
     const char *name = field->name;
     int64_t length = name ? (int64_t)strlen(name) : 0;
     visit_text(s, &name, &length);
-    visit_whole(s, &kind, 0, PARE_FIELD_NUMBER);
+    visit_whole(s, &kind, 0, PARE_FIELD_CROSS);
     visit_whole(s, &bucketed, 0, 1);
     visit_whole(s, &hash_bits, 0, PARE_FIELD_HASH_MAX);
     visit_whole(s, &field->size, 1, INT32_MAX - (s->to ? 0 : fields->joint));
     visit_real(s, &field->mean);
     visit_real(s, &field->scale);
+    if (s->status == PARE_OK && kind == PARE_FIELD_CROSS) {
+        visit_cross(s, fields, cross_rows, field);
+    } else if (!s->to && s->status == PARE_OK && fields->count > 0 && /* crosses are the last */
+               field[-1].kind == PARE_FIELD_CROSS) {
+        damaged(s);
+    }
     if (!s->to && s->status == PARE_OK) {
         if (length < 0 || length > NAME_MAX_BYTES || memchr(name, '\0', (size_t)length)) {
             damaged(s);
@@ -131,7 +154,12 @@ static void visit_field(stream *s, pare_fields *fields, pare_field *field) {
         field->kind = (pare_field_kind)kind;
         field->bucketed = bucketed;
         field->hash_bits = hash_bits;
-        if (hash_bits > 0 && field->size != 1 + (INT64_C(1) << hash_bits)) {
+        if (kind == PARE_FIELD_NUMBER && field->size != 1) {
+            damaged(s);
+            return;
+        }
+        if (hash_bits > 0 &&
+            (kind != PARE_FIELD_CATEGORY || field->size != 1 + (INT64_C(1) << hash_bits))) {
             damaged(s);
             return;
         }
@@ -140,12 +168,13 @@ static void visit_field(stream *s, pare_fields *fields, pare_field *field) {
         fields->joint += field->size;
         fields->count += s->status == PARE_OK;
     }
-    if (s->status == PARE_OK && kind != PARE_FIELD_NUMBER && hash_bits == 0) {
+    if (s->status == PARE_OK && kind <= PARE_FIELD_BUCKET && kind != PARE_FIELD_NUMBER &&
+        hash_bits == 0) {
         visit_ids(s, field);
     }
 }
 
-static void visit_fields(stream *s, pare_fields *fields) {
+static void visit_fields(stream *s, pare_fields *fields, int64_t cross_rows) {
     int64_t count = fields->count;
     visit_whole(s, &count, 1, PARE_FIELDS_MAX);
     if (!s->to && s->status == PARE_OK) {
@@ -162,7 +191,7 @@ static void visit_fields(stream *s, pare_fields *fields) {
         s->status = pare_text_copy(s->ctx, target, length, &fields->target);
     }
     for (int64_t f = 0; f < count && s->status == PARE_OK; f++) {
-        visit_field(s, fields, &fields->field[f]);
+        visit_field(s, fields, cross_rows, &fields->field[f]);
     }
 }
 
@@ -225,6 +254,7 @@ static void visit_state(stream *s, pare_embed_state *state) {
     visit_whole(s, &state->chunk, 1, PARE_FM_STRIDE_MAX);
     visit_whole(s, &state->minimum_count, 1, INT64_MAX);
     visit_whole(s, &state->hash_bits, 0, PARE_FIELD_HASH_MAX);
+    visit_whole(s, &state->cross_rows, 2, CROSS_ROWS_MAX);
     visit_whole(s, &state->windows, 1, INT64_MAX);
     for (int r = 0; r < PARE_RESOURCES; r++) {
         visit_whole(s, &state->limit[r], 0, INT64_MAX);
@@ -240,7 +270,7 @@ static void visit_state(stream *s, pare_embed_state *state) {
         visit_real(s, reals[i]);
     }
     visit_schema(s, state);
-    visit_fields(s, &state->fields);
+    visit_fields(s, &state->fields, state->cross_rows);
     if (!s->to && s->status == PARE_OK) {
         s->status = make_arrays(s, state);
     }
@@ -327,6 +357,7 @@ pare_status pare_embed_state_options(const pare_embed_state *state, const char *
     options->chunk = state->chunk;
     options->minimum_count = state->minimum_count;
     options->hash_bits = state->hash_bits;
+    options->cross_rows = state->cross_rows;
     options->rate = state->rate;
     options->crosses = 0;
     return target && target[0] && !options->target[0] ? pare_options_set(options, "target", target)

@@ -17,6 +17,7 @@ enum {
 typedef struct pare_embed_state {
     pare_context *ctx;
     int64_t model, dimension, chunk, minimum_count, hash_bits; /* as the options */
+    int64_t cross_rows;                                        /* most of a cross, as the option */
     int64_t windows;                                           /* files learned from */
     int64_t limit[PARE_RESOURCES];
     char *schema;           /* its text; NULL: none */

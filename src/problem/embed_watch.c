@@ -96,13 +96,16 @@ static int64_t remove_fields(pare_embed_course *c, int64_t first, int64_t end, d
     return sampled;
 }
 
-static void score_rows(pare_embed_course *c) {
+static pare_status score_rows(pare_embed_course *c) {
     pare_embed *e = c->embed;
     pare_field_model *model = c->state.machine;
     float logit[CHUNK];
     int64_t rows = e->fields.rows;
     for (int64_t at = 0; at < rows; at += CHUNK) {
         int64_t count = rows - at < CHUNK ? rows - at : CHUNK;
+        if (pare_embed_tell(e, (double)at / (double)rows, (double)NAN)) {
+            return pare_embed_going(e);
+        }
         pare_field_model_predict(model, &e->fields, count, c->row + at, logit);
         for (int64_t i = 0; i < count; i++) {
             float z = logit[i], label = e->fields.label[at + i];
@@ -112,6 +115,7 @@ static void score_rows(pare_embed_course *c) {
             c->probability[at + i] = (z < 0 ? small : 1) / (1 + small);
         }
     }
+    return PARE_OK;
 }
 
 /* Rows first .. end - 1, block b. */
@@ -166,7 +170,10 @@ pare_status pare_embed_watch(pare_embed_course *c) {
         c->row[i] = i;
     }
     pare_embed_set_masks(c);
-    score_rows(c);
+    pare_status status = score_rows(c);
+    if (status != PARE_OK) {
+        return status;
+    }
     double scored = pare_thread_cpu_seconds();
     for (int64_t i = 0; i < e->candidates; i++) {
         s->gain[i] *= PARE_EMBED_DECAY;
