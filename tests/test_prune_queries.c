@@ -132,6 +132,43 @@ static void test_criteria(void **state) {
     }
 }
 
+/* Both ways beside each other: the budget is met, each layer is cut in one of them, and what can
+ * only be met by groups is. */
+static void test_either(void **state) {
+    (void)state;
+    for (int i = 0; i < 4; i++) {
+        pare_context *ctx = NULL;
+        pare_lm lm;
+        pare_prune_result result;
+        assert_int_equal(pare_context_create(NULL, &ctx), PARE_OK);
+        pare_prune_options o = usual();
+        o.heads = true;
+        o.ffn = i % 2 > 0;
+        o.uniform = i == 1;
+        o.attention = o.mlp = i == 3;
+        o.keep = o.ffn ? 0.6 : 0.7;
+        assert_ok(ctx, run(ctx, &o, &lm, &result));
+        assert_true(result.share <= o.keep && result.share > o.keep - 0.12);
+        double left = (double)result.parameters_after / (double)result.parameters_before;
+        assert_true(fabs(left - result.share) < 0.01); /* but biases */
+        assert_true(!o.uniform || pare_lm_uniform(&lm.shape));
+        assert_true(i == 3 || result.parts == 2 * LAYERS);
+        for (int64_t j = 0; j < result.parts; j++) {
+            const pare_prune_part *part = &result.part[j];
+            const pare_lm_layer *layer = &lm.shape.layer[part->layer];
+            if (i != 3 && part->half == PARE_LM_ATTENTION) {
+                assert_int_equal(part->kept,
+                                 part->blocks == HEADS ? layer->heads : layer->kv_heads);
+                assert_true(layer->heads == layer->kv_heads * SHARE || part->blocks == HEADS);
+                assert_true(layer->kv_heads == GROUPS || part->blocks == GROUPS);
+            }
+        }
+        pare_prune_result_clear(ctx, &result);
+        pare_lm_clear(&lm);
+        pare_context_destroy(ctx);
+    }
+}
+
 /* The head of each group whose output column is 0 goes first, and for nothing. */
 static void test_useless(void **state) {
     (void)state;
@@ -168,8 +205,10 @@ static void test_refused(void **state) {
     assert_int_equal(pare_context_create(NULL, &ctx), PARE_OK);
     pare_prune_options o = usual();
     o.heads = true;
+    o.criterion = PARE_PRUNE_MAGNITUDE;
     assert_int_equal(run(ctx, &o, &lm, &result), PARE_ERROR_UNSUPPORTED);
-    assert_non_null(strstr(pare_context_error(ctx), "prune twice"));
+    assert_non_null(strstr(pare_context_error(ctx), "reconstruction"));
+    o.criterion = PARE_PRUNE_RECONSTRUCTION;
     pare_lm_clear(&lm);
     tiny_make(ctx, "gpt2", false, &dense);
     tiny_make(ctx, "gpt2", false, &lm);
@@ -184,9 +223,8 @@ static void test_refused(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_cut),
-        cmocka_unit_test(test_criteria),
-        cmocka_unit_test(test_useless),
+        cmocka_unit_test(test_cut),     cmocka_unit_test(test_criteria),
+        cmocka_unit_test(test_either),  cmocka_unit_test(test_useless),
         cmocka_unit_test(test_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -53,10 +53,35 @@ static double cost_of_rest(const pruning *p) {
     return p->options->latency->rest;
 }
 
+/* Groups, or query heads, or channels. */
+static pare_status add_part(pruning *p, int64_t index, pare_lm_half half, bool queries,
+                            bool second) {
+    const pare_lm_shape *s = &p->dense->shape;
+    const pare_prune_options *o = p->options;
+    const pare_lm_layer *layer = &s->layer[index];
+    prune_part one = {.layer = index, .half = half, .second = second};
+    bool attention = half == PARE_LM_ATTENTION;
+    one.blocks = queries ? layer->heads : attention ? layer->kv_heads : layer->ffn;
+    one.block = attention ? layer->heads / one.blocks * s->head_dim : 1;
+    one.step = queries ? layer->kv_heads : 1;
+    one.group = queries ? layer->heads / layer->kv_heads : 0;
+    one.some = attention ? o->heads || o->queries : o->ffn;
+    one.whole = !second && (p->whole_layers || (attention ? o->attention : o->mlp));
+    one.start = p->candidates[half];
+    p->candidates[half] += one.blocks;
+    set_costs(p, &one);
+    pare_status status = pare_alloc_zero(p->ctx, one.blocks + 1, sizeof *one.loss, &one.loss);
+    if (status == PARE_OK) {
+        status = pare_alloc_zero(p->ctx, one.blocks, sizeof *one.order, &one.order);
+    }
+    p->part[p->parts++] = one;
+    return status;
+}
+
 static pare_status list_parts(pruning *p) {
     const pare_lm_shape *s = &p->dense->shape;
     const pare_prune_options *o = p->options;
-    pare_status status = pare_alloc_zero(p->ctx, 2 * s->layers, sizeof *p->part, &p->part);
+    pare_status status = pare_alloc_zero(p->ctx, 3 * s->layers, sizeof *p->part, &p->part);
     if (status == PARE_OK) {
         status = pare_alloc_zero(p->ctx, s->layers, sizeof(double), &p->layer_loss);
     }
@@ -64,27 +89,17 @@ static pare_status list_parts(pruning *p) {
         status = pare_alloc_zero(p->ctx, s->layers, 1, &p->dropped);
     }
     for (int64_t i = 0; status == PARE_OK && i < 2 * s->layers; i++) {
+        pare_lm_half half = i % 2 == 0 ? PARE_LM_ATTENTION : PARE_LM_FFN;
         const pare_lm_layer *layer = &s->layer[i / 2];
-        prune_part one = {.layer = i / 2, .half = i % 2 == 0 ? PARE_LM_ATTENTION : PARE_LM_FFN};
-        bool attention = one.half == PARE_LM_ATTENTION;
+        bool attention = half == PARE_LM_ATTENTION;
         bool queries = attention && o->queries;
-        one.blocks = queries ? layer->heads : attention ? layer->kv_heads : layer->ffn;
-        if (one.blocks == 0) {
-            continue;
+        bool both = queries && o->heads && layer->heads > layer->kv_heads;
+        if ((attention ? layer->heads : layer->ffn) > 0) {
+            status = add_part(p, i / 2, half, queries && !o->heads, false);
         }
-        one.block = attention ? layer->heads / one.blocks * s->head_dim : 1;
-        one.step = queries ? layer->kv_heads : 1;
-        one.group = queries ? layer->heads / layer->kv_heads : 0;
-        one.some = attention ? o->heads || o->queries : o->ffn;
-        one.whole = p->whole_layers || (attention ? o->attention : o->mlp);
-        one.start = p->candidates[one.half];
-        p->candidates[one.half] += one.blocks;
-        set_costs(p, &one);
-        status = pare_alloc_zero(p->ctx, one.blocks + 1, sizeof *one.loss, &one.loss);
-        if (status == PARE_OK) {
-            status = pare_alloc_zero(p->ctx, one.blocks, sizeof *one.order, &one.order);
+        if (status == PARE_OK && both) {
+            status = add_part(p, i / 2, half, true, true);
         }
-        p->part[p->parts++] = one;
     }
     return status;
 }
@@ -142,10 +157,11 @@ static pare_status check(const pare_lm *dense, const pare_prune_options *o) {
                                   "and hidden"
                                 : "the layers of this model differ already");
     }
-    if (o->queries && o->heads) {
+    if (o->queries && o->heads &&
+        (o->criterion != PARE_PRUNE_RECONSTRUCTION || o->resource == PARE_PRUNE_LATENCY)) {
         return pare_fail(ctx, PARE_ERROR_UNSUPPORTED,
-                         "query heads go in place of key/value heads with their query heads, not "
-                         "besides them: prune twice");
+                         "heads and query heads together go by the criterion reconstruction and a "
+                         "budget of params, bytes or flops: name one of the two structures");
     }
     bool grouped = false;
     for (int64_t i = 0; i < s->layers; i++) {

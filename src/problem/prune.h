@@ -45,8 +45,9 @@ typedef struct pare_prune_options {
     bool layers;                 /* whole layers may go */
     bool attention, mlp;         /* whole halves may go */
     bool heads, ffn;             /* single groups, channels may go */
-    bool queries;                /* query heads, as many of every group of a layer; instead of
-                                    heads */
+    bool queries;                /* query heads, as many of every group of a layer; with heads
+                                    (only by reconstruction, not for latency) a layer loses either
+                                    groups or query heads */
     bool hidden;                 /* dimensions of the residual stream; params and bytes
                                     only; pack must be F32. With it, and with layers beside
                                     others, several plans are carried out and judged */

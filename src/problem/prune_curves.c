@@ -45,8 +45,11 @@ pare_status pare_prune_cut_matrix(const pruning *p, const prune_part *one,
 pare_status pare_prune_order(pruning *p, prune_part *one, pare_half_problem *problem,
                              double *error) {
     double *increase = NULL;
-    pare_status status = pare_half_measure(&p->calibration, p->lm, one->layer, one->half,
-                                           p->options->ridge, problem);
+    pare_status status = PARE_OK;
+    if (!problem->gram) {
+        status = pare_half_measure(&p->calibration, p->lm, one->layer, one->half, p->options->ridge,
+                                   problem);
+    }
     if (status == PARE_OK) {
         status = pare_alloc(p->ctx, one->blocks, sizeof *increase, &increase);
     }
@@ -117,17 +120,11 @@ static double without_layer(curve *c, int64_t layer) {
     return rise;
 }
 
+/* One way to cut a half where the streams stand. */
 static pare_status curve_of_part(curve *c) {
     pruning *p = c->p;
     prune_part *one = c->one;
-    if (p->options->layers &&
-        (one->half == PARE_LM_ATTENTION || p->lm->shape.layer[one->layer].heads == 0)) {
-        p->layer_loss[one->layer] = without_layer(c, one->layer);
-    }
     pare_status status = pare_alloc_zero(p->ctx, one->blocks + 1, sizeof *c->error, &c->error);
-    if (status == PARE_OK) {
-        status = pare_lm_own_layer(p->lm, one->layer);
-    }
     if (status == PARE_OK) {
         status = pare_prune_order(p, one, &c->problem, c->error);
     }
@@ -140,14 +137,34 @@ static pare_status curve_of_part(curve *c) {
     if (status == PARE_OK && !p->whole_layers) {
         status = measure(c);
     }
-    if (status == PARE_OK) {
-        status = pare_calibration_advance(&p->calibration, p->lm, one->layer, one->half);
-    }
-    pare_lm_disown_layer(p->lm, one->layer);
-    pare_half_clear(p->ctx, &c->problem);
     pare_free(p->ctx, c->error);
     pare_free(p->ctx, c->keep);
     pare_free(p->ctx, c->cut);
+    c->error = NULL;
+    c->keep = NULL;
+    c->cut = NULL;
+    return status;
+}
+
+/* All ways to cut the half of part `*index`, which then is that of the next half. */
+static pare_status curves_of_half(curve *c, int64_t *index) {
+    pruning *p = c->p;
+    const prune_part *one = &p->part[*index];
+    int64_t layer = one->layer;
+    if (p->options->layers &&
+        (one->half == PARE_LM_ATTENTION || p->lm->shape.layer[layer].heads == 0)) {
+        p->layer_loss[layer] = without_layer(c, layer);
+    }
+    pare_status status = pare_lm_own_layer(p->lm, layer);
+    do {
+        c->one = &p->part[(*index)++];
+        status = status == PARE_OK ? curve_of_part(c) : status;
+    } while (*index < p->parts && p->part[*index].second);
+    if (status == PARE_OK) {
+        status = pare_calibration_advance(&p->calibration, p->lm, layer, c->one->half);
+    }
+    pare_lm_disown_layer(p->lm, layer);
+    pare_half_clear(p->ctx, &c->problem);
     return status;
 }
 
@@ -163,11 +180,11 @@ pare_status pare_prune_curves(pruning *p) {
     if (status == PARE_OK) {
         status = pare_calibration_teach(calibration, p->options->probe);
     }
-    for (int64_t i = 0; status == PARE_OK && i < p->parts; i++) {
-        curve c = {.p = p, .one = &p->part[i], .run = run};
+    for (int64_t i = 0; status == PARE_OK && i < p->parts;) {
+        curve c = {.p = p, .run = run};
         status = pare_prune_tell(p, "measure", 0.6 * (double)i / (double)p->parts);
         if (status == PARE_OK) {
-            status = curve_of_part(&c);
+            status = curves_of_half(&c, &i);
         }
     }
     pare_lm_run_destroy(run);

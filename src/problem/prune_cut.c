@@ -79,9 +79,6 @@ static pare_status cut_half(pruning *p, const prune_part *one) {
     if (status == PARE_OK) {
         status = pare_calibration_advance(&p->calibration, p->lm, one->layer, one->half);
     }
-    if (status == PARE_OK && !shares_next_layer(p, one)) {
-        status = pare_lm_pack_layer(p->lm, one->layer, p->options->pack);
-    }
     pare_half_clear(p->ctx, &problem);
     pare_free(p->ctx, all);
     return status;
@@ -101,10 +98,12 @@ static pare_status record(pruning *p, pare_prune_result *result) {
         return status;
     }
     double left = p->rest;
-    result->parts = p->parts;
     for (int64_t i = 0; i < p->parts; i++) {
         const prune_part *one = &p->part[i];
-        result->part[i] =
+        if (one->unused) {
+            continue;
+        }
+        result->part[result->parts++] =
             (pare_prune_part){one->layer, one->half, one->blocks, one->blocks - one->removed};
         left += pare_prune_cost(p, one, one->blocks - one->removed);
     }
@@ -135,9 +134,13 @@ pare_status pare_prune_carry_out(pruning *p, pare_prune_result *result) {
     pare_calibration_restart(&p->calibration);
     for (int64_t i = 0; status == PARE_OK && i < p->parts; i++) {
         double done = share * (double)i / (double)p->parts;
+        const prune_part *one = &p->part[i];
         status = pare_prune_tell(p, "cut", 1 - left * (1 - done));
-        if (status == PARE_OK) {
-            status = cut_half(p, &p->part[i]);
+        if (status == PARE_OK && !one->unused) {
+            status = cut_half(p, one);
+        }
+        if (status == PARE_OK && !shares_next_layer(p, one)) {
+            status = pare_lm_pack_layer(p->lm, one->layer, p->options->pack);
         }
     }
     return status == PARE_OK ? record(p, result) : status;

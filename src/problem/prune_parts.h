@@ -13,6 +13,9 @@ typedef struct prune_part {
                       heads; else 1 and 0 */
     int64_t group;
     bool some, whole; /* single candidates may go; all together may go */
+    bool second;      /* another way to cut the half of the part before it: query heads where
+                         groups may go too */
+    bool unused;      /* the other way was taken */
     double fixed, unit;
     int64_t *order; /* (blocks) in order of removal */
     double *loss;   /* (blocks + 1) with the first so many of them removed */
@@ -55,9 +58,9 @@ double pare_prune_cost(const pruning *p, const prune_part *one, int64_t kept);
 pare_status pare_prune_time(const pruning *p, double *share) PARE_MUST_CHECK;
 
 pare_lm_tensor *pare_prune_last_matrix(const pruning *p, const prune_part *one);
-/* The regression of a part's half where the streams stand, its order by elimination, and error:
- * (blocks + 1) of the output with the first so many of the order gone. problem: to clear, also
- * after a failure. */
+/* The regression of a part's half where the streams stand (unless problem holds it already), its
+ * order by elimination, and error: (blocks + 1) of the output with the first so many of the order
+ * gone. problem: to clear, also after a failure. */
 pare_status pare_prune_order(pruning *p, prune_part *one, pare_half_problem *problem,
                              double *error) PARE_MUST_CHECK;
 /* The last matrix with the first `removed` candidates of the order gone, the rest solved anew if

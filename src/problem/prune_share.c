@@ -8,62 +8,98 @@
 typedef struct cut_group {
     int64_t levels;
     int64_t *removed; /* (levels) candidates of each part */
+    bool *queries;    /* (levels) of the parts that remove query heads, or of the others */
     double *cost, *loss;
+    bool second; /* the levels of second parts are listed */
 } cut_group;
 
 static int64_t group_of(const pruning *p, int64_t part) {
-    return p->whole_layers       ? p->part[part].layer
-           : p->options->uniform ? (int64_t)p->part[part].half
-                                 : part;
+    const prune_part *one = &p->part[part];
+    return p->whole_layers       ? one->layer
+           : p->options->uniform ? (int64_t)one->half
+                                 : 2 * one->layer + (int64_t)one->half;
 }
 
 /* How many candidates may go: nothing; numbers that leave a multiple of `round`, or of the groups;
  * all. */
 static pare_status list_levels(const pruning *p, const prune_part *one, cut_group *group) {
     int64_t blocks = one->blocks, round = one->half == PARE_LM_FFN ? p->options->round : one->step;
-    pare_status status = pare_alloc(p->ctx, blocks + 2, sizeof(int64_t), &group->removed);
-    if (status == PARE_OK) {
-        status = pare_alloc_zero(p->ctx, blocks + 2, sizeof(double), &group->cost);
-    }
-    if (status == PARE_OK) {
-        status = pare_alloc_zero(p->ctx, blocks + 2, sizeof(double), &group->loss);
+    int64_t other = one->half == PARE_LM_ATTENTION ? p->dense->shape.layer[one->layer].heads : 0;
+    const struct {
+        void *array;
+        size_t size;
+    } arrays[] = {{&group->removed, sizeof(int64_t)},
+                  {&group->queries, sizeof(bool)},
+                  {&group->cost, sizeof(double)},
+                  {&group->loss, sizeof(double)}};
+    pare_status status = PARE_OK;
+    for (size_t i = 0; status == PARE_OK && !one->second && i < sizeof arrays / sizeof arrays[0];
+         i++) {
+        status = pare_alloc_zero(p->ctx, blocks + other + 2, arrays[i].size, arrays[i].array);
     }
     if (status != PARE_OK) {
         return status;
     }
-    group->removed[group->levels++] = 0;
-    int64_t kept = blocks / round * round;
+    int64_t kept = blocks / round * round, first = group->levels;
+    group->removed[group->levels] = 0;
+    group->levels += !one->second;
     for (kept -= kept == blocks ? round : 0; one->some && kept > 0; kept -= round) {
         group->removed[group->levels++] = blocks - kept;
     }
     if (one->whole) {
         group->removed[group->levels++] = blocks;
     }
+    for (; first < group->levels; first++) {
+        group->queries[first] = one->group > 0;
+    }
+    group->second = one->second;
     return PARE_OK;
+}
+
+/* The costliest level first, as sharing out wants them. */
+static void sort_levels(cut_group *group) {
+    for (int64_t i = 1; group->second && i < group->levels; i++) {
+        for (int64_t j = i; j > 0 && group->cost[j] > group->cost[j - 1]; j--) {
+            int64_t removed = group->removed[j];
+            bool queries = group->queries[j];
+            double cost = group->cost[j], loss = group->loss[j];
+            group->removed[j] = group->removed[j - 1];
+            group->queries[j] = group->queries[j - 1];
+            group->cost[j] = group->cost[j - 1];
+            group->loss[j] = group->loss[j - 1];
+            group->removed[j - 1] = removed;
+            group->queries[j - 1] = queries;
+            group->cost[j - 1] = cost;
+            group->loss[j - 1] = loss;
+        }
+    }
 }
 
 double pare_prune_all_cost(const pruning *p) {
     double all = p->rest;
     for (int64_t i = 0; i < p->parts; i++) {
-        all += pare_prune_cost(p, &p->part[i], p->part[i].blocks);
+        all += p->part[i].second ? 0 : pare_prune_cost(p, &p->part[i], p->part[i].blocks);
     }
     return all;
 }
 
-static pare_status fill_groups(const pruning *p, cut_group *groups) {
+static pare_status fill_groups(const pruning *p, int64_t count, cut_group *groups) {
     for (int64_t i = 0; i < p->parts; i++) {
         const prune_part *one = &p->part[i];
         cut_group *group = &groups[group_of(p, i)];
         if (p->dropped[one->layer]) {
             continue;
         }
-        if (group->levels == 0) {
+        if (group->levels == 0 || one->second > group->second) {
             pare_status status = list_levels(p, one, group);
             if (status != PARE_OK) {
                 return status;
             }
         }
         for (int64_t level = 0; level < group->levels; level++) {
+            if (group->queries[level] != (one->group > 0)) {
+                continue;
+            }
             bool gone = p->whole_layers && level > 0;
             int64_t removed = gone ? one->blocks : group->removed[level];
             group->cost[level] += pare_prune_cost(p, one, one->blocks - removed);
@@ -72,6 +108,9 @@ static pare_status fill_groups(const pruning *p, cut_group *groups) {
                 group->loss[level] = p->layer_loss[one->layer];
             }
         }
+    }
+    for (int64_t g = 0; g < count; g++) {
+        sort_levels(&groups[g]);
     }
     return PARE_OK;
 }
@@ -95,8 +134,10 @@ static pare_status allocate_groups(pruning *p, int64_t count, const cut_group *g
     }
     for (int64_t i = 0; i < p->parts; i++) {
         int64_t g = group_of(p, i), level = choice[g].level;
-        bool gone = p->dropped[p->part[i].layer] || (p->whole_layers && level > 0);
-        p->part[i].removed = gone ? p->part[i].blocks : groups[g].removed[level];
+        prune_part *one = &p->part[i];
+        bool dropped = p->dropped[one->layer], gone = dropped || (p->whole_layers && level > 0);
+        one->unused = dropped ? one->second : groups[g].queries[level] != (one->group > 0);
+        one->removed = gone ? one->blocks : groups[g].removed[level];
     }
     return PARE_OK;
 }
@@ -133,7 +174,8 @@ static pare_status meet_budget(pruning *p, int64_t count, const cut_group *group
 }
 
 pare_status pare_prune_share_out(pruning *p, double keep) {
-    int64_t count = p->whole_layers ? p->dense->shape.layers : p->options->uniform ? 2 : p->parts;
+    int64_t layers = p->dense->shape.layers;
+    int64_t count = p->whole_layers ? layers : p->options->uniform ? 2 : 2 * layers;
     cut_group *groups = NULL;
     pare_allocation_part *choice = NULL;
     pare_status status = pare_alloc_zero(p->ctx, count, sizeof *groups, &groups);
@@ -141,13 +183,14 @@ pare_status pare_prune_share_out(pruning *p, double keep) {
         status = pare_alloc_zero(p->ctx, count, sizeof *choice, &choice);
     }
     if (status == PARE_OK) {
-        status = fill_groups(p, groups);
+        status = fill_groups(p, count, groups);
     }
     if (status == PARE_OK) {
         status = meet_budget(p, count, groups, choice, keep);
     }
     for (int64_t g = 0; groups && g < count; g++) {
         pare_free(p->ctx, groups[g].removed);
+        pare_free(p->ctx, groups[g].queries);
         pare_free(p->ctx, groups[g].cost);
         pare_free(p->ctx, groups[g].loss);
     }
