@@ -22,7 +22,7 @@ RUNS = [(STORIES, "--budget params=0.75 --structure heads,ffn --uniform", "f32")
         (STORIES, "--budget params=0.8 --structure layers", "f16"),
         (STORIES, "--budget params=0.75 --structure layers,heads,ffn,hidden --uniform --round 32", "f32"),
         (STORIES, "--structure vocabulary", "f32"),
-        (STORIES, "--structure blocks --block 32x32 --sparsity 0.5", "f32"),
+        (STORIES, "--structure blocks --block 32x32 --sparsity 0.1", "f32"),
         (BOOKS, "--budget params=0.75 --structure attention,heads,ffn --round 32", "bf16"),
         (BOOKS, "--budget params=0.75 --structure heads,ffn --criterion sequential-attention", "f16"),
         (BOOKS, "--budget params=0.85 --structure attention", "f32"),

@@ -30,7 +30,8 @@ TUNED = {"mnist": {"magnitude": ["--sparse-share", "0.7"],
          "criteo": {"magnitude": ["--sparse-share", "0.5"],
                     "powerpropagation": ["--sparse-share", "0.5"],
                     "acdc": ["--learning-rate", "2e-3", "--phases", "1", "--sparse-share", "0.7"],
-                    "sequential-attention": ["--phases", "1", "--mask-learning-rate", "5e-2"]}}
+                    "sequential-attention": ["--phases", "1", "--mask-learning-rate", "5e-2",
+                                             "--redundancy", "1"]}}
 
 
 def criteo_shape(folder, rows=60000, seed=7):

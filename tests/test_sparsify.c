@@ -102,6 +102,25 @@ static void test_methods(void **state) {
     close_run(&r);
 }
 
+/* Where blocks of the same inputs only repeat each other, each input is read before any twice. */
+static void test_redundancy(void **state) {
+    (void)state;
+    run r = {0};
+    open_context(&r, NULL, 1);
+    open_data(&r);
+    set(&r, "redundancy", "10");
+    pare_sparse *s = train(&r, "sequential-attention");
+    for (int64_t row = 0; row < 6; row++) {
+        int64_t kept = 0;
+        for (int64_t g = 0; g < 4; g++) {
+            kept += s->layer[0].keep[4 * row + g];
+        }
+        assert_int_equal(kept, 1);
+    }
+    pare_sparse_free(s);
+    close_run(&r);
+}
+
 static void test_threads_and_seed(void **state) {
     (void)state;
     float first[COLUMNS * 20];
@@ -301,13 +320,10 @@ static void test_limit(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_methods),
-        cmocka_unit_test(test_threads_and_seed),
-        cmocka_unit_test(test_gradients),
-        cmocka_unit_test(test_bad_input),
-        cmocka_unit_test(test_failing_allocation),
-        cmocka_unit_test(test_archive),
-        cmocka_unit_test(test_limit),
+        cmocka_unit_test(test_methods),          cmocka_unit_test(test_redundancy),
+        cmocka_unit_test(test_threads_and_seed), cmocka_unit_test(test_gradients),
+        cmocka_unit_test(test_bad_input),        cmocka_unit_test(test_failing_allocation),
+        cmocka_unit_test(test_archive),          cmocka_unit_test(test_limit),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

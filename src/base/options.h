@@ -148,6 +148,7 @@ X(sparsify, matrices, "matrices", CHOICE, "first", 0, 0, "first|all", "which wei
 X(sparsify, phases, "phases", INTEGER, "0", 0, 1000, "", "sparse-dense phases of sequential-attention and acdc; 0: as many as leave 200 steps to each, at most 10") \
 X(sparsify, dense_share, "dense-share", REAL, "0.1", 0, 0.95, "", "share of the training before blocks begin to go") \
 X(sparsify, sparse_share, "sparse-share", REAL, "0.6", 0, 0.95, "", "share of the training after the last has gone") \
+X(sparsify, redundancy, "redundancy", REAL, "0.5", 0, 10, "", "how far blocks that read the same inputs do each other's work: of these the r-th counts its attention / r^REAL (sequential-attention); 0: as published") \
 X(sparsify, logit_decay, "logit-decay", REAL, "-1", -1, 100, "", "weight decay of the mask logits; -1: the measured default") \
 X(sparsify, network, "network", TEXT, "", 0, 0, "", "write the trained network to this .npz file") \
 X(export, gguf, "gguf", BOOL, "false", 0, 0, "", "write model.gguf too") \

@@ -9,7 +9,9 @@
  * its moments at each change of phase; logits decay as weights do; A is held within [1 - s, 1 / (1
  * - s)]. How a part is split is not published: in thirds here. The published Criteo runs are dense
  * for 20 % and sparse for 20 % of 25 passes; training of a few hundred steps wants a longer sparse
- * end.
+ * end. The paper ranks blocks by A alone; here, of those that read the same inputs, the r-th counts
+ * A / r^redundancy. With A alone all blocks of the strongest inputs stay before any of others does,
+ * since each input's work is split among many equal blocks (docs/results/prune_network.md).
  *
  * The baselines keep their published schedules on the same shares: gradual magnitude raises the
  * sparsity by the cubic of Zhu and Gupta between start and end; ACDC alternates sparse and dense.
@@ -91,6 +93,25 @@ void pare_keep_best(int64_t groups, const int64_t *first, double sparsity, const
     }
 }
 
+/* The r-th of the blocks that read the same inputs, by attention, counts A / r^redundancy: they can
+ * do each other's work, and gradients while all of them are in do not show it. */
+static void discount(sparsifier *s) {
+    const pare_sparsify_task *task = s->task;
+    double *score = s->out->score;
+    for (int64_t g = 0; task->redundancy > 0 && g < task->groups; g++) {
+        int64_t wide = task->wide[g];
+        for (int64_t from = task->first[g]; from < task->first[g + 1]; from += wide) {
+            for (int64_t i = 0; i < wide; i++) {
+                s->order[i] = (pare_ranked){score[from + i], from + i};
+            }
+            qsort(s->order, (size_t)wide, sizeof *s->order, falling);
+            for (int64_t i = 0; i < wide; i++) {
+                score[s->order[i].number] -= task->redundancy * log((double)(i + 1));
+            }
+        }
+    }
+}
+
 static pare_status choose(sparsifier *s, double sparsity) {
     const pare_sparsify_task *task = s->task;
     double *score = s->out->score;
@@ -98,6 +119,7 @@ static pare_status choose(sparsifier *s, double sparsity) {
         for (int64_t i = 0; i < s->count; i++) {
             score[i] = (double)s->logit[i]; /* in the order of A, and not cut off */
         }
+        discount(s);
     } else if (task->method != PARE_SPARSIFY_RANDOM) {
         pare_status status = task->objective->slots->norms(task->objective->self, s->norm);
         if (status != PARE_OK) {

@@ -23,13 +23,16 @@ typedef struct pare_sparsify_task {
     pare_objective *objective; /* borrowed; slots step, and norms, forget where needed */
     pare_sparsifier method;
     int64_t groups;
-    const int64_t *first;             /* (groups + 1) first candidate of each group */
-    double sparsity;                  /* share of each group that goes, 0 < sparsity < 1 */
+    const int64_t *first; /* (groups + 1) first candidate of each group */
+    const int64_t *wide;  /* (groups) how many neighbours read the same inputs, a row of blocks;
+                             NULL where redundancy is 0 */
+    double sparsity;      /* share of each group that goes, 0 < sparsity < 1 */
     double dense_share, sparse_share; /* of the training: the dense start, the sparse end */
     int64_t phases;                   /* sparse-dense phases between them */
     double epochs;
     double mask_rate;  /* step size of the logits, falls to 0 as a cosine */
     double mask_decay; /* decoupled weight decay of the logits */
+    double redundancy; /* the r-th of a row of `wide` counts A / r^redundancy; 0: A */
     uint64_t seed;
 } pare_sparsify_task;
 
