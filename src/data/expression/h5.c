@@ -24,6 +24,8 @@ pare_status pare_expression_read_h5(pare_expression *e, const char *path,
 
 /* ---- Matrix --------------------------------------------------------------------------------- */
 
+static const char misfit[] = "data, indices and indptr do not fit together";
+
 static pare_status check_sparse(const pare_h5 *f, const char *group, int64_t rows, int64_t columns,
                                 const int64_t *start, int64_t starts, const int32_t *index,
                                 int64_t indices, const float *value, int64_t values, bool scratch) {
@@ -37,7 +39,7 @@ static pare_status check_sparse(const pare_h5 *f, const char *group, int64_t row
             pare_scratch_passed(index, value, &done, k);
         }
     }
-    return good ? PARE_OK : pare_h5_wrong(f, group, "data, indices and indptr do not fit together");
+    return good ? PARE_OK : pare_h5_wrong(f, group, misfit);
 }
 
 /* Whether so many entries are more than half of the memory that may be used. */
@@ -77,10 +79,19 @@ static pare_status read_entries(const pare_h5 *f, const char *group, int64_t ent
                                  : status;
     }
     int64_t bytes = 0;
-    if (!pare_checked_multiply(entries, each, &bytes)) {
-        return pare_h5_wrong(f, group, "is too large");
+    pare_status status = pare_h5_count(f, name, indices);
+    if (status == PARE_OK) {
+        status = pare_h5_count(f, other, values);
     }
-    pare_status status = pare_scratch_open(f->ctx, bytes, &e->scratch);
+    /* Before a file is made of what indptr claims. */
+    if (status == PARE_OK && (*indices != entries || *values != entries ||
+                              !pare_checked_multiply(entries, each, &bytes))) {
+        status = pare_h5_wrong(f, group, misfit);
+    }
+    if (status != PARE_OK) {
+        return status;
+    }
+    status = pare_scratch_open(f->ctx, bytes, &e->scratch);
     if (status != PARE_OK) {
         return status;
     }
@@ -92,7 +103,6 @@ static pare_status read_entries(const pare_h5 *f, const char *group, int64_t ent
         status =
             pare_h5_pieces(f, other, H5T_NATIVE_FLOAT, sizeof *e->value, entries, (char *)e->value);
     }
-    *indices = *values = entries;
     return status;
 }
 

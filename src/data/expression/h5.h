@@ -22,6 +22,8 @@ bool pare_h5_exists(hid_t at, const char *path);
  * pointer. */
 pare_status pare_h5_numbers(const pare_h5 *f, const char *name, hid_t type, size_t size, void *out,
                             int64_t *count) PARE_MUST_CHECK;
+/* Numbers of such a dataset. */
+pare_status pare_h5_count(const pare_h5 *f, const char *name, int64_t *count) PARE_MUST_CHECK;
 /* A vector of `count` numbers in pieces, to a scratch file. */
 pare_status pare_h5_pieces(const pare_h5 *f, const char *name, hid_t type, size_t size,
                            int64_t count, char *out) PARE_MUST_CHECK;

@@ -82,6 +82,15 @@ static pare_status open_numbers(const pare_h5 *f, const char *name, hid_t *out, 
     return PARE_OK;
 }
 
+pare_status pare_h5_count(const pare_h5 *f, const char *name, int64_t *count) {
+    hid_t data = -1;
+    pare_status status = open_numbers(f, name, &data, count);
+    if (status == PARE_OK) {
+        H5Dclose(data);
+    }
+    return status;
+}
+
 static const char unreadable[] = "cannot be read (damaged, or not numbers)";
 
 pare_status pare_h5_numbers(const pare_h5 *f, const char *name, hid_t type, size_t size, void *out,
