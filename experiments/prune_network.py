@@ -146,8 +146,9 @@ def table(done, measure, digits, best):
                 continue
             first = best(mean, key=mean.get)
             if sparsity > 0.95:
+                rivals = {method: value for method, value in mean.items() if method != "random"}
                 over += 1
-                won += first == "sequential-attention"
+                won += best(rivals, key=rivals.get) == "sequential-attention"
             lines.append(f"| {100 * sparsity:.0f} % | {block} | {seeds} | " + " | ".join(cells) + f" | {first} |")
     return lines, won, over
 
@@ -160,6 +161,7 @@ def write(results, options):
              f"({EPOCHS['mnist']} on MNIST, {EPOCHS['criteo']} on the synthetic set) with AdamW in batches of 64, "
              "about 700 steps, the step size falling as a cosine. Above 95 % means of as many seeds as the column "
              "says (`random`: seed 1 alone), one seed below.", "",
+             "The count above the tables is over magnitude, powerpropagation and acdc; `random` ran with one seed.", "",
              "Settings were chosen on validation rows (a fifth of the training rows), mostly by one or two seeds at "
              "98 %, block 20: step size, decay, phases, shares of the dense start and the sparse end, step size of the "
              "mask. Not by an equal search: about 20 (MNIST) and 16 (synthetic) settings of sequential-attention were "
@@ -169,6 +171,18 @@ def write(results, options):
              "run of each method at 97 %, block 10, until the dense network was best, as on Criteo. So the "
              "comparison leans to sequential-attention, and cells of few seeds say little about differences as small "
              "as their spread.", "",
+             "`--redundancy` (of the blocks that read the same inputs the r-th counts A / r^redundancy) came after these "
+             "tables had shown sequential-attention best in 3 of 9 cells of the synthetic set. What was missing: at 99 %, "
+             "block 20, networks of this size with four fixed blocks (PyTorch, two seeds) reach a test loss of 0.561 with "
+             "three blocks on inputs 0 to 19 and one elsewhere, which is what the methods chose, 0.548 to 0.549 with two and "
+             "two, 0.535 to 0.540 with four on four different groups of inputs. All methods keep repetitions, since each "
+             "input's work is split among twenty equal blocks. 0.3, 0.5, 1 and 2 were tried on other rows only: synthetic "
+             "sets of the generator's seeds 107 and 108 (mean loss over the nine cells: none 0.4897, 0.3 0.4856, 1 0.4804, 2 "
+             "0.4797; magnitude 0.4943 at best of three settings, powerpropagation 0.4939 of three, acdc 0.5047 of one; other "
+             "step sizes, decay of logits and shares of sequential-attention without it: 0.4905 to 0.5176) and MNIST's "
+             "training rows 20,000 to 35,000 against 45,000 to 55,000 (none 0.1523, 0.5 0.1427, 1 0.1426). 1 on MNIST's "
+             "tables: best in 9 of 9 too. Magnitude with the same rule: 0.4931 on the synthetic sets, better with blocks of 10 and "
+             "20, worse with 5.", "",
              "Settings besides the defaults (step size 4e-3, 10 % dense, 60 % sparse at the end):", ""]
     lines += [f"- {name}, {method}: `{' '.join(more)}`" for name, of in TUNED.items() for method, more in of.items()]
     lines += [""]
