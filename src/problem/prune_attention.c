@@ -8,10 +8,11 @@
  * so that m = 1 is the model as it stands and m = 0 what a cut and its compensation would leave.
  * The mask learns by the divergence D of the masked model's predictions from the dense model's:
  *     D(0) - D(1) = -D'(1) + D''(1) / 2 (to second order),
- * both from gradients at m = 1 + sign / 2 with random signs, whose independence averages the other
- * halves out. Divided by the rise of the output error it is the half's attention: how much an error
- * there matters. What it predicts decides the cuts of the phase, the picks so far being in place;
- * then all halves are cut and solved again on the streams as they have become.
+ * both from gradients at m = 1 + sign / 2 with signs that are orthogonal over the steps, which
+ * averages the other halves out. Divided by the rise of the output error it is the half's
+ * attention: how much an error there matters. What it predicts decides the cuts of the phase, the
+ * picks so far being in place; then all halves are cut and solved again on the streams as they have
+ * become.
  *
  * Departures from the published method, each because of frozen weights (docs/pruning.md): the mask
  * is not a softmax of mean 1 over bare weights, since the divergence is least where all masks are
@@ -49,8 +50,10 @@ typedef struct attention {
     pare_lm_gradients gradients;
     float *room[2]; /* (largest last matrix) */
     int32_t *target;
-    double *sign; /* (parts) */
-    int64_t step;
+    double *sign;           /* (parts) */
+    int64_t *column;        /* (design) of the array the signs are taken from, the factors' first */
+    int64_t design;         /* its rows and columns, a power of two above the number of factors */
+    int64_t step, balanced; /* steps of this phase that are whole designs, from `step` on */
 } attention;
 
 /* Floating-point operations of one pass over a window without gradients. */
@@ -104,6 +107,12 @@ static pare_status reserve(attention *a) {
     for (int64_t i = 0; status == PARE_OK && i < 2 * p->lm->shape.layers; i++) {
         a->part[i] = -1;
     }
+    for (a->design = 2; a->design <= p->parts;) {
+        a->design *= 2;
+    }
+    if (status == PARE_OK) {
+        status = pare_alloc(p->ctx, a->design, sizeof *a->column, &a->column);
+    }
     for (int64_t i = 0; status == PARE_OK && i < p->parts; i++) {
         status = reserve_slice(a, i);
         most = a->slice[i].values > most ? a->slice[i].values : most;
@@ -122,6 +131,7 @@ static void release(attention *a) {
     pare_free(ctx, a->slice);
     pare_free(ctx, a->part);
     pare_free(ctx, a->sign);
+    pare_free(ctx, a->column);
     pare_free(ctx, a->room[0]);
     pare_free(ctx, a->room[1]);
     pare_free(ctx, a->target);
@@ -208,6 +218,31 @@ static void gather(void *user, int64_t layer, pare_lm_half half) {
     }
 }
 
+/* Signs whose products over a whole design sum to 0 for any two factors, so that what one half does
+ * to another's gradient is averaged out at once and not by chance: columns of Sylvester's matrix, a
+ * step a row. Independent ones where the steps do not fill a design. */
+static bool sign_of(const attention *a, int64_t factor) {
+    if (a->balanced > 0) {
+        bool up = true;
+        for (int64_t bits = a->column[factor] & (a->balanced - 1); bits > 0; bits &= bits - 1) {
+            up = !up;
+        }
+        return up;
+    }
+    uint64_t place = (uint64_t)(a->step * a->p->parts + factor);
+    return pare_random_below(a->p->options->seed, PARE_STREAM_METHOD, place, 2) > 0;
+}
+
+/* Another assignment of columns (but the first, which is constant) for each phase. */
+static void begin_design(attention *a, int64_t phase, int64_t steps) {
+    a->balanced = steps / a->design * a->design;
+    for (int64_t i = 0; i < a->design; i++) {
+        a->column[i] = i + 1;
+    }
+    pare_random_shuffle(a->p->options->seed, PARE_STREAM_METHOD, (uint64_t)(phase + 1) << 40,
+                        a->design - 1, a->column);
+}
+
 static void train_step(attention *a) {
     const pare_calibration *c = &a->p->calibration;
     bool layers = a->p->whole_layers;
@@ -218,16 +253,14 @@ static void train_step(attention *a) {
         a->target[i] = i + 1 == c->length ? -1 : token[i + 1];
     }
     for (int64_t i = 0; i < a->p->parts; i++) {
-        int64_t draw = layers ? a->p->part[i].layer : i;
-        uint64_t place = (uint64_t)(a->step * a->p->parts + draw);
-        bool up = pare_random_below(a->p->options->seed, PARE_STREAM_METHOD, place, 2) > 0;
-        a->sign[i] = up ? 1 : -1;
+        a->sign[i] = sign_of(a, layers ? a->p->part[i].layer : i) ? 1 : -1;
     }
     put_on(a);
     (void)pare_lm_forward(a->teacher, token, NULL);
     (void)pare_lm_forward(a->run, token, NULL);
     (void)pare_lm_loss(a->run, NULL, a->target, a->teacher, NULL, &a->gradients);
     a->step++;
+    a->balanced--;
 }
 
 /* Loss curves: the error's, times the attention. */
@@ -284,6 +317,7 @@ static pare_status phase(attention *a, int64_t index, int64_t steps) {
         }
     }
     if (status == PARE_OK) {
+        begin_design(a, index, steps);
         status = begin_training(a);
     }
     for (int64_t step = 0; status == PARE_OK && step < steps; step++) {
