@@ -126,8 +126,8 @@ static void test_criterion(void **state) {
                     both[count++] = groups->member[m];
                 }
             }
-            double ebic = n * log(slow_rss(genome, count, both) / n) + (double)count * log(n) +
-                          search * (double)(k + 1);
+            double ebic = (n - 1) * log(slow_rss(genome, count, both) / (n - 1)) +
+                          (double)count * log(n) + search * (double)(k + 1);
             least = count > used ? fmin(least, ebic) : least;
             own = b == pick->group ? ebic : own;
         }

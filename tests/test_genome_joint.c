@@ -130,7 +130,7 @@ static double slow_log_det(const struct pare_genome *genome, int64_t picks, cons
             pare_project_out(n, 1, q[c], y[t]);
         }
         for (int64_t u = 0; u <= t; u++) {
-            s[t][u] = s[u][t] = pare_inner(n, y[t], y[u]) / (double)n;
+            s[t][u] = s[u][t] = pare_inner(n, y[t], y[u]) / (double)(n - 1);
         }
     }
     return log(s[0][0] * (s[1][1] * s[2][2] - s[1][2] * s[2][1]) -
@@ -150,7 +150,7 @@ static void test_criterion(void **state) {
     const double n = (double)genome->genotypes.used, p = (double)genome->genotypes.kept;
     assert_true(joint->path >= 3);
     for (int64_t k = 0; k <= 3; k++) {
-        double wanted = n * slow_log_det(genome, k, joint->pick) +
+        double wanted = (n - 1) * slow_log_det(genome, k, joint->pick) +
                         (double)k * (TRAITS * log(n) + 2 * 0.75 * log(p));
         assert_true(fabs(joint->ebic[k] - wanted) < 1e-6 * fabs(wanted) + 1e-6);
     }

@@ -49,6 +49,34 @@ static const char *group_of(const pare_genome *genome, const pare_analysis *a, i
     return NULL;
 }
 
+/* R2 beside the baselines, and how far folds agree. */
+static void put_scores(const pare_genome *genome, const pare_scores *s, pare_text *out) {
+    const bool background = genome->k || genome->shared.ctx;
+    const char *beside = background ? " and background" : "";
+    const struct {
+        double r2;
+        const char *words, *end;
+    } rows[] = {
+        {s->r2, "chosen", beside},
+        {s->background_r2, background ? "background alone (GBLUP)" : "covariates alone", ""},
+        {s->single_r2, "as many, largest one at a time,", beside},
+        {s->lasso_r2, "as many, by the lasso,", beside},
+        {s->marginal_r2, "five best one at a time alone", ""}};
+    pare_text_append(out, "  %lld x %lld-fold, R2 in samples held out, %.1f chosen on average:\n",
+                     (long long)genome->options.repeats, (long long)genome->options.folds,
+                     s->picks);
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        pare_text_append(out, "    %7.4f %s%s\n", rows[i].r2, rows[i].words, rows[i].end);
+    }
+    pare_text_append(out, "  folds agree %.2f exactly, %.2f up to r2 > 0.8", s->jaccard,
+                     s->jaccard_ld);
+    if (!isnan(s->kuncheva)) {
+        pare_text_append(out, "; corrected for chance %.2f (Kuncheva), %.2f (Nogueira)",
+                         s->kuncheva, s->nogueira);
+    }
+    pare_text_append(out, "\n");
+}
+
 static void put_trait(const pare_genome *genome, const pare_analysis *a, pare_text *out) {
     pare_text_append(out, "\n%s: %lld samples, %lld variants, %lld covariates%s\n", a->trait->name,
                      (long long)a->n, (long long)genome->genotypes.kept,
@@ -98,20 +126,7 @@ static void put_trait(const pare_genome *genome, const pare_analysis *a, pare_te
                          a->credible.chance[first], a->credible.purity[s]);
     }
     if (a->scored) {
-        pare_text_append(
-            out,
-            "  %lld x %lld-fold: R2 %.4f chosen and background, %.4f background alone, "
-            "%.4f five best\n"
-            "  one at a time; %.1f chosen on average; folds agree %.2f exactly, %.2f up "
-            "to r2 > 0.8",
-            (long long)genome->options.repeats, (long long)genome->options.folds, a->scores.r2,
-            a->scores.background_r2, a->scores.marginal_r2, a->scores.picks, a->scores.jaccard,
-            a->scores.jaccard_ld);
-        if (!isnan(a->scores.kuncheva)) {
-            pare_text_append(out, ";\n  corrected for chance %.2f (Kuncheva), %.2f (Nogueira)",
-                             a->scores.kuncheva, a->scores.nogueira);
-        }
-        pare_text_append(out, "\n");
+        put_scores(genome, &a->scores, out);
     }
 }
 
@@ -339,14 +354,15 @@ static json_t *card_of_trait(const pare_genome *genome, const pare_analysis *a) 
         const pare_scores *s = &a->scores;
         json_object_set_new(
             card, "cross_validation",
-            json_pack("{s:I, s:I, s:o, s:o, s:o, s:o, s:f, s:f, s:f, s:o, s:o}", "folds",
+            json_pack("{s:I, s:I, s:o, s:o, s:o, s:o, s:o, s:o, s:f, s:f, s:f, s:o, s:o}", "folds",
                       (json_int_t)genome->options.folds, "repeats",
                       (json_int_t)genome->options.repeats, "r2", real_or_null(s->r2),
                       "r2_spread_of_repeats", real_or_null(s->r2_spread), "r2_background_alone",
-                      real_or_null(s->background_r2), "r2_five_best_one_at_a_time",
-                      real_or_null(s->marginal_r2), "picks", s->picks, "jaccard", s->jaccard,
-                      "jaccard_r2_0.8", s->jaccard_ld, "kuncheva", real_or_null(s->kuncheva),
-                      "nogueira", real_or_null(s->nogueira)));
+                      real_or_null(s->background_r2), "r2_as_many_one_at_a_time",
+                      real_or_null(s->single_r2), "r2_as_many_by_lasso", real_or_null(s->lasso_r2),
+                      "r2_five_best_one_at_a_time", real_or_null(s->marginal_r2), "picks", s->picks,
+                      "jaccard", s->jaccard, "jaccard_r2_0.8", s->jaccard_ld, "kuncheva",
+                      real_or_null(s->kuncheva), "nogueira", real_or_null(s->nogueira)));
     }
     return card;
 }

@@ -346,7 +346,13 @@ static void put_scores(const pare_genome *genome, const pare_analysis *a, pare_t
               s->picks);
     put_score(out, background ? "background alone (GBLUP)" : "covariates alone", s->background_r2,
               0);
-    put_score(out, "the five best variants taken one at a time", s->marginal_r2, 5);
+    put_score(out,
+              background ? "as many, largest one at a time beside it, and background"
+                         : "as many, largest one at a time",
+              s->single_r2, s->picks);
+    put_score(out, background ? "as many by the lasso, and background" : "as many by the lasso",
+              s->lasso_r2, s->picks);
+    put_score(out, "the five best one at a time, without background", s->marginal_r2, 5);
     pare_text_append(out,
                      "</tbody></table></div>\n<h3>How sure the choice is</h3>\n<p>Agreement of "
                      "the folds' choices, which share most of their samples. 1: the same; 0: as "
@@ -459,7 +465,10 @@ static void put_facts(const pare_genome *genome, pare_text *out) {
                                           : "none");
     pare_text_append(out, "<tr><th>stopped by</th><td>%s</td></tr>\n", stops[o->stop]);
     if (o->stop == PARE_STOP_EBIC) {
-        put_number_row(out, "gamma of extended BIC", o->gamma);
+        put_number_row(out, "gamma of extended BIC",
+                       o->gamma > 0
+                           ? o->gamma
+                           : pare_gamma_for(genome->genotypes.used, genome->genotypes.kept));
     }
     put_number_row(out, "least frequency of the rarer allele", o->maf);
     put_number_row(out, "largest share of missing calls", o->geno);

@@ -21,6 +21,8 @@ typedef struct pare_scores {    /* of cross-validation, all repeats and folds */
     double r2, r2_spread;       /* chosen and background; standard deviation over repeats */
     double background_r2;       /* background alone (GBLUP) */
     double marginal_r2;         /* the 5 best variants one at a time, ordinary regression */
+    double single_r2, lasso_r2; /* background and as many variants as the fold chose: largest one at
+                                   a time beside it; by the lasso in its whitened space */
     double picks;               /* mean number */
     double jaccard, jaccard_ld; /* mean over pairs of folds of a repeat; variants with r2 > 0.8
                                    count as the same in the second */
@@ -203,6 +205,16 @@ pare_status pare_cross_validate(const struct pare_genome *genome, const pare_tra
  * within one standard error of the least. */
 pare_status pare_inner_validate(const struct pare_genome *genome, const pare_trait *trait,
                                 const bool *some, int64_t *best) PARE_MUST_CHECK;
+
+enum { PARE_BASELINE_MOST = 500 };
+/*
+ * What simpler ways would have chosen in the space of `made`: pick (2, want) the `want` variants
+ * largest alone, and those that the lasso (coordinate descent on the 500 largest alone, its penalty
+ * lowered until `want` are in) gives the largest coefficients; picks: how many there are of each.
+ * want: at most PARE_BASELINE_MOST. Without those that the ones before determine.
+ */
+pare_status pare_baselines(const struct pare_genome *genome, const pare_choice_made *made,
+                           int64_t want, int64_t *pick, int64_t picks[2]) PARE_MUST_CHECK;
 
 /* Logarithms (kept) of the weights in a file of `ID weight`; 0 for variants that it does not name.
  * Refused: weights that are not above 0, no id that passes the filters. */

@@ -80,10 +80,13 @@ static bool add_direction(pare_chooser *c, double *v, double least) {
 }
 
 /* Extended BIC (Chen and Chen 2008) with k log p for the log of p choose k: the price of a pick
- * does not fall with k, which on mice_hs1940 makes folds agree more at the same error. */
+ * does not fall with k, which on mice_hs1940 makes folds agree more at the same error. The
+ * likelihood is the restricted one: with n in place of n less the fixed effects, covariates of many
+ * levels would make every statistic too large. */
 static double extended_bic(const pare_chooser *c, int64_t picks) {
     double n = (double)c->w->n, k = (double)picks, p = (double)c->w->g->kept;
-    return n * log(c->rss / n) + k * log(n) + 2 * c->gamma * k * log(p) - 2 * c->prior_sum;
+    double free = n - (double)c->fixed;
+    return free * log(c->rss / free) + k * log(n) + 2 * c->gamma * k * log(p) - 2 * c->prior_sum;
 }
 
 /* The x that chi-square with one degree of freedom exceeds with probability `tail`, by bisection.
@@ -224,7 +227,7 @@ fail:
 
 /* Monotone in what a pick of this gain and prior takes from extended BIC before its price. */
 static double prior_gain(const pare_chooser *c, double gain, double prior) {
-    return exp(prior / (double)c->w->n * 2) / fmax(1 - gain / c->rss, 1e-300);
+    return exp(prior / (double)(c->w->n - c->fixed) * 2) / fmax(1 - gain / c->rss, 1e-300);
 }
 
 int64_t pare_chooser_best(const pare_chooser *c) {

@@ -206,6 +206,7 @@ pare_status pare_inner_validate(const struct pare_genome *genome, const pare_tra
 
 typedef struct outer {
     double chosen, background, marginal, total; /* sums of squares of one repeat */
+    double other[2];                            /* of pare_baselines, with background */
     int64_t *count;                             /* (folds) picks */
     int64_t *pick;                              /* (folds, most) */
     int64_t most;
@@ -250,11 +251,32 @@ static pare_status marginal_errors(const struct pare_genome *genome, const pare_
     return status;
 }
 
+/* Errors with the picks of pare_baselines, as many as the fold chose, under the share of the fit
+ * with its own. */
+static pare_status other_errors(const struct pare_genome *genome, const pare_choice_made *made,
+                                const int64_t *pick, const int64_t picks[2], int64_t want,
+                                const pare_trait *trait, const int64_t *fold, int64_t held,
+                                double *error) {
+    pare_status status = PARE_OK;
+    for (int way = 0; way < 2 && status == PARE_OK; way++) {
+        pare_mixed_fit fit;
+        status = pare_mixed_fit_create(&made->w, made->count, made->fixed, picks[way],
+                                       pick + way * want, made->y, &fit);
+        if (status == PARE_OK) {
+            status =
+                add_errors(genome, made, &fit, pick + way * want, trait, fold, held, &error[way]);
+            pare_mixed_fit_clear(&fit);
+        }
+    }
+    return status;
+}
+
 static pare_status outer_fold(const struct pare_genome *genome, const pare_trait *trait,
                               const bool *train, const int64_t *fold, int64_t held, outer *out) {
     const pare_genotypes *g = &genome->genotypes;
     pare_choice_made made;
     pare_mixed_fit fit;
+    int64_t *others = NULL, other_picks[2] = {0, 0}, want = 0;
     pare_status status = pare_choice_begin(genome, trait, train, true, false, &made);
     if (status != PARE_OK) {
         return status;
@@ -276,6 +298,13 @@ static pare_status outer_fold(const struct pare_genome *genome, const pare_trait
         out->count[held] = made.picks;
         memcpy(out->pick + held * out->most, made.chooser.pick,
                (size_t)made.picks * sizeof *out->pick);
+        want = made.picks < PARE_BASELINE_MOST ? made.picks : PARE_BASELINE_MOST;
+        status = pare_alloc(g->ctx, 2 * want, sizeof *others, &others);
+    }
+    if (status == PARE_OK && want > 0) {
+        status = pare_baselines(genome, &made, want, others, other_picks);
+    }
+    if (status == PARE_OK) {
         status = pare_choice_refit(genome, &made, made.picks, &fit);
         if (status == PARE_OK) {
             status =
@@ -283,6 +312,11 @@ static pare_status outer_fold(const struct pare_genome *genome, const pare_trait
             pare_mixed_fit_clear(&fit);
         }
     }
+    if (status == PARE_OK) {
+        status =
+            other_errors(genome, &made, others, other_picks, want, trait, fold, held, out->other);
+    }
+    pare_free(g->ctx, others);
     pare_choice_made_clear(g->ctx, &made);
     return status == PARE_OK ? marginal_errors(genome, trait, train, fold, held, &out->marginal)
                              : status;
@@ -374,7 +408,7 @@ pare_status pare_cross_validate(const struct pare_genome *genome, const pare_tra
         status =
             pare_fold_deal(g, some, folds, (uint64_t)genome->options.seed, (uint64_t)repeat, fold);
         o.turn = 1 + repeat * folds;
-        o.chosen = o.background = o.marginal = o.total = 0;
+        o.chosen = o.background = o.marginal = o.total = o.other[0] = o.other[1] = 0;
         for (int64_t held = 0; held < folds && status == PARE_OK; held++) {
             pare_fold_training(g, fold, held, train);
             status = outer_fold(genome, trait, train, fold, held, &o);
@@ -385,6 +419,8 @@ pare_status pare_cross_validate(const struct pare_genome *genome, const pare_tra
         square += r2 * r2 / times;
         scores.background_r2 += (1 - o.background / o.total) / times;
         scores.marginal_r2 += (1 - o.marginal / o.total) / times;
+        scores.single_r2 += (1 - o.other[0] / o.total) / times;
+        scores.lasso_r2 += (1 - o.other[1] / o.total) / times;
         pare_agreement agreement = {0};
         if (status == PARE_OK) {
             status = measure_stability(genome, some, &o, folds, &agreement);

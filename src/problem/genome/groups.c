@@ -189,12 +189,13 @@ static void gain_task(void *argument, int64_t lane) {
 
 /* The group that lowers extended BIC most; -1: none can be chosen. */
 static int64_t best_group(group_race *r) {
-    const double n = (double)r->c->w->n;
+    const double n = (double)r->c->w->n, free_samples = n - (double)r->c->fixed;
     int64_t best = -1;
     double least = 0;
     pare_pool_run(r->c->ctx->pool, LANES, gain_task, r);
     for (int64_t k = 0; k < r->groups->count; k++) {
-        double change = n * log(1 - r->gain[k] / r->c->rss) + (double)r->rank[k] * log(n);
+        double change =
+            free_samples * log(1 - r->gain[k] / r->c->rss) + (double)r->rank[k] * log(n);
         if (r->rank[k] > 0 && (best < 0 || change < least)) {
             least = change;
             best = k;
@@ -232,7 +233,7 @@ static pare_status add_group(group_race *r, pare_chooser *c, int64_t k, pare_gro
 
 pare_status pare_groups_choose(pare_chooser *c, const pare_variant_groups *groups, int64_t most,
                                int64_t *chosen, int64_t *path, pare_group_pick **list) {
-    const double n = (double)c->w->n;
+    const double n = (double)c->w->n, free_samples = n - (double)c->fixed;
     const int64_t forced = c->picks;
     double least = c->ebic[forced];
     group_race r;
@@ -252,7 +253,7 @@ pare_status pare_groups_choose(pare_chooser *c, const pare_variant_groups *group
         pare_group_pick *pick = &(*list)[*path];
         status = add_group(&r, c, best, pick);
         ++*path;
-        pick->ebic = n * log(c->rss / n) + (double)c->picks * log(n) +
+        pick->ebic = free_samples * log(c->rss / free_samples) + (double)c->picks * log(n) +
                      2 * c->gamma *
                          ((double)*path * log((double)groups->count) +
                           (double)forced * log((double)c->w->g->kept));

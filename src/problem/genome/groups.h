@@ -38,8 +38,8 @@ void pare_groups_clear(pare_variant_groups *groups);
  * of squares (group orthogonal matching pursuit, Lozano, Swirszcz and Abe 2009, by the criterion of
  * least squares). A member with r2 > 0.9 to the picks and the members before it is left out, so
  * that linkage does not count as rank. *chosen groups end at the least
- * n log(RSS / n) + columns log n + 2 gamma groups log(count). list (*path): all that were tried.
- * Cost: n^2 a member once, then size^3 a group and step.
+ * f log(RSS / f) + columns log n + 2 gamma groups log(count), f = n less the fixed effects. list
+ * (*path): all that were tried. Cost: n^2 a member once, then size^3 a group and step.
  */
 pare_status pare_groups_choose(pare_chooser *c, const pare_variant_groups *groups, int64_t most,
                                int64_t *chosen, int64_t *path,

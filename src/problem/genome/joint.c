@@ -7,7 +7,8 @@
  * traits share one V, as in seemingly unrelated regressions with equal regressors. For residuals
  * without correlation n log(1 - u' S^-1 u) is, to first order, the sum of the traits' own gains;
  * correlated ones do not count twice. A pick costs an effect in every trait and one search:
- * joint extended BIC = n log det(S / n) + k (T log n + 2 gamma log p).
+ * joint extended BIC = f log det(S / f) + k (T log n + 2 gamma log p), f = n less the fixed
+ * effects.
  */
 #include "kernels/blas.h"
 #include "problem/genome/analyse.h"
@@ -29,10 +30,11 @@ enum { FREE, CHOSEN };
 typedef struct spaces {
     const struct pare_genome *genome;
     int64_t traits, n;
+    double free;            /* n less the fixed effects */
     pare_choice_made *made; /* (traits) */
     double *factor;         /* (traits, traits) Cholesky factor of S, lower */
     double *u;              /* (traits) */
-    double log_det;         /* of S / n */
+    double log_det;         /* of S / free */
     double prior_sum;       /* of the picks */
 } spaces;
 
@@ -99,7 +101,10 @@ static pare_status open_spaces(const struct pare_genome *genome, const bool *som
         status =
             pare_choice_begin(genome, &genome->traits.trait[t], some, true, false, &s->made[t]);
     }
-    s->n = status == PARE_OK ? s->made[0].w.n : 0;
+    if (status == PARE_OK) {
+        s->n = s->made[0].w.n;
+        s->free = (double)(s->n - s->made[0].count);
+    }
     return status;
 }
 
@@ -119,7 +124,7 @@ static pare_status factor_residuals(spaces *s) {
             if (!(own * own > DETERMINED * s->made[a].chooser.rss)) {
                 break;
             }
-            s->log_det += 2 * log(own) - log((double)s->n);
+            s->log_det += 2 * log(own) - log(s->free);
         }
         if (a == s->traits) {
             return PARE_OK;
@@ -157,7 +162,7 @@ static int64_t best_variant(const spaces *s) {
             is_free = s->made[t].chooser.state[j] == FREE;
         }
         if (is_free) {
-            double gain = -(double)s->n * log(1 - share_of(s, j)) + (prior ? 2 * prior[j] : 0);
+            double gain = -s->free * log(1 - share_of(s, j)) + (prior ? 2 * prior[j] : 0);
             if (best < 0 || gain > most) {
                 most = gain;
                 best = j;
@@ -191,7 +196,7 @@ static pare_status add_variant(spaces *s, int64_t j, pare_joint_choice *out) {
         s->prior_sum += s->genome->prior ? s->genome->prior[j] : 0;
         out->p[out->path] = pare_chi_square_tail(-scale * log(1 - share), s->traits);
         out->pick[out->path++] = j;
-        out->ebic[out->path] = n * s->log_det + (double)out->path * price - 2 * s->prior_sum;
+        out->ebic[out->path] = s->free * s->log_det + (double)out->path * price - 2 * s->prior_sum;
     }
     return status;
 }
@@ -232,7 +237,7 @@ pare_status pare_joint_choose(const struct pare_genome *genome, const bool *some
         status = factor_residuals(&s);
     }
     if (status == PARE_OK) {
-        out->ebic[0] = (double)s.n * s.log_det;
+        out->ebic[0] = s.free * s.log_det;
         status = force_variants(&s, out);
         out->picks = out->path;
     }

@@ -259,8 +259,8 @@ static pare_status add_pick(pare_choice_made *made, int64_t kept, double left, b
         status = pare_loco_add(&made->w, &made->loco, kept);
         if (*added) {
             double n = (double)made->w.n, p = (double)made->w.g->kept;
-            c->ebic[c->picks] =
-                c->ebic[c->picks - 1] + n * log(left) + log(n) + 2 * c->gamma * log(p);
+            c->ebic[c->picks] = c->ebic[c->picks - 1] + (n - (double)c->fixed) * log(left) +
+                                log(n) + 2 * c->gamma * log(p);
         }
     }
     return status;
