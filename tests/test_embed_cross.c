@@ -11,17 +11,12 @@ enum { FIELDS = 10, ROWS = 8000, IDS = 12, PLANTED = 3 };
 static const int64_t planted[PLANTED][2] = {{0, 3}, {1, 7}, {2, 4}};
 
 /* Three pairs carry an effect drawn for each pair of ids; every field has one of its own. */
-static int setup(void **state) {
-    (void)state;
-    FILE *file = embed_files_make() == 0 ? fopen(rows_path, "w") : NULL;
-    FILE *schema = file ? fopen(other_path, "w") : NULL;
-    if (!schema) {
+static int write_rows(int64_t rows) {
+    FILE *file = fopen(rows_path, "w");
+    if (!file) {
         return -1;
     }
-    fputs("{\"groups\": {\"u\": {\"fetch_us\": 2}, \"v\": {\"fetch_us\": 3}},"
-          " \"fields\": {\"0\": {\"group\": \"u\"}, \"3\": {\"group\": \"v\"}}}",
-          schema);
-    for (int64_t i = 0; i < ROWS; i++) {
+    for (int64_t i = 0; i < rows; i++) {
         int64_t id[FIELDS];
         double z = 0;
         for (int64_t f = 0; f < FIELDS; f++) {
@@ -39,7 +34,19 @@ static int setup(void **state) {
         }
         fprintf(file, "\n");
     }
-    return fclose(file) + fclose(schema);
+    return fclose(file);
+}
+
+static int setup(void **state) {
+    (void)state;
+    FILE *schema = embed_files_make() == 0 ? fopen(other_path, "w") : NULL;
+    if (!schema) {
+        return -1;
+    }
+    fputs("{\"groups\": {\"u\": {\"fetch_us\": 2}, \"v\": {\"fetch_us\": 3}},"
+          " \"fields\": {\"0\": {\"group\": \"u\"}, \"3\": {\"group\": \"v\"}}}",
+          schema);
+    return write_rows(ROWS) + fclose(schema);
 }
 
 #define USUAL "validation=0.2 embed-format=libffm embed-method=uniform passes=3 crosses=5"
@@ -176,6 +183,30 @@ static void test_failing_allocation(void **state) {
     unlink(path);
 }
 
+/* Of many rows a part looks at all pairs, and eight of them are left for all rows. */
+static void test_parts(void **state) {
+    (void)state;
+    enum { MANY = 24000, LEFT = 8 };
+    assert_int_equal(write_rows(MANY), 0);
+    run one, many;
+    run_open(&one, NULL, 1, USUAL " rate=0.2");
+    run_open(&many, NULL, 8, USUAL " rate=0.2");
+    start(&one, "crosses", "2");
+    start(&many, "crosses", "2");
+    for (int64_t c = 0; c < one.embed->pairs; c++) {
+        const pare_embed_cross *cross = &one.embed->cross[c];
+        assert_true(cross->score == many.embed->cross[c].score);
+        assert_true(c < LEFT || cross->score == 0);
+        bool is = false;
+        for (int64_t p = 0; p < PLANTED; p++) {
+            is = is || (cross->part[0] == planted[p][0] && cross->part[1] == planted[p][1]);
+        }
+        assert_true(is == (c < PLANTED));
+    }
+    run_close(&one);
+    run_close(&many);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_planted),
@@ -183,6 +214,7 @@ int main(void) {
         cmocka_unit_test(test_encode_like),
         cmocka_unit_test(test_rows_of_pairs),
         cmocka_unit_test(test_failing_allocation),
+        cmocka_unit_test(test_parts),
     };
     return cmocka_run_group_tests(tests, setup, embed_files_remove);
 }

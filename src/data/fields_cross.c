@@ -56,21 +56,27 @@ static pare_status name_cross(pare_fields *fields, pare_field *cross) {
     return status;
 }
 
-static void fill(pare_fields *fields, int64_t f, int64_t columns) {
-    pare_field *cross = &fields->field[f];
-    const pare_field *a = &fields->field[cross->part[0]], *b = &fields->field[cross->part[1]];
+/* All crosses of a row at once: its cells are near then. */
+static void fill(pare_fields *fields, int64_t before) {
+    int64_t columns = fields->count;
     for (int64_t i = 0; i < fields->rows; i++) {
         int32_t *row = fields->cell + i * columns;
-        int32_t left = row[cross->part[0]], right = row[cross->part[1]];
-        if (left < 0 || right < 0) {
-            continue;
-        }
-        row[f] = (int32_t)(cross->first + pare_cross_row(left - a->first, right - b->first, a->size,
-                                                         b->size, cross->size));
-        cross->present += !fields->held_out[i];
-        if (fields->value) {
-            float *value = fields->value + i * columns;
-            value[f] = value[cross->part[0]] * value[cross->part[1]];
+        float *value = fields->value ? fields->value + i * columns : NULL;
+        bool trains = !fields->held_out[i];
+        for (int64_t f = before; f < columns; f++) {
+            pare_field *cross = &fields->field[f];
+            const pare_field *a = &fields->field[cross->part[0]];
+            const pare_field *b = &fields->field[cross->part[1]];
+            int32_t left = row[cross->part[0]], right = row[cross->part[1]];
+            if (left < 0 || right < 0) {
+                continue;
+            }
+            row[f] = (int32_t)(cross->first + pare_cross_row(left - a->first, right - b->first,
+                                                             a->size, b->size, cross->size));
+            cross->present += trains;
+            if (value) {
+                value[f] = value[cross->part[0]] * value[cross->part[1]];
+            }
         }
     }
 }
@@ -88,7 +94,6 @@ pare_status pare_fields_cross(pare_fields *fields, int64_t count, const pare_fie
     if (status != PARE_OK) {
         return status;
     }
-    int64_t columns = before + count;
     for (int64_t c = 0; c < count && status == PARE_OK; c++) {
         pare_field *cross = &fields->field[before + c];
         const pare_field *a = &fields->field[pair[c].part[0]], *b = &fields->field[pair[c].part[1]];
@@ -106,8 +111,10 @@ pare_status pare_fields_cross(pare_fields *fields, int64_t count, const pare_fie
         if (status == PARE_OK) {
             fields->joint += cross->size;
             fields->count++;
-            fill(fields, before + c, columns);
         }
+    }
+    if (status == PARE_OK) {
+        fill(fields, before);
     }
     return status;
 }

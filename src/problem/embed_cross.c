@@ -1,8 +1,9 @@
 /*
  * Cross screening: which pairs of fields say together what they do not say apart. Residuals of a
  * logistic regression on all fields are summed by pair of ids, in two halves of the training rows;
- * weights learned on one half are judged on the other. One pass over the rows for all pairs, no
- * training of any cross. The regression is fitted by Newton steps, one field after the other.
+ * weights learned on one half are judged on the other, no training of any cross. A part of the rows
+ * tells which eighth of the pairs is looked at on all of them. The regression is fitted by Newton
+ * steps, one field after the other.
  */
 #include "problem/embed.h"
 
@@ -12,19 +13,28 @@
 #include <math.h>
 #include <stdlib.h>
 
-enum { SWEEPS = 2, HALVES = 2 };
+enum {
+    SWEEPS = 2,
+    HALVES = 2,
+    FIRST_SHARE = 4, /* one row in so many, and at least FIRST_MIN, come first: after them */
+    FIRST_MIN = 16384,
+    LEFT_SHARE = 8, /* one pair in so many is left, and at least so many for each one wanted */
+    LEFT_EACH = 4
+};
 
 typedef struct screen {
     pare_embed *embed;
-    int64_t rows;   /* training rows, padded columns of which follow each other */
-    int32_t *id;    /* (fields, rows) row within the field's table, -1: absent */
-    int64_t *order; /* (rows) rows of the file, ordered by half */
-    int64_t begin;  /* of the second half */
-    float *label;   /* (rows) 0 or 1 */
+    int64_t rows;          /* training rows, padded columns of which follow each other */
+    int32_t *id;           /* (fields, rows) row within the field's table, -1: absent */
+    int64_t *order;        /* (rows) rows of the file, ordered by half */
+    int64_t begin;         /* of the second half */
+    int64_t first[HALVES]; /* rows of each half, its first ones, that look at all pairs */
+    bool all;              /* all rows are looked at now */
+    float *label;          /* (rows) 0 or 1 */
     float *logit, *scratch;
-    uint64_t *term; /* (rows) gradient and curvature of the loss, see pack */
-    double unit;    /* of both */
-    int64_t pairs;
+    uint64_t *term;         /* (rows) gradient and curvature of the loss, see pack */
+    double unit;            /* of both */
+    int64_t pairs, left;    /* left: those still in, the first ones */
     pare_embed_cross *pair; /* (pairs) */
     uint64_t **sums;        /* (chunks) tables, (HALVES, cross_rows) each */
     int64_t chunks;         /* pairs are dealt to so many tables */
@@ -32,8 +42,9 @@ typedef struct screen {
 
 /* Gradient and curvature as whole multiples of a unit that lets all rows add up: the gradient in
  * the low half of 64 bits, the curvature, which is positive, above. One addition sums both. */
-static uint64_t pack(double gradient, double curvature, double unit) {
-    return (uint64_t)(int64_t)llrint(gradient / unit) + ((uint64_t)llrint(curvature / unit) << 32);
+static uint64_t pack(double gradient, double curvature, double units) {
+    double g = gradient * units + (gradient < 0 ? -0.5 : 0.5), h = curvature * units + 0.5;
+    return (uint64_t)(int64_t)g + ((uint64_t)h << 32);
 }
 
 static double gradient_of(uint64_t sum) {
@@ -75,6 +86,18 @@ static double judge(int64_t rows, const uint64_t *a, const uint64_t *b, double u
     return gain * unit;
 }
 
+/* How sure it is that the halves agree: the sum of their products of gradients in units of its
+ * standard deviation where they do not. */
+static double agreement(int64_t rows, const uint64_t *a, const uint64_t *b) {
+    double sum = 0, square = 0;
+    for (int64_t r = 0; r < rows; r++) {
+        double both = gradient_of(a[r]) * gradient_of(b[r]);
+        sum += both;
+        square += both * both;
+    }
+    return square > 0 ? sum / sqrt(square) : 0;
+}
+
 static void add_rows(const screen *s, const pare_embed_cross *pair, int64_t first, int64_t end,
                      uint64_t *sums) {
     const pare_field *field = s->embed->fields.field;
@@ -96,14 +119,15 @@ static void add_rows(const screen *s, const pare_embed_cross *pair, int64_t firs
 static void score_pair(const screen *s, pare_embed_cross *pair, uint64_t *sums) {
     uint64_t *other = sums + pair->rows;
     memset(sums, 0, (size_t)(HALVES * pair->rows) * sizeof *sums);
-    add_rows(s, pair, 0, s->begin, sums);
-    add_rows(s, pair, s->begin, s->rows, other);
-    pair->score = judge(pair->rows, sums, other, s->unit) / (double)s->rows;
+    add_rows(s, pair, 0, s->all ? s->begin : s->first[0], sums);
+    add_rows(s, pair, s->begin, s->all ? s->rows : s->begin + s->first[1], other);
+    pair->score = s->all ? judge(pair->rows, sums, other, s->unit) / (double)s->rows
+                         : agreement(pair->rows, sums, other);
 }
 
 static void score_chunk(void *argument, int64_t chunk) {
     const screen *s = argument;
-    for (int64_t p = chunk; p < s->pairs; p += s->chunks) {
+    for (int64_t p = chunk; p < s->left; p += s->chunks) {
         score_pair(s, &s->pair[p], s->sums[chunk]);
     }
 }
@@ -119,6 +143,19 @@ static void fill(screen *s) {
         s->order[half ? --place[1] : place[0]++] = e->train_row[i];
     }
     s->begin = place[0];
+    /* Halves were drawn row by row and may follow time: the first rows of each are drawn too. */
+    int64_t first = s->rows / FIRST_SHARE > FIRST_MIN ? s->rows / FIRST_SHARE : FIRST_MIN;
+    for (int64_t half = 0; half < HALVES; half++) {
+        int64_t begin = half ? s->begin : 0, count = half ? s->rows - s->begin : s->begin;
+        s->first[half] = first / HALVES < count ? first / HALVES : count;
+        for (int64_t i = 0; i < s->first[half]; i++) {
+            int64_t other = i + pare_random_below((uint64_t)e->options.seed, PARE_STREAM_HALVES,
+                                                  (uint64_t)(s->rows + begin + i), count - i);
+            int64_t row = s->order[begin + i];
+            s->order[begin + i] = s->order[begin + other];
+            s->order[begin + other] = row;
+        }
+    }
     for (int64_t i = 0; i < s->rows; i++) {
         const int32_t *cell = e->fields.cell + s->order[i] * e->fields.count;
         s->label[i] = e->fields.label[s->order[i]] > 0;
@@ -137,8 +174,15 @@ static void find_terms(screen *s) {
     for (int64_t i = 0; i < s->rows; i++) {
         double small = (double)s->scratch[i], p = 1 / (1 + small);
         p = s->logit[i] > 0 ? p : small * p;
-        s->term[i] = pack(p - (double)s->label[i], p * (1 - p), s->unit);
+        s->term[i] = pack(p - (double)s->label[i], p * (1 - p), 1 / s->unit);
     }
+}
+
+/* The gradient follows by the curvature; both are found anew after a sweep. */
+static inline void add_to_logit(screen *s, int64_t i, float weight) {
+    double more = curvature_of(s->term[i]) * (double)weight;
+    s->logit[i] += weight;
+    s->term[i] += (uint64_t)(int64_t)(more + (more < 0 ? -0.5 : 0.5));
 }
 
 /* A Newton step for the weights of a field's ids, shrunk as pairs are: none where the halves agree
@@ -167,10 +211,9 @@ static void step_field(screen *s, int64_t f, uint64_t *sums) {
         float weight = 0;
         if (id[i] >= 0) {
             memcpy(&weight, &sums[id[i]], sizeof weight);
-            s->logit[i] += weight;
+            add_to_logit(s, i, weight);
         }
     }
-    find_terms(s);
 }
 
 /* The same for the one weight of a field of numbers. */
@@ -185,9 +228,8 @@ static void step_number(screen *s, int64_t f) {
     }
     for (int64_t i = 0; i < s->rows; i++) {
         float x = fields->value[s->order[i] * fields->count + f];
-        s->logit[i] -= s->id[f * s->rows + i] >= 0 ? (float)(g / h) * x : 0;
+        add_to_logit(s, i, s->id[f * s->rows + i] >= 0 ? -(float)(g / h) * x : 0);
     }
-    find_terms(s);
 }
 
 /* Logistic regression on all fields: logits and terms. */
@@ -209,6 +251,7 @@ static void regress(screen *s) {
                 step_field(s, f, s->sums[0]);
             }
         }
+        find_terms(s);
     }
 }
 
@@ -272,13 +315,28 @@ static pare_status prepare(screen *s) {
     return status;
 }
 
+/* The pairs that the first rows speak for. */
+static void leave_best(screen *s) {
+    int64_t first = s->first[0] + s->first[1], wanted = LEFT_EACH * s->embed->options.crosses;
+    int64_t left = s->pairs / LEFT_SHARE > wanted ? s->pairs / LEFT_SHARE : wanted;
+    s->left = s->pairs;
+    if (first < s->rows && left < s->pairs) {
+        pare_pool_run(s->embed->ctx->pool, s->chunks, score_chunk, s);
+        qsort(s->pair, (size_t)s->pairs, sizeof *s->pair, by_score);
+        s->left = left;
+        for (int64_t p = left; p < s->pairs; p++) {
+            s->pair[p].score = 0;
+        }
+    }
+}
+
 /* The best pairs become fields. */
 static pare_status add_best(screen *s) {
     pare_embed *e = s->embed;
     pare_field_pair *best = NULL;
     int64_t count = 0;
-    qsort(s->pair, (size_t)s->pairs, sizeof *s->pair, by_score);
-    while (count < s->pairs && count < e->options.crosses && s->pair[count].score > 0) {
+    qsort(s->pair, (size_t)s->left, sizeof *s->pair, by_score);
+    while (count < s->left && count < e->options.crosses && s->pair[count].score > 0) {
         count++;
     }
     if (count == 0) {
@@ -304,6 +362,8 @@ pare_status pare_embed_crosses(pare_embed *embed) {
     s.chunks = pare_pool_threads(embed->ctx->pool);
     pare_status status = prepare(&s);
     if (status == PARE_OK) {
+        leave_best(&s);
+        s.all = true;
         pare_pool_run(embed->ctx->pool, s.chunks, score_chunk, &s);
         status = add_best(&s);
     }

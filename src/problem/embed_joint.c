@@ -12,10 +12,16 @@
 
 #include <math.h>
 
-enum { BLOCK = 2048 };
+enum {
+    BLOCK = 2048,
+    NEAR = 32 /* rows of a batch: their table rows are still near for the second look */
+};
 /* Rounds: from columns beside all; anew from columns beside what that chose; and what comes beside
  * what this chose. */
 enum { FRESH, ANEW, BESIDE, ROUNDS };
+/* Of several rounds, this part of the rows: after the first one is chosen anew, and the last adds
+ * little. */
+static const int64_t parts_of_rows[ROUNDS] = {4, 1, 2};
 
 typedef struct joint {
     pare_embed *embed;
@@ -67,6 +73,7 @@ static void fill(joint *j, const uint8_t *beside) {
     pare_embed *e = j->embed;
     int64_t n = e->candidates, batch = j->model->spec.batch;
     double p = positive_share(j), *mean = j->mean;
+    batch = j->model->tower || batch < NEAR ? batch : NEAR;
     for (int64_t i = 0; i < n; i++) {
         mean[i] = beside[i] ? 1 : 0;
     }
@@ -116,6 +123,7 @@ pare_status pare_embed_joint(pare_embed *e, pare_field_model *model, int64_t row
     joint j = {.embed = e, .model = model, .rows = rows, .row = row};
     pare_context *ctx = e->ctx;
     int64_t n = e->candidates, cells = 0, square = 0, masks = e->serving.fields * model->stride;
+    const int64_t whole = 1;
     uint8_t *all = NULL, *first = NULL;
     if (!pare_checked_multiply(rows, n, &cells) || !pare_checked_multiply(n, n, &square)) {
         return pare_fail(ctx, PARE_ERROR_MEMORY, "out of memory: too many candidates");
@@ -142,8 +150,10 @@ pare_status pare_embed_joint(pare_embed *e, pare_field_model *model, int64_t row
         memset(all, 1, (size_t)n);
         memcpy(first, e->keep, (size_t)n);
     }
+    const int64_t *part = again ? parts_of_rows : &whole;
     for (int round = 0; round < (again ? ROUNDS : 1) && status == PARE_OK; round++) {
-        const pare_serving_joint what = {j.slope, j.curvature, 1 / (double)rows};
+        j.rows = (rows + part[round] - 1) / part[round];
+        const pare_serving_joint what = {j.slope, j.curvature, 1 / (double)j.rows};
         fill(&j, round == FRESH ? all : e->keep);
         weigh(&j);
         if (round == ANEW) {
