@@ -1,9 +1,9 @@
 """Planted causal variants on real genotypes: power and false discovery of pare genome beside plink's
 clumping, the lasso (r-cran-glmnet) and SuSiE (r-cran-susier); coverage of 95 % credible sets.
 
-    genome_planted.py PARE STEM REPLICATES R_REPLICATES [CAUSAL [H2 [SCREEN]]]
+    genome_planted.py PARE STEM REPLICATES PEERS [CAUSAL [H2 [SCREEN]]]
 
-REPLICATES: a number, or FROM:TO, the same ones of a larger number (tables of parts average by their counts).
+PEERS: the others run on so many of the REPLICATES. pare is given all traits in one command.
 
 STEM.bed/.bim/.fam. Each replicate draws CAUSAL (8) variants of frequency 0.05 or more, at most a tenth of the
 calls missing (what pare's filters let through; the peers are given the same ones) and equal variance, explaining
@@ -12,8 +12,8 @@ method have r2 < 0.5 with each other. Claims: pare's picks; plink1.9 --assoc the
 r2 0.1; the lasso's variants at lambda.1se of 5-fold cross-validation; the best variant of each 95 % set of susie
 (L = 10). Each of them is also cut to as many claims as pare makes: clumps by p, the lasso's variants in the order
 they enter, susie's by probability. The last two are given the SCREEN (5,000) variants most correlated with the
-trait, which makes their cross-validation a little too hopeful and saves hours; on the first R_REPLICATES. Writes
-a table after every ten replicates.
+trait, which makes their cross-validation a little too hopeful and saves hours. Writes the table of pare, then the
+whole one after every ten of PEERS.
 """
 import os
 import subprocess
@@ -22,8 +22,7 @@ import tempfile
 
 import numpy as np
 
-PARE, STEM, R_REPLICATES = sys.argv[1], sys.argv[2], int(sys.argv[4])
-FIRST, REPLICATES = (int(part) for part in ("0:" + sys.argv[3]).split(":")[-2:])
+PARE, STEM, REPLICATES, PEERS = sys.argv[1], sys.argv[2], int(sys.argv[3]), int(sys.argv[4])
 CAUSAL = int(sys.argv[5]) if len(sys.argv) > 5 else 8
 H2 = float(sys.argv[6]) if len(sys.argv) > 6 else 0.6
 SCREEN = int(sys.argv[7]) if len(sys.argv) > 7 else 5000
@@ -53,7 +52,7 @@ frequency = (2 * calls[:, 0] + calls[:, 2]) / np.maximum(2 * (n - calls[:, 1]), 
 present = calls[:, 1] <= 0.1 * n
 autosome = np.array([b[0] not in ("X", "Y", "XY", "MT", "23", "24", "25", "26") for b in bim])
 common = np.where((np.minimum(frequency, 1 - frequency) >= 0.05) & present & autosome)[0]
-X = np.stack([column(j) for j in common])  # (common, n) unit rows
+X = np.stack([column(j) for j in common]) if PEERS > 0 else None  # (common, n) unit rows
 
 
 def judge(claims, truth):
@@ -143,7 +142,7 @@ def cover(method, members, mass, truth):
 
 
 def table(done):
-    print(f"{STEM}: {n} samples, {len(common)} common variants, {CAUSAL} planted, h2 {H2}, {done} replicates")
+    print(f"{STEM}: {n} samples, {len(common)} common variants, {CAUSAL} planted, h2 {H2}, peers on {done}")
     for method, (times, power, false, claims) in total.items():
         print(f"{method:30} replicates {times:4} power {power / times:.3f} false discovery {false / times:.3f} "
               f"claims {claims / times:.2f}")
@@ -154,31 +153,39 @@ def table(done):
 
 
 rng = np.random.default_rng(1)
+truths, traits = [], []
+for replicate in range(REPLICATES):
+    truths.append(rng.choice(common, CAUSAL, replace=False))
+    g = sum(rng.choice([-1, 1]) * column(j) for j in truths[-1]) * np.sqrt(n)
+    traits.append(g / g.std() * np.sqrt(H2) + rng.normal(size=n) * np.sqrt(1 - H2))
 with tempfile.TemporaryDirectory() as work:
-    for replicate in range(REPLICATES):
-        truth = rng.choice(common, CAUSAL, replace=False)
-        g = sum(rng.choice([-1, 1]) * column(j) for j in truth) * np.sqrt(n)
-        y = g / g.std() * np.sqrt(H2) + rng.normal(size=n) * np.sqrt(1 - H2)
-        if replicate < FIRST:
-            continue
-        with open(work + "/p.txt", "w") as file:
-            file.write("FID IID y\n" + "".join(f"{a[0]} {a[1]} {v:.6f}\n" for a, v in zip(fam, y)))
-        run(PARE, "genome", "--bfile", STEM, "--pheno", work + "/p.txt", "--out", work + "/o", "--quiet")
-        picks = pruned([position[r[2]] for r in lines(work + "/o.path.tsv") if r[7] == "1"])
-        count("pare genome", picks, truth)
-        groups, mass = {}, {}
-        for row in lines(work + "/o.credible.tsv"):
-            groups.setdefault(row[1], []).append(position[row[3]])
-            mass[row[1]] = mass.get(row[1], 0) + float(row[8])
-        cover("pare", groups.values(), mass.values(), truth)
-        run("plink1.9", "--bfile", STEM, "--pheno", work + "/p.txt", "--assoc", "--allow-no-sex", "--threads", "1",
-            "--out", work + "/a")
+    with open(work + "/p.txt", "w") as file:
+        file.write("FID IID " + " ".join(f"y{r}" for r in range(REPLICATES)) + "\n")
+        for a, row in zip(fam, np.array(traits).T):
+            file.write(f"{a[0]} {a[1]} " + " ".join(f"{v:.6f}" for v in row) + "\n")
+    run(PARE, "genome", "--bfile", STEM, "--pheno", work + "/p.txt", "--trait", "all", "--out", work + "/o", "--quiet")
+    picks, groups, mass = {}, {}, {}
+    for row in lines(work + "/o.path.tsv"):
+        if row[7] == "1":
+            picks.setdefault(row[0], []).append(position[row[2]])
+    for row in lines(work + "/o.credible.tsv"):
+        groups.setdefault(row[0], {}).setdefault(row[1], []).append(position[row[3]])
+        mass.setdefault(row[0], {}).setdefault(row[1], []).append(float(row[8]))
+    for replicate, truth in enumerate(truths):
+        name = f"y{replicate}"
+        picks[name] = pruned(picks.get(name, []))
+        count("pare genome", picks[name], truth)
+        cover("pare", groups.get(name, {}).values(), map(sum, mass.get(name, {}).values()), truth)
+    table(0)
+    for replicate in range(PEERS):
+        truth, own = truths[replicate], len(picks[f"y{replicate}"])
+        run("plink1.9", "--bfile", STEM, "--pheno", work + "/p.txt", "--mpheno", str(replicate + 1), "--assoc",
+            "--allow-no-sex", "--threads", "1", "--out", work + "/a")
         count("clumps, p < 0.05 / variants", clump(work, 0.05 / len(bim)), truth)
-        count("clumps, as many as pare", clump(work, 1e-4)[: len(picks)], truth)
-        if replicate < R_REPLICATES:
-            claims, found, mass = peers(work, y, len(picks))
-            for method, members in claims.items():
-                count(method, members, truth)
-            cover("susie", found, mass, truth)
-        if replicate % 10 == 9 or replicate + 1 == REPLICATES:
-            table(replicate + 1 - FIRST)
+        count("clumps, as many as pare", clump(work, 1e-4)[:own], truth)
+        claims, found, stated = peers(work, traits[replicate], own)
+        for method, members in claims.items():
+            count(method, members, truth)
+        cover("susie", found, stated, truth)
+        if replicate % 10 == 9 or replicate + 1 == PEERS:
+            table(replicate + 1)
