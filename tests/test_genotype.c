@@ -219,6 +219,9 @@ static void test_bad_traits(void **state) {
         {"id,y,z\ns0,red,1\ns1,blue,2\n", "trait=y", "holds 'red'"},
         {"id,y\ns0,1\ns1,2\n", "trait=q", "no trait 'q'"},
         {"id,y\ns0,1\ns1,2\n", "covar=q", "no covariate 'q'"},
+        {"id,y\ns0,1\ns1,2\n", "trait=y,y", "names 'y' twice"},
+        {"id,y\ns0,1\ns1,2\n", "trait=y covar=y", "as trait and as covariate"},
+        {"id,y\ns0,inf\ns1,2\n", "trait=y", "holds 'inf'"},
         {"id,y\ns0,1,3\ns1,2\n", "", "line 2: 3 fields, expected 2"},
         {"", "", "empty"},
     };

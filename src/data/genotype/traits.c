@@ -311,9 +311,17 @@ static pare_status read_traits(const pare_genotypes *g, const pare_options *opti
             return pare_fail(g->ctx, PARE_ERROR_INPUT, "%s: there is no trait '%.*s'",
                              file->fields.path, (int)length, item);
         }
-        if (out->traits == file->fields.columns) {
-            return pare_fail(g->ctx, PARE_ERROR_ARGUMENT,
-                             "option trait names more traits than there are");
+        char name[LIST_SIZE];
+        column_name(file, column, name, sizeof name);
+        for (int64_t t = 0; t < out->traits; t++) {
+            if (strcmp(out->trait[t].name, name) == 0) {
+                return pare_fail(g->ctx, PARE_ERROR_ARGUMENT, "option trait names '%s' twice",
+                                 name);
+            }
+        }
+        if (!options->covar_file[0] && listed(options->covar, name)) {
+            return pare_fail(g->ctx, PARE_ERROR_ARGUMENT, "'%s' is named as trait and as covariate",
+                             name);
         }
         status = add_trait(g, file, column, true, out);
     }
