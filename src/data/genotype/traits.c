@@ -183,6 +183,23 @@ static void column_name(const matched *file, int64_t column, char *out, size_t s
     }
 }
 
+/* The first names of the columns of values, for messages. */
+static const char *some_columns(const matched *file, char out[LIST_SIZE]) {
+    int64_t used = 0;
+    out[0] = '\0';
+    for (int64_t c = file->first; c < file->fields.columns; c++) {
+        char name[LIST_SIZE];
+        column_name(file, c, name, sizeof name);
+        if (used + (int64_t)strlen(name) + 8 > LIST_SIZE) {
+            snprintf(out + used, (size_t)(LIST_SIZE - used), ", ...");
+            break;
+        }
+        used += snprintf(out + used, (size_t)(LIST_SIZE - used), "%s%s",
+                         c > file->first ? ", " : "", name);
+    }
+    return out;
+}
+
 /* Column of values by name; without names also by 1-based number. -1: none. */
 static int64_t find_column(const matched *file, const char *name, int64_t length) {
     for (int64_t c = file->first; c < file->fields.columns; c++) {
@@ -308,8 +325,9 @@ static pare_status read_traits(const pare_genotypes *g, const pare_options *opti
     while (!all && status == PARE_OK && pare_list_next(&list, &item, &length)) {
         int64_t column = find_column(file, item, length);
         if (column < 0) {
-            return pare_fail(g->ctx, PARE_ERROR_INPUT, "%s: there is no trait '%.*s'",
-                             file->fields.path, (int)length, item);
+            char names[LIST_SIZE];
+            return pare_fail(g->ctx, PARE_ERROR_INPUT, "%s: there is no trait '%.*s' among %s",
+                             file->fields.path, (int)length, item, some_columns(file, names));
         }
         char name[LIST_SIZE];
         column_name(file, column, name, sizeof name);
@@ -438,10 +456,11 @@ static pare_status read_covariate(const pare_genotypes *g, const matched *file, 
 }
 
 /* The fifth field of .fam: 1 and 2, others are missing. */
-static pare_status read_sex(const pare_genotypes *g, const char *file, int64_t *capacity,
+static pare_status read_sex(const pare_genotypes *g, const matched *file, int64_t *capacity,
                             int64_t *name_capacity, pare_traits *out) {
     double *to = NULL;
     int64_t known = 0;
+    char names[LIST_SIZE];
     pare_status status = add_covariate(g, "sex", false, capacity, name_capacity, out, &to);
     for (int64_t i = 0; i < g->samples && status == PARE_OK; i++) {
         const char *sex = g->sample[i].sex;
@@ -452,8 +471,8 @@ static pare_status read_sex(const pare_genotypes *g, const char *file, int64_t *
     out->named++;
     return status == PARE_OK && known == 0
                ? pare_fail(g->ctx, PARE_ERROR_INPUT,
-                           "%s: there is no covariate 'sex', and %s tells it of no sample", file,
-                           g->sample_file)
+                           "%s: there is no covariate 'sex' among %s, and %s tells it of no sample",
+                           file->fields.path, some_columns(file, names), g->sample_file)
                : status;
 }
 
@@ -470,10 +489,11 @@ static pare_status read_covariates(const pare_genotypes *g, const pare_options *
         if (column >= 0) {
             status = read_covariate(g, file, column, &capacity, &name_capacity, out);
         } else if (length == 3 && (memcmp(item, "sex", 3) == 0 || memcmp(item, "SEX", 3) == 0)) {
-            status = read_sex(g, file->fields.path, &capacity, &name_capacity, out);
+            status = read_sex(g, file, &capacity, &name_capacity, out);
         } else {
-            return pare_fail(g->ctx, PARE_ERROR_INPUT, "%s: there is no covariate '%.*s'",
-                             file->fields.path, (int)length, item);
+            char names[LIST_SIZE];
+            return pare_fail(g->ctx, PARE_ERROR_INPUT, "%s: there is no covariate '%.*s' among %s",
+                             file->fields.path, (int)length, item, some_columns(file, names));
         }
     }
     return status;
