@@ -19,9 +19,8 @@ enum {
 /* Rounds: from columns beside all; anew from columns beside what that chose; and what comes beside
  * what this chose. */
 enum { FRESH, ANEW, BESIDE, ROUNDS };
-/* Of several rounds, this part of the rows: after the first one is chosen anew, and the last adds
- * little. */
-static const int64_t parts_of_rows[ROUNDS] = {4, 1, 2};
+/* Of several rounds, this part of the rows: the last one adds little. */
+static const int64_t parts_of_rows[ROUNDS] = {1, 1, 2};
 
 typedef struct joint {
     pare_embed *embed;
