@@ -6,7 +6,9 @@
 Each window is scored before it is learned from. The peer chooses and trains afresh on the last
 `--memory` windows and is scored on the same rows. Drift: at window 6 the ids of field `a` turn to
 noise; at window 11 a field `new` of that strength appears; from window 15 on, the ids of `item`
-are drawn from a set that moves by a tenth a window.
+are drawn from a set that moves by a tenth a window. With --crosses N the first screening proposes N
+pairs of fields; fields n1 and n6 matter together, n5 and n6 less, and from window 9 on the other
+way round.
 """
 import argparse
 import csv
@@ -22,12 +24,14 @@ NOISE = {"n1": 20, "n2": 40, "n3": 60, "n4": 100, "n5": 30, "n6": 10}
 
 
 class World:
-    def __init__(self, seed, stationary):
+    def __init__(self, seed, stationary, pairs):
         self.rng = np.random.default_rng(seed)
-        self.stationary = stationary
+        self.stationary, self.pairs = stationary, pairs
         self.effect = {f: self.rng.normal(0, s, 2 * n) for f, (n, s) in INFORMATIVE.items()}
         self.effect["new"] = self.rng.normal(0, 0.9, 40)
         self.effect["spare"] = self.rng.normal(0, 0.35, 25)
+        self.together = {f: np.random.default_rng([seed, n]).normal(0, 1, (n, 10))
+                         for f, n in (("n1", 20), ("n5", 30))} if pairs else {}
 
     def rows(self, window, count):
         rng, drift = self.rng, not self.stationary
@@ -44,6 +48,8 @@ class World:
                 ids["new"] = shown
         for f, n in NOISE.items():
             ids[f] = rng.integers(0, n, count)
+        for f, effect in self.together.items():
+            z += (1.0 if (f == "n1") != (drift and window >= 9) else 0.4) * effect[ids[f], ids["n6"]]
         label = rng.random(count) < 1 / (1 + np.exp(-z + 0.5))
         return ids, label.astype(int)
 
@@ -74,12 +80,13 @@ def main():
     parser.add_argument("--memory", type=int, default=2)
     parser.add_argument("--lines", type=int, default=5)
     parser.add_argument("--stationary", action="store_true")
+    parser.add_argument("--crosses", type=int, default=0)
     parser.add_argument("--no-peer", action="store_true")
     parser.add_argument("--passes", default="0")
     options = parser.parse_args()
     budget = f"lines={options.lines}"
     for seed in range(1, options.seeds + 1):
-        world = World(seed, options.stationary)
+        world = World(seed, options.stationary, options.crosses > 0)
         with tempfile.TemporaryDirectory() as folder:
             path = {n: os.path.join(folder, n) for n in ("day.csv", "past.csv", "state.pare", "peer.pare")}
             history, regret, spent, switches = [], [], np.zeros(3), []
@@ -89,7 +96,7 @@ def main():
                 common = ["--target", "clicked", "--categorical", ",".join(rows[0]), "--seed", str(seed)]
                 if window == 1:
                     run(options.pare, path["day.csv"], *common, "--budget", budget, "--state",
-                        path["state.pare"])
+                        path["state.pare"], "--crosses", str(options.crosses))
                 else:
                     text = run(options.pare, path["day.csv"], *common, "--continue", path["state.pare"],
                                "--passes", options.passes, "--json")
@@ -117,7 +124,7 @@ def resolve(options, path, past, common, budget):
     """Log loss on the day's rows of a plan chosen and trained on `past` alone."""
     write(path["past.csv"], past)
     run(options.pare, path["past.csv"], *common, "--budget", budget, "--held-out", "0.05", "--state",
-        path["peer.pare"])
+        path["peer.pare"], "--crosses", str(options.crosses))
     text = run(options.pare, path["day.csv"], *common, "--continue", path["peer.pare"], "--json")
     return json.loads(text)["held_out"]["plan"]["log_loss"]
 

@@ -13,7 +13,7 @@ pare_field_spec pare_field_spec_default(pare_field_model_kind kind, int64_t dime
                              .units = deep ? 400 : 0,
                              .crosses = kind == PARE_FIELD_MODEL_DCNV2 ? 2 : 0,
                              .normalise = false,
-                             .dropout = deep ? 0.2f : 0,
+                             .dropout = 0, /* a few passes do not overfit: 0.2 cost 0.006 nats */
                              .rate = deep ? 0.2f : 0.4f,
                              .decay = 1e-3f,
                              .tower_rate = 1e-4f,
