@@ -19,8 +19,6 @@ enum {
 /* Rounds: from columns beside all; anew from columns beside what that chose; and what comes beside
  * what this chose. */
 enum { FRESH, ANEW, BESIDE, ROUNDS };
-/* Of several rounds, this part of the rows: the last one adds little. */
-static const int64_t parts_of_rows[ROUNDS] = {1, 1, 2};
 
 typedef struct joint {
     pare_embed *embed;
@@ -122,7 +120,6 @@ pare_status pare_embed_joint(pare_embed *e, pare_field_model *model, int64_t row
     joint j = {.embed = e, .model = model, .rows = rows, .row = row};
     pare_context *ctx = e->ctx;
     int64_t n = e->candidates, cells = 0, square = 0, masks = e->serving.fields * model->stride;
-    const int64_t whole = 1;
     uint8_t *all = NULL, *first = NULL;
     if (!pare_checked_multiply(rows, n, &cells) || !pare_checked_multiply(n, n, &square)) {
         return pare_fail(ctx, PARE_ERROR_MEMORY, "out of memory: too many candidates");
@@ -149,10 +146,8 @@ pare_status pare_embed_joint(pare_embed *e, pare_field_model *model, int64_t row
         memset(all, 1, (size_t)n);
         memcpy(first, e->keep, (size_t)n);
     }
-    const int64_t *part = again ? parts_of_rows : &whole;
     for (int round = 0; round < (again ? ROUNDS : 1) && status == PARE_OK; round++) {
-        j.rows = (rows + part[round] - 1) / part[round];
-        const pare_serving_joint what = {j.slope, j.curvature, 1 / (double)j.rows};
+        const pare_serving_joint what = {j.slope, j.curvature, 1 / (double)rows};
         fill(&j, round == FRESH ? all : e->keep);
         weigh(&j);
         if (round == ANEW) {

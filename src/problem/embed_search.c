@@ -19,7 +19,7 @@ enum {
     THIRDS = 2,  /* of the batches of a training: the rest only polishes */
     BATCH_MIN = 16,
     COLUMN_SHARE = 8,   /* rows seen in training for each row of the last choice, */
-    COLUMNS_MIN = 1024, /* twice PHASES times as many for the others; */
+    COLUMNS_MIN = 1024, /* PHASES times as many for the others; */
     COLUMNS_MAX = 32768,
     TOGETHER_MAX = 1024 /* candidates weighed together; more add up */
 };
@@ -143,7 +143,7 @@ static pare_status commit(search *s, int64_t phase) {
     if (last) { /* early commitments had to be cheap; now the whole budget is there */
         memset(e->keep, 0, (size_t)e->candidates);
     }
-    share = last ? share : share / (2 * PHASES);
+    share = last ? share : share / PHASES;
     int64_t rows = share < COLUMNS_MIN ? COLUMNS_MIN : share > COLUMNS_MAX ? COLUMNS_MAX : share;
     const int64_t *row = e->train_row + (judges > 0 ? s->learners : 0);
     judges = judges > 0 ? judges : e->train;
