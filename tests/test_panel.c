@@ -315,12 +315,60 @@ static void test_allocation_failures(void **state) {
     }
 }
 
+/* With more than four genes a type markers follow after two a type, in their order; lists and
+ * minimum per type are kept, no gene comes twice. */
+static void test_followed(void **state) {
+    (void)state;
+    enum { WANTED = 20, FIRST = 2 * TYPES };
+    static const char *const sets[] = {"k=20 score-folds=0",
+                                       "add=19 have=have.txt avoid=avoid.txt score-folds=0",
+                                       "k=20 score-folds=0 min-per-type=6"};
+    write_mex();
+    write_words("have.txt", "g35\n");
+    write_words("avoid.txt", "g0\ng4\ng12\n");
+    for (int s = 0; s < 3; s++) {
+        pare_context *ctx = NULL;
+        struct pare_panel *panel = NULL;
+        pare_panel_moments m = {0};
+        bool some[CELLS], taken[GENES] = {false};
+        int64_t marker[WANTED], at = 0;
+        assert_int_equal(pare_context_create(NULL, &ctx), PARE_OK);
+        assert_ok(ctx, open_panel(ctx, "m.mtx", "labels.csv:type", sets[s], &panel));
+        assert_ok(ctx, pare_panel_analyse(panel));
+        assert_true(panel->way.markers && panel->chosen == WANTED);
+        for (int i = 0; i < CELLS; i++) {
+            some[i] = panel->data.label[i] >= 0;
+        }
+        assert_ok(ctx, pare_panel_measure(panel, some, &m));
+        assert_ok(ctx, pare_panel_markers(panel, &m, marker));
+        for (int k = 0; k < WANTED; k++) {
+            const int64_t j = panel->gene[k].gene;
+            assert_false(taken[j] || panel->avoid[j]);
+            taken[j] = true;
+            while (s == 0 && k >= FIRST && at < WANTED && marker[at] != j) {
+                assert_true(taken[marker[at++]]);
+            }
+        }
+        for (int t = 0; t < TYPES; t++) {
+            assert_true(s < 2 || panel->per_type[t] >= 6);
+        }
+        pare_panel_moments_clear(ctx, &m);
+        pare_panel_free(panel);
+        pare_context_destroy(ctx);
+    }
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_markers),        cmocka_unit_test(test_batches),
-        cmocka_unit_test(test_reconstruction), cmocka_unit_test(test_network),
-        cmocka_unit_test(test_ways),           cmocka_unit_test(test_refused),
-        cmocka_unit_test(test_mex_damaged),    cmocka_unit_test(test_allocation_failures),
+        cmocka_unit_test(test_markers),
+        cmocka_unit_test(test_batches),
+        cmocka_unit_test(test_reconstruction),
+        cmocka_unit_test(test_network),
+        cmocka_unit_test(test_ways),
+        cmocka_unit_test(test_followed),
+        cmocka_unit_test(test_refused),
+        cmocka_unit_test(test_mex_damaged),
+        cmocka_unit_test(test_allocation_failures),
     };
     return cmocka_run_group_tests(tests, folder_enter, folder_leave);
 }

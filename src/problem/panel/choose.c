@@ -4,7 +4,8 @@
  * seen unit variance would give a weight that noise wins with, and none at all would let the
  * loudest genes win, so a gain is divided by what is left of a gene's variance plus a constant.
  * Where there are many genes a type, a penalty on the chosen leaves room for second genes of the
- * same kind, which average out each other's noise (docs/results/panel.md).
+ * same kind, which average out each other's noise, and after two a type what the pursuit still
+ * finds is less than what markers of the types are worth (docs/results/panel.md).
  */
 #include "base/random.h"
 #include "problem/panel/panel.h"
@@ -15,11 +16,15 @@
 
 /* Balanced weights treat a type as at least this share of an average one. */
 #define FLOOR 0.25
+enum { FIRST_A_TYPE = 2 }; /* genes of the pursuit before markers follow */
 enum { PROJECTIONS = 32 }; /* random sums of genes that stand for all of them */
 
 const pare_panel_way pare_panel_ways[PARE_PANEL_WAYS] = {
     [PARE_PANEL_SQUARES] = {.name = "squares", .shrink = 1.0},
-    [PARE_PANEL_REDUNDANT] = {.name = "squares, with stand-ins", .shrink = 0.3, .penalty = 0.2},
+    [PARE_PANEL_FOLLOWED] = {.name = "squares, then markers",
+                             .markers = true,
+                             .shrink = 0.3,
+                             .penalty = 0.2},
     [PARE_PANEL_SOFTMAX] = {.name = "softmax", .softmax = true, .shrink = 60.0, .penalty = 3.0},
     [PARE_PANEL_NETWORK] = {.name = "network", .network = true, .shrink = 1.0}};
 
@@ -39,6 +44,7 @@ typedef struct choosing {
     double whole;              /* squares of the responses */
     bool *barred;
     int64_t *need;
+    int64_t *marker; /* (wanted) of a way with markers, best first */
 } choosing;
 
 static void choosing_clear(choosing *c) {
@@ -52,6 +58,7 @@ static void choosing_clear(choosing *c) {
     pare_free(ctx, c->gain);
     pare_free(ctx, c->barred);
     pare_free(ctx, c->need);
+    pare_free(ctx, c->marker);
 }
 
 static pare_status mark_rows(choosing *c, const bool *some) {
@@ -172,6 +179,15 @@ static pare_status begin(choosing *c, const bool *some) {
     if (status != PARE_OK) {
         return status;
     }
+    if (c->way.markers) {
+        status = pare_alloc_zero(e->ctx, c->panel->wanted, sizeof *c->marker, &c->marker);
+        if (status == PARE_OK) {
+            status = pare_panel_markers(c->panel, c->moments, c->marker);
+        }
+        if (status != PARE_OK) {
+            return status;
+        }
+    }
     if (c->way.softmax) {
         return pare_panel_softmax_create(c->panel, &c->x, c->weight, c->way.penalty, c->group,
                                          c->group ? e->batches : 1, c->panel->wanted, &c->model);
@@ -230,6 +246,17 @@ static int64_t best_gene(const choosing *c, bool only_needed) {
     return best;
 }
 
+static int64_t best_marker(const choosing *c, bool only_needed) {
+    for (int64_t k = 0; k < c->panel->wanted; k++) {
+        const int64_t j = c->marker[k];
+        if (!c->barred[j] &&
+            (!only_needed || c->need[pare_panel_type_of(c->panel, c->moments, j)] > 0)) {
+            return j;
+        }
+    }
+    return -1;
+}
+
 /* Takes a gene; *taken: it adds something. */
 static pare_status take(choosing *c, int64_t gene, bool *taken, double *left) {
     pare_status status = PARE_OK;
@@ -249,9 +276,14 @@ static pare_status choose_next(choosing *c, int64_t *chosen, int64_t *gene, doub
     const bool had = *chosen < panel->had;
     int64_t j = had ? panel->have[*chosen] : -1;
     if (!had) {
-        int64_t needed = still_needed(c, *chosen, gene);
-        find_gains(c);
-        j = best_gene(c, needed >= panel->wanted - *chosen);
+        const bool only_needed = still_needed(c, *chosen, gene) >= panel->wanted - *chosen;
+        if (c->marker && *chosen >= FIRST_A_TYPE * panel->data.types) {
+            j = best_marker(c, only_needed);
+        }
+        if (j < 0) {
+            find_gains(c);
+            j = best_gene(c, only_needed);
+        }
         j = j < 0 ? best_gene(c, false) : j;
     }
     *none = j < 0;

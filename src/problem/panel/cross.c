@@ -7,7 +7,7 @@
 #include <string.h>
 
 enum { INNER_FOLDS = 5, CELLS_MAX = 20000, SUMS_MAX = 4000000 };
-enum { PER_TYPE_MAX = 4 }; /* beyond so many genes a type least squares has always been better */
+enum { PER_TYPE_MAX = 4 }; /* beyond so many genes a type least squares beat softmax always */
 enum { WAYS = 2 };         /* that auto compares */
 
 /* Accuracy and F1 averaged over the types that occur; type_f1 (types): may be NULL. batch -1: all
@@ -160,7 +160,7 @@ pare_status pare_panel_find_way(const struct pare_panel *panel, const bool *some
     double most = -1;
     *out = pare_panel_ways[asked == PARE_PURSUIT_SOFTMAX             ? PARE_PANEL_SOFTMAX
                            : asked == PARE_PURSUIT_NETWORK           ? PARE_PANEL_NETWORK
-                           : many && panel->options.reconstruct == 0 ? PARE_PANEL_REDUNDANT
+                           : many && panel->options.reconstruct == 0 ? PARE_PANEL_FOLLOWED
                                                                      : PARE_PANEL_SQUARES];
     if (asked != PARE_PURSUIT_AUTO || large || many || panel->options.reconstruct > 0) {
         return PARE_OK;

@@ -31,13 +31,14 @@ enum { PARE_PANEL_SCORES = 3 }; /* the panel, highly variable genes, t-test mark
 typedef struct pare_panel_way {
     const char *name;
     bool softmax, network;
+    bool markers;   /* after two genes a type the rest are markers, types in turn */
     double shrink;  /* added to the denominator of a gain */
     double penalty; /* on the coefficients of the chosen: squares a cell, or whole */
 } pare_panel_way;
 
 enum {
     PARE_PANEL_SQUARES,
-    PARE_PANEL_REDUNDANT,
+    PARE_PANEL_FOLLOWED,
     PARE_PANEL_SOFTMAX,
     PARE_PANEL_NETWORK,
     PARE_PANEL_WAYS
@@ -87,9 +88,9 @@ pare_status pare_panel_analyse(struct pare_panel *panel) PARE_MUST_CHECK;
 pare_status pare_panel_choose(const struct pare_panel *panel, const bool *some,
                               const pare_panel_moments *moments, pare_panel_way way,
                               int64_t *chosen, int64_t *gene, double *left) PARE_MUST_CHECK;
-/* cross.c: the way that option pursuit names: squares is with stand-ins where more than 4 genes a
- * type are wanted; auto is squares there, else the better of squares and softmax in five folds of
- * the marked cells, by the sum of accuracy and macro F1. */
+/* cross.c: the way that option pursuit names: squares is followed by markers where more than 4
+ * genes a type are wanted; auto is squares there, else the better of squares and softmax in five
+ * folds of the marked cells, by the sum of accuracy and macro F1. */
 pare_status pare_panel_find_way(const struct pare_panel *panel, const bool *some,
                                 pare_panel_way *out) PARE_MUST_CHECK;
 /* cross.c: scores of the panel and the baselines. Folds are of cells, or where batches are known
