@@ -167,7 +167,7 @@ X(panel, avoid, "avoid", TEXT, "", 0, 0, "", "file of genes never chosen") \
 X(panel, min_per_type, "min-per-type", INTEGER, "0", 0, 1000, "", "least number of genes whose mean is highest in a type, for every type") \
 X(panel, balanced, "balanced", BOOL, "true", 0, 0, "", "give every type the same weight, small ones at most four times that of a cell of an average one") \
 X(panel, score_folds, "score-folds", INTEGER, "5", 0, 100, "", "folds of the cross-validation that scores the panel beside two baselines; 0: none") \
-X(panel, pursuit, "selector", CHOICE, "auto", 0, 0, "auto|squares|softmax|network", "how genes are chosen: by least squares of the types, by what a softmax regression still gets wrong, by a network (Sequential Attention), or the better of the first two in five folds where at most 4 genes a type of at most 20,000 cells are wanted, else least squares") \
+X(panel, pursuit, "selector", CHOICE, "auto", 0, 0, "auto|squares|softmax|network", "how genes are chosen: by least squares of the types, by what a softmax regression still gets wrong, by a network (Sequential Attention), or the better of the first two in five folds where at most 4 genes a type of at most 20,000 cells are wanted, else least squares; beyond 4 genes a type least squares give two a type and markers follow") \
 X(panel, reconstruct, "reconstruct", REAL, "0", 0, 1, "", "share of the aim that is to reconstruct all genes; the rest is to tell the types apart") \
 X(panel, min_mean, "min-mean", REAL, "0", 0, 1000, "", "least mean logarithm of a gene that may be chosen") \
 X(panel, max_mean, "max-mean", REAL, "0", 0, 1000, "", "largest mean logarithm of a gene that may be chosen; 0: no bound") \
