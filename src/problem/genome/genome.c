@@ -1,5 +1,6 @@
 /* The genome object: files, filters, relationship; then one trait after the other. */
 #include "base/text.h"
+#include "data/vocabulary.h"
 #include "problem/genome/analyse.h"
 
 #include <math.h>
@@ -100,6 +101,29 @@ static pare_status filter(pare_genome *genome) {
     return status;
 }
 
+/* Names that several variants have, such as `.` of calls without one: options take the first, and
+ * `pare score` refuses weights that it cannot tell apart. */
+static pare_status tell_shared_ids(const pare_genotypes *g) {
+    pare_vocabulary ids = {0};
+    const char *example = NULL;
+    pare_status status = PARE_OK;
+    for (int64_t j = 0; j < g->kept && status == PARE_OK; j++) {
+        const char *id = g->variant[g->keep[j]].id;
+        int64_t number = 0, before = ids.count;
+        status = pare_vocabulary_add(g->ctx, &ids, (const unsigned char *)id, (int64_t)strlen(id),
+                                     &number);
+        example = number < before && !example ? id : example;
+    }
+    if (status == PARE_OK && example) {
+        pare_warn(g->ctx,
+                  "%s: %lld of %lld variants repeat the id of another, '%.60s' first; `pare score` "
+                  "needs ids of their own (plink2 --set-all-var-ids)",
+                  g->variant_file, (long long)(g->kept - ids.count), (long long)g->kept, example);
+    }
+    pare_vocabulary_clear(g->ctx, &ids);
+    return status;
+}
+
 /* The relationship matrix, or for many samples the variants that stand for it. */
 static pare_status relate(pare_genome *genome) {
     const pare_options *o = &genome->options;
@@ -163,6 +187,9 @@ static pare_status fill(pare_genome *genome) {
     }
     if (status == PARE_OK) {
         status = filter(genome);
+    }
+    if (status == PARE_OK) {
+        status = tell_shared_ids(&genome->genotypes);
     }
     if (status == PARE_OK) {
         status = read_lists(genome);
