@@ -186,7 +186,7 @@ static void test_failing_allocation(void **state) {
 /* Of many rows a part looks at all pairs, and eight of them are left for all rows. */
 static void test_parts(void **state) {
     (void)state;
-    enum { MANY = 24000, LEFT = 8 };
+    enum { MANY = 170000, LEFT = 8 };
     assert_int_equal(write_rows(MANY), 0);
     run one, many;
     run_open(&one, NULL, 1, USUAL " rate=0.2");

@@ -54,10 +54,16 @@ double pare_default_epochs(double steps_per_epoch) {
     return epochs_for(steps_per_epoch, 1, select_steps, select_epochs_least);
 }
 
+/* Eight batches an epoch at least, down to eight rows each: where a batch holds all rows, gradients
+ * are without noise, Adam moves all logits alike, and what wins is chance. */
+static int64_t select_batch(double rows) {
+    return rows < 20000 ? (int64_t)fmax(8, fmin(64, ceil(rows / 8))) : 349;
+}
+
 pare_network_options pare_select_settings(const pare_dataset *train, const pare_options *options,
                                           double *epochs) {
     double rows = (double)train->train_count;
-    int64_t batch = options->batch > 0 ? options->batch : rows < 20000 ? 64 : 349;
+    int64_t batch = options->batch > 0 ? options->batch : select_batch(rows);
     *epochs = options->epochs > 0
                   ? options->epochs
                   : epochs_for(rows, (double)batch, select_steps, select_epochs_least);

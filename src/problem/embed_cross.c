@@ -17,7 +17,7 @@ enum {
     SWEEPS = 2,
     HALVES = 2,
     FIRST_SHARE = 4, /* one row in so many, and at least FIRST_MIN, come first: after them */
-    FIRST_MIN = 16384,
+    FIRST_MIN = 131072,
     LEFT_SHARE = 8, /* one pair in so many is left, and at least so many for each one wanted */
     LEFT_EACH = 4
 };
