@@ -107,9 +107,13 @@ static void put_trait(const pare_genome *genome, const pare_analysis *a, pare_te
     for (int64_t k = 0; k < a->picks; k++) {
         const pare_pick *pick = &a->pick[k];
         const pare_variant *v = variant_of(genome, pick->kept);
-        pare_text_append(out, "  %-20s %4s %11lld %-2s %10.4g %9.3g %9.2g %7.4f", v->id,
-                         v->chromosome, (long long)v->position, v->a1, pick->effect, pick->error,
-                         pick->p, pick->gain);
+        pare_text_append(out, "  %-20s %4s %11lld %-2s %10.4g %9.3g", v->id, v->chromosome,
+                         (long long)v->position, v->a1, pick->effect, pick->error);
+        if (pick->p > 0) {
+            pare_text_append(out, " %9.2g %7.4f", pick->p, pick->gain);
+        } else { /* less than a double holds */
+            pare_text_append(out, "  <1e-307 %7.4f", pick->gain);
+        }
         if (isfinite(pick->pip)) {
             pare_text_append(out, " %6.3f", pick->pip);
         } else {

@@ -41,7 +41,9 @@ static void put_cell(pare_text *out, double value) {
 
 /* p as 3.1e-12, which alone is short. */
 static void put_p(pare_text *out, double p) {
-    if (isfinite(p)) {
+    if (p == 0) { /* less than a double holds */
+        pare_text_append(out, "<td class=\"n\">&lt;1e-307</td>");
+    } else if (isfinite(p)) {
         pare_text_append(out, p < 0.001 ? "<td class=\"n\">%.1e</td>" : "<td class=\"n\">%.3f</td>",
                          p);
     } else {
