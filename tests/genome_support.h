@@ -116,4 +116,34 @@ static inline pare_status study_open(pare_context *ctx, const char *set, struct 
     return status;
 }
 
+/* The study under `set`, read and its first trait analysed, with memory running out at each
+ * allocation in turn: about `steps` of them one by one, then ever larger steps. */
+static inline void study_out_of_memory(const char *set, int64_t steps) {
+    bool failed = true;
+    for (int64_t at = 0; failed; at += 1 + at / steps) {
+        test_allocator memory = {.fail_at = -1};
+        pare_allocator allocator = test_allocator_of(&memory);
+        pare_context *ctx = NULL;
+        struct pare_genome *genome = NULL;
+        pare_analysis a = {0};
+        assert_int_equal(pare_context_create(&allocator, &ctx), PARE_OK);
+        assert_ok(ctx, pare_context_set_threads(ctx, 1));
+        memory.fail_at = memory.count + at;
+        pare_status status = study_open(ctx, set, &genome);
+        if (status == PARE_OK) {
+            status = pare_analyse(genome, 0, &a);
+        }
+        failed = status != PARE_OK;
+        memory.fail_at = -1;
+        if (!failed) {
+            pare_analysis_clear(ctx, &a);
+        } else {
+            assert_int_equal(status, PARE_ERROR_MEMORY);
+        }
+        pare_genome_free(genome);
+        pare_context_destroy(ctx);
+        assert_int_equal(memory.live, 0);
+    }
+}
+
 #endif

@@ -389,35 +389,6 @@ static void test_prior(void **state) {
     plink_free(&f);
 }
 
-/* All of the first positions, then ever fewer. */
-static void fail_allocations(const char *set, int64_t ever_fewer) {
-    bool failed = true;
-    for (int64_t at = 0; failed; at += 1 + at / ever_fewer) {
-        test_allocator memory = {.fail_at = -1};
-        pare_allocator allocator = test_allocator_of(&memory);
-        pare_context *ctx = NULL;
-        struct pare_genome *genome = NULL;
-        pare_analysis a = {0};
-        assert_int_equal(pare_context_create(&allocator, &ctx), PARE_OK);
-        assert_ok(ctx, pare_context_set_threads(ctx, 1));
-        memory.fail_at = memory.count + at;
-        pare_status status = study_open(ctx, set, &genome);
-        if (status == PARE_OK) {
-            status = pare_analyse(genome, 0, &a);
-        }
-        failed = status != PARE_OK;
-        memory.fail_at = -1;
-        if (!failed) {
-            pare_analysis_clear(ctx, &a);
-        } else {
-            assert_int_equal(status, PARE_ERROR_MEMORY);
-        }
-        pare_genome_free(genome);
-        pare_context_destroy(ctx);
-        assert_int_equal(memory.live, 0);
-    }
-}
-
 /* The price of a pick: that of gamma 0.75, or 0.05 picks expected among p that have no effect. */
 static void test_price(void **state) {
     (void)state;
@@ -437,11 +408,11 @@ static void test_allocation_failures(void **state) {
     (void)state;
     plink_files f;
     write_study(&f, 1, 0.05, false);
-    fail_allocations("covar=c max-picks=3 folds=2", 40);
-    fail_allocations("max-picks=2 relationship=products", 8);
+    study_out_of_memory("covar=c max-picks=3 folds=2", 40);
+    study_out_of_memory("max-picks=2 relationship=products", 8);
     plink_free(&f);
     write_study(&f, 0.5, 0, true);
-    fail_allocations("covar=c trait=y max-picks=2 background=false", 8);
+    study_out_of_memory("covar=c trait=y max-picks=2 background=false", 8);
     plink_free(&f);
 }
 

@@ -116,32 +116,7 @@ static void test_allocation_failures(void **state) {
     (void)state;
     plink_files f;
     write_study(&f, 7);
-    bool failed = true;
-    for (int64_t at = 0; failed; at += 1 + at / 12) {
-        test_allocator memory = {.fail_at = -1};
-        pare_allocator allocator = test_allocator_of(&memory);
-        pare_context *ctx = NULL;
-        struct pare_genome *genome = NULL;
-        pare_analysis a = {0};
-        assert_int_equal(pare_context_create(&allocator, &ctx), PARE_OK);
-        assert_ok(ctx, pare_context_set_threads(ctx, 1));
-        memory.fail_at = memory.count + at;
-        pare_status status =
-            study_open(ctx, "trait=y background=false folds=2 max-picks=2", &genome);
-        if (status == PARE_OK) {
-            status = pare_analyse(genome, 0, &a);
-        }
-        failed = status != PARE_OK;
-        memory.fail_at = -1;
-        if (!failed) {
-            pare_analysis_clear(ctx, &a);
-        } else {
-            assert_int_equal(status, PARE_ERROR_MEMORY);
-        }
-        pare_genome_free(genome);
-        pare_context_destroy(ctx);
-        assert_int_equal(memory.live, 0);
-    }
+    study_out_of_memory("trait=y background=false folds=2 max-picks=2", 12);
     plink_free(&f);
 }
 
