@@ -45,6 +45,22 @@ static void from_files_to_files(void **state) {
     folder_empty();
 }
 
+/* Variants 8 and 9 take the id of 7; the study goes on. */
+static void tells_repeated_ids(void **state) {
+    (void)state;
+    static char text[CLI_TEXT_MAX];
+    write_study();
+    cli_read("x.bim", text);
+    char *eight = strstr(text, "\tv8\t"), *nine = strstr(text, "\tv9\t");
+    assert_true(eight && nine);
+    eight[2] = nine[2] = '7';
+    write_words("x.bim", text);
+    assert_int_equal(cli_run("genome --bfile x --pheno p.csv --trait y"), 0);
+    assert_non_null(
+        strstr(cli_err, "x.bim: 2 of 60 variants repeat the id of another, 'v7' first"));
+    folder_empty();
+}
+
 static void refuses(void **state) {
     (void)state;
     static const struct {
@@ -84,6 +100,7 @@ static void refuses(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {cmocka_unit_test(from_files_to_files),
+                                       cmocka_unit_test(tells_repeated_ids),
                                        cmocka_unit_test(refuses)};
     return cmocka_run_group_tests(tests, folder_enter, folder_leave);
 }
