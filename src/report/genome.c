@@ -5,10 +5,6 @@
 #include <math.h>
 #include <string.h>
 
-static const pare_variant *variant_of(const pare_genome *genome, int64_t kept) {
-    return &genome->genotypes.variant[genome->genotypes.keep[kept]];
-}
-
 /* %.6g, "NA" where there is no number. */
 static void put_number(pare_text *out, double value) {
     if (isfinite(value)) {
@@ -106,7 +102,7 @@ static void put_trait(const pare_genome *genome, const pare_analysis *a, pare_te
     }
     for (int64_t k = 0; k < a->picks; k++) {
         const pare_pick *pick = &a->pick[k];
-        const pare_variant *v = variant_of(genome, pick->kept);
+        const pare_variant *v = pare_genotypes_variant(&genome->genotypes, pick->kept);
         pare_text_append(out, "  %-20s %4s %11lld %-2s %10.4g %9.3g", v->id, v->chromosome,
                          (long long)v->position, v->a1, pick->effect, pick->error);
         if (pick->p > 0) {
@@ -126,7 +122,7 @@ static void put_trait(const pare_genome *genome, const pare_analysis *a, pare_te
         int64_t first = a->credible.start[s], count = a->credible.start[s + 1] - first;
         pare_text_append(out, "  95%% set %lld: %lld variants, best %s (%.3f), purity %.2f\n",
                          (long long)s + 1, (long long)count,
-                         variant_of(genome, a->credible.member[first])->id,
+                         pare_genotypes_variant(&genome->genotypes, a->credible.member[first])->id,
                          a->credible.chance[first], a->credible.purity[s]);
     }
     if (a->scored) {
@@ -158,7 +154,7 @@ static void put_joint(const pare_genome *genome, pare_text *out) {
                          "joint p", "extended BIC");
     }
     for (int64_t k = 0; k < joint->picks; k++) {
-        const pare_variant *v = variant_of(genome, joint->pick[k]);
+        const pare_variant *v = pare_genotypes_variant(&genome->genotypes, joint->pick[k]);
         pare_text_append(out, "  %-20s %4s %11lld %-2s %9.2g %14.2f\n", v->id, v->chromosome,
                          (long long)v->position, v->a1, joint->p[k],
                          joint->ebic[k + 1] - joint->ebic[0]);
@@ -228,7 +224,7 @@ static void render_path(const pare_genome *genome, pare_text *out) {
         for (int64_t k = 0; k < a->path; k++) {
             const pare_pick *pick = &a->pick[k];
             pare_text_append(out, "%s\t%lld\t", a->trait->name, (long long)k + 1);
-            put_place(out, variant_of(genome, pick->kept));
+            put_place(out, pare_genotypes_variant(&genome->genotypes, pick->kept));
             pare_text_append(out, "\t%d\t%d", k < a->picks, pick->forced);
             const double values[] = {pick->effect, pick->error, pick->p,
                                      pick->gain,   pick->ebic,  pick->pip};
@@ -257,8 +253,8 @@ static void render_proxies(const pare_genome *genome, pare_text *out) {
         for (int64_t k = 0; k < a->picks; k++) {
             for (int64_t i = 0; i < a->pick[k].proxies; i++) {
                 pare_text_append(out, "%s\t%s\t", a->trait->name,
-                                 variant_of(genome, a->pick[k].kept)->id);
-                put_place(out, variant_of(genome, a->pick[k].proxy[i]));
+                                 pare_genotypes_variant(&genome->genotypes, a->pick[k].kept)->id);
+                put_place(out, pare_genotypes_variant(&genome->genotypes, a->pick[k].proxy[i]));
                 pare_text_append(out, "\t%.4f\n", a->pick[k].proxy_r2[i]);
             }
         }
@@ -273,7 +269,7 @@ static void render_credible(const pare_genome *genome, pare_text *out) {
             for (int64_t i = a->credible.start[s]; i < a->credible.start[s + 1]; i++) {
                 pare_text_append(out, "%s\t%lld\t%.4f\t", a->trait->name, (long long)s + 1,
                                  a->credible.purity[s]);
-                put_place(out, variant_of(genome, a->credible.member[i]));
+                put_place(out, pare_genotypes_variant(&genome->genotypes, a->credible.member[i]));
                 pare_text_append(out, "\t%.6g\n", a->credible.chance[i]);
             }
         }
@@ -283,7 +279,7 @@ static void render_credible(const pare_genome *genome, pare_text *out) {
 static void render_weights(const pare_genome *genome, const pare_analysis *a, pare_text *out) {
     pare_text_append(out, "ID\tA1\tWEIGHT\tA2\tCHROM\tPOS\tA1_FREQ\n");
     for (int64_t j = 0; j < genome->genotypes.kept; j++) {
-        const pare_variant *v = variant_of(genome, j);
+        const pare_variant *v = pare_genotypes_variant(&genome->genotypes, j);
         if (a->weight[j] != 0) {
             pare_text_append(out, "%s\t%s\t%.9g\t%s\t%s\t%lld\t%.6g\n", v->id, v->a1, a->weight[j],
                              v->a2, v->chromosome, (long long)v->position,
@@ -295,7 +291,7 @@ static void render_weights(const pare_genome *genome, const pare_analysis *a, pa
 static void render_scan(const pare_genome *genome, const pare_analysis *a, pare_text *out) {
     pare_text_append(out, "ID\tCHROM\tPOS\tA1\tA2\tBETA\tSE\tP\n");
     for (int64_t j = 0; j < genome->genotypes.kept; j++) {
-        put_place(out, variant_of(genome, j));
+        put_place(out, pare_genotypes_variant(&genome->genotypes, j));
         const double values[] = {a->scan_effect[j], a->scan_error[j],
                                  erfc(fabs(a->scan_effect[j] / a->scan_error[j]) / sqrt(2))};
         for (int i = 0; i < 3; i++) {
@@ -328,7 +324,7 @@ static json_t *card_of_groups(const pare_genome *genome, const pare_analysis *a)
 static json_t *card_of_trait(const pare_genome *genome, const pare_analysis *a) {
     json_t *picks = json_array(), *fixed = json_object();
     for (int64_t k = 0; k < a->picks; k++) {
-        const pare_variant *v = variant_of(genome, a->pick[k].kept);
+        const pare_variant *v = pare_genotypes_variant(&genome->genotypes, a->pick[k].kept);
         json_array_append_new(
             picks,
             json_pack("{s:s, s:s, s:I, s:s, s:s, s:o, s:o, s:o, s:o, s:b, s:o*, s:s*}", "id", v->id,

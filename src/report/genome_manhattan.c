@@ -19,15 +19,12 @@ typedef struct manhattan {
     double highest;
 } manhattan;
 
-static const pare_variant *variant_of(const pare_genome *genome, int64_t kept) {
-    return &genome->genotypes.variant[genome->genotypes.keep[kept]];
-}
-
 /* End of the run of variants on one chromosome that begins at `from`. */
 static int64_t run_end(const pare_genome *genome, int64_t from) {
-    const char *name = variant_of(genome, from)->chromosome;
+    const char *name = pare_genotypes_variant(&genome->genotypes, from)->chromosome;
     int64_t to = from + 1;
-    while (to < genome->genotypes.kept && strcmp(variant_of(genome, to)->chromosome, name) == 0) {
+    while (to < genome->genotypes.kept &&
+           strcmp(pare_genotypes_variant(&genome->genotypes, to)->chromosome, name) == 0) {
         to++;
     }
     return to;
@@ -39,7 +36,7 @@ static double place_run(const pare_genome *genome, int64_t from, int64_t to, dou
     double first = -1, last = -1;
     bool ordered = true;
     for (int64_t j = from; j < to; j++) {
-        double at = (double)variant_of(genome, j)->position;
+        double at = (double)pare_genotypes_variant(&genome->genotypes, j)->position;
         first = first < 0 && at > 0 ? at : first;
         ordered = ordered && (at < 1 || at >= last);
         last = at >= 1 ? at : last;
@@ -106,7 +103,7 @@ static void put_runs(manhattan *m) {
     for (int64_t from = 0, to; from < m->genome->genotypes.kept; from = to, odd = !odd) {
         to = run_end(m->genome, from);
         const double middle = (m->x[from] + m->x[to - 1]) / 2;
-        const char *name = variant_of(m->genome, from)->chromosome;
+        const char *name = pare_genotypes_variant(&m->genome->genotypes, from)->chromosome;
         put_run(m, from, to, odd);
         if (middle - last > 8 + 7 * (double)strlen(name)) {
             pare_svg_number(m->out, "<text class=\"middle\" x=\"", middle);
@@ -150,7 +147,7 @@ static void put_ring(manhattan *m, int64_t kept, const char *class_name, double 
     pare_svg_number(m->out, "\" cy=\"", height_of(m, (double)m->a->strength[kept]));
     pare_svg_number(m->out, "\" r=\"", radius);
     pare_text_append(m->out, "\"><title>");
-    pare_name_append_html(m->out, variant_of(m->genome, kept)->id, 60);
+    pare_name_append_html(m->out, pare_genotypes_variant(&m->genome->genotypes, kept)->id, 60);
     pare_text_append(m->out, ": %s</title></circle>\n", words);
 }
 
@@ -160,7 +157,7 @@ static void put_names(manhattan *m) {
     int64_t count = m->a->picks < LABELLED ? m->a->picks : LABELLED;
     for (int64_t k = 0; k < count; k++) {
         const int64_t kept = m->a->pick[k].kept;
-        const char *id = variant_of(m->genome, kept)->id;
+        const char *id = pare_genotypes_variant(&m->genome->genotypes, kept)->id;
         const double half = 3.6 * (double)(strlen(id) < NAME_LIMIT ? strlen(id) : NAME_LIMIT);
         double x = fmax(LEFT + half, fmin(WIDTH - RIGHT - half, m->x[kept]));
         double y = height_of(m, (double)m->a->strength[kept]) - 10;

@@ -101,7 +101,7 @@ static pare_status extract_variants(pare_genotypes *g, const char *path) {
     qsort(list.cell, (size_t)list.rows, sizeof *list.cell, compare_texts);
     int64_t kept = 0;
     for (int64_t j = 0; j < g->kept; j++) {
-        const char *id = g->variant[g->keep[j]].id;
+        const char *id = pare_genotypes_variant(g, j)->id;
         if (bsearch(&id, list.cell, (size_t)list.rows, sizeof *list.cell, compare_texts)) {
             g->keep[kept++] = g->keep[j];
         }
@@ -136,7 +136,7 @@ bool pare_genotypes_autosome(const char *chromosome) {
 static void drop_sex_chromosomes(pare_genotypes *g) {
     int64_t kept = 0, all = g->kept;
     for (int64_t j = 0; j < all; j++) {
-        if (pare_genotypes_autosome(g->variant[g->keep[j]].chromosome)) {
+        if (pare_genotypes_autosome(pare_genotypes_variant(g, j)->chromosome)) {
             g->keep[kept++] = g->keep[j];
         }
     }

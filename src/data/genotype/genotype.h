@@ -73,6 +73,24 @@ pare_status pare_genotypes_view(const pare_genotypes *g, int64_t count, const in
                                 bool copy, pare_genotypes *out) PARE_MUST_CHECK;
 void pare_genotypes_view_clear(pare_genotypes *view);
 
+/* Variant of a kept number. */
+static inline const pare_variant *pare_genotypes_variant(const pare_genotypes *g, int64_t kept) {
+    return &g->variant[g->keep[kept]];
+}
+
+/* Something by its id, in a list for pare_named_find. */
+typedef struct pare_named {
+    const char *id;
+    int64_t number;
+} pare_named;
+
+/* By id, equal ones by number. */
+void pare_named_sort(int64_t count, pare_named *list);
+/* Place of the first of a sorted list with this id, -1 if there is none. */
+int64_t pare_named_find(int64_t count, const pare_named *list, const char *id);
+/* Kept numbers of the kept variants, sorted. */
+pare_status pare_genotypes_named(const pare_genotypes *g, pare_named **out) PARE_MUST_CHECK;
+
 /* Number of the sample with this id, -1 if there is none. The family (or NULL) is looked at only
  * where the same id occurs in several; in VCF, BCF and BGEN the id may also be family_id. */
 int64_t pare_genotypes_find(const pare_genotypes *g, const char *family, const char *id);

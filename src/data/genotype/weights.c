@@ -70,40 +70,15 @@ static pare_status find_columns(const pare_cells *f, weight_columns *out) {
 
 /* ---- Ids ------------------------------------------------------------------------------------ */
 
-typedef struct named {
-    const char *id;
-    int64_t number;
-} named;
-
-static int compare_named(const void *a, const void *b) {
-    const named *x = a, *y = b;
-    int order = strcmp(x->id, y->id);
-    return order != 0 ? order : (x->number > y->number) - (x->number < y->number);
-}
-
-/* First entry with this id, -1: none. */
-static int64_t find_named(const named *list, int64_t count, const char *id) {
-    int64_t low = 0, high = count;
-    while (low < high) {
-        int64_t middle = low + (high - low) / 2;
-        if (strcmp(list[middle].id, id) < 0) {
-            low = middle + 1;
-        } else {
-            high = middle;
-        }
-    }
-    return low < count && strcmp(list[low].id, id) == 0 ? low : -1;
-}
-
 static pare_status refuse_twice(const pare_cells *f, const weight_columns *at) {
     const int64_t first = at->header, count = f->rows - first;
-    named *list = NULL;
+    pare_named *list = NULL;
     pare_status status = pare_alloc(f->ctx, count, sizeof *list, &list);
     for (int64_t r = 0; r < count && status == PARE_OK; r++) {
-        list[r] = (named){f->cell[(r + first) * f->columns + at->id], r + first};
+        list[r] = (pare_named){f->cell[(r + first) * f->columns + at->id], r + first};
     }
     if (status == PARE_OK) {
-        qsort(list, (size_t)count, sizeof *list, compare_named);
+        pare_named_sort(count, list);
     }
     for (int64_t r = 1; r < count && status == PARE_OK; r++) {
         if (strcmp(list[r].id, list[r - 1].id) == 0) {
@@ -183,7 +158,7 @@ typedef struct weight_reader {
     const pare_genotypes *g;
     const pare_cells *f;
     weight_columns at;
-    named *list; /* (variants) by id */
+    pare_named *list; /* (variants) by id */
     const double *frequency;
     bool drop;
     first_ids absent, mismatched;
@@ -214,7 +189,7 @@ static pare_status read_row(weight_reader *r, int64_t row, pare_weight *w, pare_
         !(w->frequency >= 0 && w->frequency <= 1)) {
         w->frequency = (double)NAN;
     }
-    int64_t found = find_named(r->list, r->g->variants, id);
+    int64_t found = pare_named_find(r->g->variants, r->list, id);
     if (found < 0) {
         add_example(&r->absent, n->absent++, id);
         return PARE_OK;
@@ -322,9 +297,9 @@ pare_status pare_weights_read(const pare_genotypes *g, const char *path, bool dr
         goto fail;
     }
     for (int64_t j = 0; j < g->variants; j++) {
-        r.list[j] = (named){g->variant[j].id, j};
+        r.list[j] = (pare_named){g->variant[j].id, j};
     }
-    qsort(r.list, (size_t)g->variants, sizeof *r.list, compare_named);
+    pare_named_sort(g->variants, r.list);
     status = read_rows(&r, list, &n);
     if (status != PARE_OK) {
         goto fail;

@@ -32,7 +32,7 @@ void pare_genome_free(pare_genome *genome) {
 /* Kept number of a variant by id, -1: none. */
 static int64_t find_variant(const pare_genotypes *g, const char *id, int64_t length) {
     for (int64_t j = 0; j < g->kept; j++) {
-        const char *own = g->variant[g->keep[j]].id;
+        const char *own = pare_genotypes_variant(g, j)->id;
         if (strncmp(own, id, (size_t)length) == 0 && !own[length]) {
             return j;
         }
@@ -108,7 +108,7 @@ static pare_status tell_shared_ids(const pare_genotypes *g) {
     const char *example = NULL;
     pare_status status = PARE_OK;
     for (int64_t j = 0; j < g->kept && status == PARE_OK; j++) {
-        const char *id = g->variant[g->keep[j]].id;
+        const char *id = pare_genotypes_variant(g, j)->id;
         int64_t number = 0, before = ids.count;
         status = pare_vocabulary_add(g->ctx, &ids, (const unsigned char *)id, (int64_t)strlen(id),
                                      &number);

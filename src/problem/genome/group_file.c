@@ -9,13 +9,9 @@
 #define GROUP_BYTES 2e9
 
 typedef struct entry {
-    const char *group, *id;
+    const char *group;
     int64_t kept; /* -1: not among those that pass */
 } entry;
-
-static int by_id(const void *a, const void *b) {
-    return strcmp(((const entry *)a)->id, ((const entry *)b)->id);
-}
 
 static int by_group(const void *a, const void *b) {
     const entry *x = a, *y = b;
@@ -47,21 +43,17 @@ static bool is_heading(const char *cell) {
 /* Kept numbers of the rows from `first` on; *missing: how many have none. */
 static pare_status match_rows(const pare_genotypes *g, const pare_cells *f, int64_t first,
                               entry *row, int64_t *missing, const char **example) {
-    entry *list = NULL;
-    pare_status status = pare_alloc(g->ctx, g->kept, sizeof *list, &list);
+    pare_named *list = NULL;
+    pare_status status = pare_genotypes_named(g, &list);
     if (status != PARE_OK) {
         return status;
     }
-    for (int64_t j = 0; j < g->kept; j++) {
-        list[j] = (entry){NULL, g->variant[g->keep[j]].id, j};
-    }
-    qsort(list, (size_t)g->kept, sizeof *list, by_id);
     for (int64_t r = first; r < f->rows; r++) {
-        const entry key = {NULL, f->cell[r * f->columns], 0};
-        const entry *at = bsearch(&key, list, (size_t)g->kept, sizeof key, by_id);
-        row[r - first] = (entry){f->cell[r * f->columns + 1], key.id, at ? at->kept : -1};
-        if (!at) {
-            *example = *missing == 0 ? key.id : *example;
+        const char *id = f->cell[r * f->columns];
+        const int64_t at = pare_named_find(g->kept, list, id);
+        row[r - first] = (entry){f->cell[r * f->columns + 1], at >= 0 ? list[at].number : -1};
+        if (at < 0) {
+            *example = *missing == 0 ? id : *example;
             ++*missing;
         }
     }

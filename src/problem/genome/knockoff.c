@@ -114,8 +114,8 @@ static pare_status find_leaders(knockoff *t, const bool *forbidden) {
         if (forbidden && forbidden[j]) {
             continue;
         }
-        if (strcmp(chromosome, g->variant[g->keep[j]].chromosome) != 0) {
-            chromosome = g->variant[g->keep[j]].chromosome;
+        if (strcmp(chromosome, pare_genotypes_variant(g, j)->chromosome) != 0) {
+            chromosome = pare_genotypes_variant(g, j)->chromosome;
             first = t->leaders;
         }
         status = pare_whiten_column(t->w, j, v);
@@ -184,12 +184,12 @@ static pare_status refuse_relatives(const knockoff *t, const float *k) {
  * least alike; never across chromosomes. */
 static int64_t block_end(const knockoff *t, int64_t first) {
     const pare_genotypes *g = t->w->g;
-    const char *chromosome = g->variant[g->keep[t->leader[first]]].chromosome;
+    const char *chromosome = pare_genotypes_variant(g, t->leader[first])->chromosome;
     int64_t best = first + 1;
     double least = INFINITY;
     for (int64_t end = first + 1; end - first <= BLOCK_MOST; end++) {
         if (end == t->leaders ||
-            strcmp(chromosome, g->variant[g->keep[t->leader[end]]].chromosome) != 0) {
+            strcmp(chromosome, pare_genotypes_variant(g, t->leader[end])->chromosome) != 0) {
             return end;
         }
         if (end - first >= BLOCK_LEAST) {

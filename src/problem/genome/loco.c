@@ -20,7 +20,8 @@ void pare_loco_clear(pare_context *ctx, pare_loco *loco) {
 
 /* Chromosomes are runs of equal names among the kept variants, as the .bim must be sorted. */
 static bool same_chromosome(const pare_genotypes *g, int64_t a, int64_t b) {
-    return strcmp(g->variant[g->keep[a]].chromosome, g->variant[g->keep[b]].chromosome) == 0;
+    return strcmp(pare_genotypes_variant(g, a)->chromosome,
+                  pare_genotypes_variant(g, b)->chromosome) == 0;
 }
 
 static int64_t count_runs(const pare_genotypes *g) {
@@ -43,7 +44,7 @@ pare_status pare_loco_possible(const pare_genotypes *g) {
             if (same_chromosome(g, first, j)) {
                 return pare_fail(g->ctx, PARE_ERROR_INPUT,
                                  "option loco: variants of chromosome %s do not stand together",
-                                 g->variant[g->keep[j]].chromosome);
+                                 pare_genotypes_variant(g, j)->chromosome);
             }
         }
     }

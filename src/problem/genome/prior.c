@@ -3,21 +3,10 @@
 #include "problem/genome/analyse.h"
 
 #include <math.h>
-#include <stdlib.h>
-#include <string.h>
-
-typedef struct named {
-    const char *id;
-    int64_t kept;
-} named;
-
-static int by_id(const void *a, const void *b) {
-    return strcmp(((const named *)a)->id, ((const named *)b)->id);
-}
 
 /* Logarithms of the weights of rows first .. of the file into out (kept). */
-static pare_status take_rows(const pare_cells *f, int64_t first, const named *list, int64_t kept,
-                             double *out, int64_t *found) {
+static pare_status take_rows(const pare_cells *f, int64_t first, const pare_named *list,
+                             int64_t kept, double *out, int64_t *found) {
     for (int64_t r = first; r < f->rows; r++) {
         char **cell = f->cell + r * f->columns;
         double weight = 0;
@@ -27,10 +16,9 @@ static pare_status take_rows(const pare_cells *f, int64_t first, const named *li
                              "number above 0",
                              f->path, (long long)r + 1, cell[1], cell[0]);
         }
-        const named key = {cell[0], 0};
-        const named *at = bsearch(&key, list, (size_t)kept, sizeof key, by_id);
-        if (at) {
-            out[at->kept] = log(weight);
+        const int64_t at = pare_named_find(kept, list, cell[0]);
+        if (at >= 0) {
+            out[list[at].number] = log(weight);
             ++*found;
         }
     }
@@ -40,7 +28,7 @@ static pare_status take_rows(const pare_cells *f, int64_t first, const named *li
 pare_status pare_prior_read(const pare_genotypes *g, const char *path, double **out) {
     *out = NULL;
     pare_cells f = {0};
-    named *list = NULL;
+    pare_named *list = NULL;
     double *prior = NULL, number = 0;
     int64_t found = 0;
     pare_status status = pare_cells_read(g->ctx, path, &f);
@@ -49,7 +37,7 @@ pare_status pare_prior_read(const pare_genotypes *g, const char *path, double **
             pare_fail(g->ctx, PARE_ERROR_INPUT, "%s: one column; expected id and weight", path);
     }
     if (status == PARE_OK) {
-        status = pare_alloc(g->ctx, g->kept, sizeof *list, &list);
+        status = pare_genotypes_named(g, &list);
     }
     if (status == PARE_OK) {
         status = pare_alloc_zero(g->ctx, g->kept, sizeof *prior, &prior);
@@ -57,10 +45,6 @@ pare_status pare_prior_read(const pare_genotypes *g, const char *path, double **
     if (status != PARE_OK) {
         goto fail;
     }
-    for (int64_t j = 0; j < g->kept; j++) {
-        list[j] = (named){g->variant[g->keep[j]].id, j};
-    }
-    qsort(list, (size_t)g->kept, sizeof *list, by_id);
     const int64_t first = pare_parse_real(f.cell[1], &number) ? 0 : 1; /* names of the columns */
     status = take_rows(&f, first, list, g->kept, prior, &found);
     if (status == PARE_OK && found == 0) {
