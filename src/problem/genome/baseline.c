@@ -1,5 +1,4 @@
 /* What simpler ways of choosing would have chosen, in the same whitened space. */
-#include "kernels/blas.h"
 #include "problem/genome/analyse.h"
 
 #include <math.h>
@@ -68,19 +67,12 @@ static pare_status products_of(const pare_choice_made *made, int64_t count, cons
     for (int64_t i = 0; i < count; i++) {
         number[i] = list[i].kept;
     }
-    pare_whiten_columns(w, l, count, number, whole, z);
-    pare_gemm(false, true, count, count, n, 1, z, n, z, n, 0, square, count);
-    for (int64_t i = 0; i < count * count; i++) {
-        gram[i] = (double)square[i];
-    }
+    pare_whiten_gram(w, l, count, number, whole, z, square, gram);
     for (int64_t k = 0; k < made->count && status == PARE_OK; k += VECTORS_A_PASS) {
         int64_t some = made->count - k < VECTORS_A_PASS ? made->count - k : VECTORS_A_PASS;
         status = pare_chooser_products(&made->chooser, k, some, along);
         for (int64_t v = 0; v < some && status == PARE_OK; v++) {
-            for (int64_t i = 0; i < count * count; i++) {
-                gram[i] -=
-                    along[v * kept + number[i / count]] * along[v * kept + number[i % count]];
-            }
+            pare_gram_take_out(count, number, along + v * kept, gram);
         }
     }
 fail:

@@ -108,6 +108,11 @@ pare_status pare_whiten_factor_float(const pare_whiten *w, float **out) PARE_MUS
  * with background root(ratio) x_j. l: of pare_whiten_factor_float; whole (samples) is scratch. */
 void pare_whiten_columns(const pare_whiten *w, const float *l, int64_t count, const int64_t *number,
                          float *whole, float *z);
+/* gram (count, count): the products of these columns; square (count, count) is scratch too. */
+void pare_whiten_gram(const pare_whiten *w, const float *l, int64_t count, const int64_t *number,
+                      float *whole, float *z, float *square, double *gram);
+/* Takes a direction out of such products: along (kept) holds those of all variants with it. */
+void pare_gram_take_out(int64_t count, const int64_t *number, const double *along, double *gram);
 /* out[j] = z_j'z_j. Cost: n^2 a variant, or counts where V = I; with background ratio x_j'x_j. */
 pare_status pare_whiten_squares(const pare_whiten *w, double *out) PARE_MUST_CHECK;
 /* out (samples of the file): K r over all samples, r (n) over those of the fit; with background. */

@@ -1,5 +1,4 @@
 #include "problem/genome/groups.h"
-#include "kernels/blas.h"
 #include "platform/threads.h"
 #include "problem/genome/analyse.h"
 
@@ -54,28 +53,16 @@ static void gram_task(void *argument, int64_t lane) {
     const int64_t most = r->groups->largest;
     float *z = r->z + lane * most * w->n, *square = r->square + lane * most * most;
     for (int64_t k = lane; k < r->groups->count; k += LANES) {
-        const int64_t size = size_of(r->groups, k);
-        double *gram = r->gram + r->at[k];
-        pare_whiten_columns(w, r->l, size, r->groups->member + r->groups->start[k],
-                            r->whole + lane * w->g->samples, z);
-        pare_gemm(false, true, size, size, w->n, 1, z, w->n, z, w->n, 0, square, size);
-        for (int64_t i = 0; i < size * size; i++) {
-            gram[i] = (double)square[i];
-        }
+        pare_whiten_gram(w, r->l, size_of(r->groups, k), r->groups->member + r->groups->start[k],
+                         r->whole + lane * w->g->samples, z, square, r->gram + r->at[k]);
     }
 }
 
 /* Takes a direction out of all products, z_j'q in along (kept). */
 static void take_out(group_race *r, const double *along) {
     for (int64_t k = 0; k < r->groups->count; k++) {
-        const int64_t size = size_of(r->groups, k);
-        const int64_t *member = r->groups->member + r->groups->start[k];
-        double *gram = r->gram + r->at[k];
-        for (int64_t a = 0; a < size; a++) {
-            for (int64_t b = 0; b < size; b++) {
-                gram[a * size + b] -= along[member[a]] * along[member[b]];
-            }
-        }
+        pare_gram_take_out(size_of(r->groups, k), r->groups->member + r->groups->start[k], along,
+                           r->gram + r->at[k]);
     }
 }
 

@@ -185,6 +185,23 @@ void pare_whiten_columns(const pare_whiten *w, const float *l, int64_t count, co
     }
 }
 
+void pare_whiten_gram(const pare_whiten *w, const float *l, int64_t count, const int64_t *number,
+                      float *whole, float *z, float *square, double *gram) {
+    pare_whiten_columns(w, l, count, number, whole, z);
+    pare_gemm(false, true, count, count, w->n, 1, z, w->n, z, w->n, 0, square, count);
+    for (int64_t i = 0; i < count * count; i++) {
+        gram[i] = (double)square[i];
+    }
+}
+
+void pare_gram_take_out(int64_t count, const int64_t *number, const double *along, double *gram) {
+    for (int64_t a = 0; a < count; a++) {
+        for (int64_t b = 0; b < count; b++) {
+            gram[a * count + b] -= along[number[a]] * along[number[b]];
+        }
+    }
+}
+
 /* ---- Squared norms -------------------------------------------------------------------------- */
 
 typedef struct squares {
