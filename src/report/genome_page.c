@@ -25,18 +25,8 @@ static const char *const style[] = {
     NULL,
 };
 
-static const pare_variant *variant_of(const pare_genome *genome, int64_t kept) {
-    return &genome->genotypes.variant[genome->genotypes.keep[kept]];
-}
-
 static bool has_background(const pare_genome *genome) {
     return genome->k || genome->shared.ctx;
-}
-
-static void put_cell(pare_text *out, double value) {
-    pare_text_append(out, "<td class=\"n\">");
-    pare_page_number(out, value);
-    pare_text_append(out, "</td>");
 }
 
 /* p as 3.1e-12, which alone is short. */
@@ -54,12 +44,6 @@ static void put_p(pare_text *out, double p) {
 static void put_count_row(pare_text *out, const char *name, int64_t value) {
     pare_text_append(out, "<tr><th>%s</th><td>", name);
     pare_page_count(out, value);
-    pare_text_append(out, "</td></tr>\n");
-}
-
-static void put_number_row(pare_text *out, const char *name, double value) {
-    pare_text_append(out, "<tr><th>%s</th><td>", name);
-    pare_page_number(out, value);
     pare_text_append(out, "</td></tr>\n");
 }
 
@@ -108,14 +92,14 @@ static void put_overview(const pare_genome *genome, pare_text *out) {
         pare_text_append(out, "</a></th><td class=\"n\">");
         pare_page_count(out, a->n);
         pare_text_append(out, "</td><td class=\"n\">%lld</td>", (long long)a->picks);
-        put_cell(out, a->h_null);
-        put_cell(out, a->h_final);
-        put_cell(out, a->lambda_plain);
-        put_cell(out, a->lambda_mixed);
+        pare_page_number_cell(out, a->h_null);
+        pare_page_number_cell(out, a->h_final);
+        pare_page_number_cell(out, a->lambda_plain);
+        pare_page_number_cell(out, a->lambda_mixed);
         if (a->scored) {
-            put_cell(out, a->scores.r2);
-            put_cell(out, a->scores.background_r2);
-            put_cell(out, a->scores.jaccard_ld);
+            pare_page_number_cell(out, a->scores.r2);
+            pare_page_number_cell(out, a->scores.background_r2);
+            pare_page_number_cell(out, a->scores.jaccard_ld);
         }
         pare_text_append(out, "</tr>\n");
     }
@@ -136,14 +120,15 @@ static void put_joint(const pare_genome *genome, pare_text *out) {
     }
     pare_text_append(out, "</tr></thead>\n<tbody>\n");
     for (int64_t k = 0; k < joint->picks; k++) {
-        const pare_variant *v = variant_of(genome, joint->pick[k]);
+        const pare_variant *v = pare_genotypes_variant(&genome->genotypes, joint->pick[k]);
         pare_text_append(out, "<tr><th>");
         pare_page_name(out, v->id, NAME_LIMIT);
         pare_text_append(out, "</th><td>%s:%lld</td>", v->chromosome, (long long)v->position);
         put_p(out, joint->p[k]);
         for (int64_t t = 0; t < genome->done; t++) {
-            put_cell(out, k < genome->analysis[t].picks ? genome->analysis[t].pick[k].effect
-                                                        : (double)NAN);
+            pare_page_number_cell(out, k < genome->analysis[t].picks
+                                           ? genome->analysis[t].pick[k].effect
+                                           : (double)NAN);
         }
         pare_text_append(out, "</tr>\n");
     }
@@ -179,7 +164,7 @@ static void put_group_table(const pare_genome *genome, const pare_analysis *a, p
             (long long)(genome->groups.start[pick->group + 1] - genome->groups.start[pick->group]),
             (long long)pick->rank);
         put_p(out, pick->p);
-        put_cell(out, pick->gain);
+        pare_page_number_cell(out, pick->gain);
         pare_text_append(out, "</tr>\n");
     }
     pare_text_append(out, "</tbody></table></div>\n");
@@ -199,7 +184,7 @@ static void put_picks(const pare_genome *genome, const pare_analysis *a, pare_te
                      a->logistic ? "Log odds" : "Effect", a->logistic ? "log odds" : "effect");
     for (int64_t k = 0; k < a->picks; k++) {
         const pare_pick *pick = &a->pick[k];
-        const pare_variant *v = variant_of(genome, pick->kept);
+        const pare_variant *v = pare_genotypes_variant(&genome->genotypes, pick->kept);
         pare_text_append(out, "<tr><th>");
         pare_page_name(out, v->id, NAME_LIMIT);
         pare_text_append(out, "%s</th><td>", pick->forced ? " (forced)" : "");
@@ -215,12 +200,12 @@ static void put_picks(const pare_genome *genome, const pare_analysis *a, pare_te
         pare_text_append(out, "</td><td>");
         pare_page_name(out, v->a2, 12);
         pare_text_append(out, "</td>");
-        put_cell(out, genome->genotypes.mean[pick->kept] / 2);
-        put_cell(out, pick->effect);
-        put_cell(out, pick->error);
+        pare_page_number_cell(out, genome->genotypes.mean[pick->kept] / 2);
+        pare_page_number_cell(out, pick->effect);
+        pare_page_number_cell(out, pick->error);
         put_p(out, pick->p);
-        put_cell(out, pick->gain);
-        put_cell(out, pick->pip);
+        pare_page_number_cell(out, pick->gain);
+        pare_page_number_cell(out, pick->pip);
         pare_text_append(out, "<td class=\"n\">%lld</td></tr>\n", (long long)pick->proxies);
     }
     pare_text_append(out, "</tbody></table></div>\n");
@@ -237,11 +222,12 @@ static void put_sets(const pare_genome *genome, const pare_analysis *a, pare_tex
     for (int64_t s = 0; s < c->sets; s++) {
         const int64_t from = c->start[s], to = c->start[s + 1];
         pare_text_append(out, "<tr><td class=\"n\">%lld</td>", (long long)(to - from));
-        put_cell(out, c->purity[s]);
+        pare_page_number_cell(out, c->purity[s]);
         pare_text_append(out, "<td class=\"ids\">");
         for (int64_t i = from; i < to && i < from + MEMBERS_SHOWN; i++) {
             pare_text_append(out, "%s", i > from ? ", " : "");
-            pare_page_name(out, variant_of(genome, c->member[i])->id, NAME_LIMIT);
+            pare_page_name(out, pare_genotypes_variant(&genome->genotypes, c->member[i])->id,
+                           NAME_LIMIT);
             pare_text_append(out, " (");
             pare_text_append_fixed(out, c->chance[i], 3);
             pare_text_append(out, ")");
@@ -328,7 +314,7 @@ fail:
 
 static void put_score(pare_text *out, const char *name, double r2, double picks) {
     pare_text_append(out, "<tr><th>%s</th>", name);
-    put_cell(out, r2);
+    pare_page_number_cell(out, r2);
     pare_text_append(out, "<td class=\"n\">");
     pare_text_append_fixed(out, picks, 1);
     pare_text_append(out, "</td></tr>\n");
@@ -359,12 +345,12 @@ static void put_scores(const pare_genome *genome, const pare_analysis *a, pare_t
                      "</tbody></table></div>\n<h3>How sure the choice is</h3>\n<p>Agreement of "
                      "the folds' choices, which share most of their samples. 1: the same; 0: as "
                      "by chance, for Kuncheva and Nogueira.</p>\n<table class=\"facts\"><tbody>\n");
-    put_number_row(out, "Jaccard", s->jaccard);
-    put_number_row(out, "Jaccard, r<sup>2</sup> &gt; 0.8 the same", s->jaccard_ld);
-    put_number_row(out, "Kuncheva", s->kuncheva);
-    put_number_row(out, "Nogueira", s->nogueira);
-    put_number_row(out, "spread of R<sup>2</sup> over repeats",
-                   genome->options.repeats > 1 ? s->r2_spread : (double)NAN);
+    pare_page_number_row(out, "Jaccard", s->jaccard);
+    pare_page_number_row(out, "Jaccard, r<sup>2</sup> &gt; 0.8 the same", s->jaccard_ld);
+    pare_page_number_row(out, "Kuncheva", s->kuncheva);
+    pare_page_number_row(out, "Nogueira", s->nogueira);
+    pare_page_number_row(out, "spread of R<sup>2</sup> over repeats",
+                         genome->options.repeats > 1 ? s->r2_spread : (double)NAN);
     pare_text_append(out, "</tbody></table>\n");
 }
 
@@ -377,12 +363,12 @@ static void put_structure(const pare_genome *genome, const pare_analysis *a, par
                          ? "; below 1 beside a background that takes part of each variant's effect"
                          : "");
     if (has_background(genome)) {
-        put_number_row(out, "heritability before the picks", a->h_null);
-        put_number_row(out, "heritability left after them", a->h_final);
-        put_number_row(out, "lambda GC without background", a->lambda_plain);
+        pare_page_number_row(out, "heritability before the picks", a->h_null);
+        pare_page_number_row(out, "heritability left after them", a->h_final);
+        pare_page_number_row(out, "lambda GC without background", a->lambda_plain);
     }
-    put_number_row(out, has_background(genome) ? "lambda GC with it" : "lambda GC",
-                   a->lambda_mixed);
+    pare_page_number_row(out, has_background(genome) ? "lambda GC with it" : "lambda GC",
+                         a->lambda_mixed);
     pare_text_append(out, "</tbody></table>\n");
 }
 
@@ -467,14 +453,14 @@ static void put_facts(const pare_genome *genome, pare_text *out) {
                                           : "none");
     pare_text_append(out, "<tr><th>stopped by</th><td>%s</td></tr>\n", stops[o->stop]);
     if (o->stop == PARE_STOP_EBIC) {
-        put_number_row(out, "gamma of extended BIC",
-                       o->gamma > 0
-                           ? o->gamma
-                           : pare_gamma_for(genome->genotypes.used, genome->genotypes.kept));
+        pare_page_number_row(out, "gamma of extended BIC",
+                             o->gamma > 0
+                                 ? o->gamma
+                                 : pare_gamma_for(genome->genotypes.used, genome->genotypes.kept));
     }
-    put_number_row(out, "least frequency of the rarer allele", o->maf);
-    put_number_row(out, "largest share of missing calls", o->geno);
-    put_number_row(out, "least p of Hardy-Weinberg equilibrium", o->hwe);
+    pare_page_number_row(out, "least frequency of the rarer allele", o->maf);
+    pare_page_number_row(out, "largest share of missing calls", o->geno);
+    pare_page_number_row(out, "least p of Hardy-Weinberg equilibrium", o->hwe);
     put_count_row(out, "seed", o->seed);
     pare_text_append(out, "</tbody></table>\n");
 }

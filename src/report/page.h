@@ -20,6 +20,9 @@ void pare_page_open(pare_text *out, const char *words, const char *name, const c
 void pare_page_close(pare_text *out);
 /* A number with four significant digits and a true minus; "-" for NaN. */
 void pare_page_number(pare_text *out, double value);
+/* It in a cell; in a row of facts, beside its name (HTML). */
+void pare_page_number_cell(pare_text *out, double value);
+void pare_page_number_row(pare_text *out, const char *name, double value);
 /* One of the large numbers at the top; kind "first" or "tile". */
 void pare_page_tile(pare_text *out, const char *kind, const char *name, double value,
                     const char *note);

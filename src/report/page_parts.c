@@ -39,6 +39,18 @@ void pare_page_number(pare_text *out, double value) {
                      text[0] == '-' && text[1] ? text + 1 : text);
 }
 
+void pare_page_number_cell(pare_text *out, double value) {
+    pare_text_append(out, "<td class=\"n\">");
+    pare_page_number(out, value);
+    pare_text_append(out, "</td>");
+}
+
+void pare_page_number_row(pare_text *out, const char *name, double value) {
+    pare_text_append(out, "<tr><th>%s</th><td>", name);
+    pare_page_number(out, value);
+    pare_text_append(out, "</td></tr>\n");
+}
+
 void pare_page_tile(pare_text *out, const char *kind, const char *name, double value,
                     const char *note) {
     pare_text_append(out, "<div class=\"%s\"><dt>%s</dt><dd class=\"big\">", kind, name);

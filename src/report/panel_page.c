@@ -15,12 +15,6 @@ static const char *const style[] = {
     NULL,
 };
 
-static void put_cell(pare_text *out, double value) {
-    pare_text_append(out, "<td class=\"n\">");
-    pare_page_number(out, value);
-    pare_text_append(out, "</td>");
-}
-
 static void put_head(const struct pare_panel *panel, pare_text *out) {
     const pare_expression *e = &panel->data;
     pare_page_open(out, "Genes that tell", panel->options.label, style);
@@ -145,9 +139,9 @@ static void put_scores(const struct pare_panel *panel, pare_text *out) {
                      (long long)panel->folds, panel->data.batches > 1 ? "whole batches" : "cells");
     for (int s = 0; s < PARE_PANEL_SCORES; s++) {
         pare_text_append(out, "<tr><th>%s</th>", names[s]);
-        put_cell(out, panel->score[s].accuracy);
-        put_cell(out, panel->score[s].f1);
-        put_cell(out, panel->score[s].r2);
+        pare_page_number_cell(out, panel->score[s].accuracy);
+        pare_page_number_cell(out, panel->score[s].f1);
+        pare_page_number_cell(out, panel->score[s].r2);
         pare_text_append(out, "</tr>\n");
     }
     pare_text_append(out, "</tbody></table></div>\n");
@@ -173,7 +167,7 @@ static void put_types(const struct pare_panel *panel, pare_text *out) {
         pare_page_count(out, panel->per_type[t]);
         pare_text_append(out, "</td>");
         if (panel->scored) {
-            put_cell(out, panel->type_f1[t]);
+            pare_page_number_cell(out, panel->type_f1[t]);
         }
         pare_text_append(out, "</tr>\n");
     }
@@ -192,8 +186,8 @@ static void put_batches(const struct pare_panel *panel, pare_text *out) {
         pare_text_append(out, "<tr><th>");
         pare_page_name(out, e->batch[b], NAME_LIMIT);
         pare_text_append(out, "</th>");
-        put_cell(out, panel->by_batch[b].accuracy);
-        put_cell(out, panel->by_batch[b].f1);
+        pare_page_number_cell(out, panel->by_batch[b].accuracy);
+        pare_page_number_cell(out, panel->by_batch[b].f1);
         pare_text_append(out, "</tr>\n");
     }
     pare_text_append(out, "</tbody></table></div>\n");
@@ -218,22 +212,16 @@ static void put_genes(const struct pare_panel *panel, pare_text *out) {
         pare_text_append(out, "%s</th><td>", g->had ? " (had)" : "");
         pare_page_name(out, e->type[g->type], NAME_LIMIT);
         pare_text_append(out, "</td>");
-        put_cell(out, g->inside);
-        put_cell(out, g->outside);
-        put_cell(out, g->left);
-        put_cell(out, g->like);
+        pare_page_number_cell(out, g->inside);
+        pare_page_number_cell(out, g->outside);
+        pare_page_number_cell(out, g->left);
+        pare_page_number_cell(out, g->like);
         if (panel->scored) {
             pare_text_append(out, "<td class=\"n\">%.0f %%</td>", 100 * g->again);
         }
         pare_text_append(out, "</tr>\n");
     }
     pare_text_append(out, "</tbody></table></div>\n");
-}
-
-static void put_fact(pare_text *out, const char *name, double value) {
-    pare_text_append(out, "<tr><th>%s</th><td>", name);
-    pare_page_number(out, value);
-    pare_text_append(out, "</td></tr>\n");
 }
 
 static void put_facts(const struct pare_panel *panel, pare_text *out) {
@@ -245,10 +233,10 @@ static void put_facts(const struct pare_panel *panel, pare_text *out) {
                  "good: genes whose means over the types correlate by more than 0.9 stand "
                  "for each other in the second line.</p>\n"
                  "<table class=\"facts\"><tbody>\n");
-        put_fact(out, "Jaccard", a->jaccard);
-        put_fact(out, "Jaccard, genes of the same profile as one", a->jaccard_alike);
-        put_fact(out, "Kuncheva (0: chance)", a->kuncheva);
-        put_fact(out, "Nogueira (0: chance)", a->nogueira);
+        pare_page_number_row(out, "Jaccard", a->jaccard);
+        pare_page_number_row(out, "Jaccard, genes of the same profile as one", a->jaccard_alike);
+        pare_page_number_row(out, "Kuncheva (0: chance)", a->kuncheva);
+        pare_page_number_row(out, "Nogueira (0: chance)", a->nogueira);
         pare_text_append(out, "</tbody></table>\n");
     }
     pare_text_append(out,
@@ -260,7 +248,7 @@ static void put_facts(const struct pare_panel *panel, pare_text *out) {
                      panel->way.name,
                      panel->options.balanced ? "count alike, small ones at most four times"
                                              : "count by their cells");
-    put_fact(out, "mean correlation of two genes", panel->like);
+    pare_page_number_row(out, "mean correlation of two genes", panel->like);
     pare_text_append(out, "<tr><th>seed</th><td>%lld</td></tr>\n</tbody></table>\n",
                      (long long)panel->options.seed);
 }
