@@ -44,15 +44,10 @@ static pare_status stand_in(pare_context *ctx, const pare_field_spec *spec, int6
     return status;
 }
 
-static void keep_least(pare_field_time *kept, pare_field_time now) {
-    kept->half = fmin(kept->half, now.half);
-    kept->most = fmin(kept->most, now.most);
-}
-
 /* Where less work took longer, something else ran: it takes no longer than more work. */
 static void monotone(int64_t count, pare_field_time *time) {
     for (int64_t i = count - 2; i >= 0; i--) {
-        keep_least(&time[i], time[i + 1]);
+        pare_field_time_least(&time[i], time[i + 1]);
     }
 }
 

@@ -201,6 +201,11 @@ pare_status pare_field_latency_quantiles(pare_field_model *model, const pare_fie
     return status;
 }
 
+void pare_field_time_least(pare_field_time *kept, pare_field_time now) {
+    kept->half = fmin(kept->half, now.half);
+    kept->most = fmin(kept->most, now.most);
+}
+
 pare_status pare_field_latency_measure(pare_field_model *model, const pare_fields *fields,
                                        bool fill, int64_t calls, pare_field_time *out) {
     const double share[2] = {0.5, 0.99};

@@ -35,6 +35,9 @@ typedef struct pare_field_rates {
     pare_field_time rest[PARE_LATENCY_WIDTHS], whole[PARE_LATENCY_WIDTHS];
 } pare_field_rates;
 
+/* Lowers both times to those of `now`: other work on the machine only adds. */
+void pare_field_time_least(pare_field_time *kept, pare_field_time now);
+
 /* Fields without rows of data: `count` categories with tables of size[f] >= 1 rows. */
 pare_status pare_field_latency_fields(pare_context *ctx, int64_t count, const int64_t *size,
                                       pare_fields *out) PARE_MUST_CHECK;

@@ -104,8 +104,7 @@ pare_status pare_embed_latency_end(pare_embed *embed) {
     for (int64_t round = 0; round < ROUNDS && status == PARE_OK; round++) {
         pare_field_time now = {0};
         status = pare_field_latency_measure(model, &fields, true, CALLS, &now);
-        latency->measured.half = fmin(latency->measured.half, now.half);
-        latency->measured.most = fmin(latency->measured.most, now.most);
+        pare_field_time_least(&latency->measured, now);
     }
     pare_field_model_destroy(model);
     pare_fields_clear(&fields);

@@ -208,8 +208,7 @@ static pare_status measure(const pare_field_loaded *loaded, bool fill, pare_serv
             pare_field_latency_calibrate(model->ctx, &model->spec, &loaded->fields, &out->rates);
         if (status == PARE_OK) {
             status = pare_field_latency_measure(model, &loaded->fields, fill, CALLS, &now);
-            out->measured.half = fmin(out->measured.half, now.half);
-            out->measured.most = fmin(out->measured.most, now.most);
+            pare_field_time_least(&out->measured, now);
         }
     }
     out->predicted = pare_field_latency_predict(&out->rates, &model->spec, &loaded->fields);
