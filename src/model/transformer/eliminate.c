@@ -325,10 +325,6 @@ static pare_status eliminate_columns(pare_context *ctx, const pare_half_problem 
                                      int64_t keep, int64_t *order, double *increase) {
     columns e = {0};
     pare_status status = columns_init(ctx, problem, &e);
-    for (int64_t i = 0; status == PARE_OK && problem->rehearsed && i < problem->width - keep; i++) {
-        order[i] = i;
-        increase[i] = 1;
-    }
     for (int64_t i = 0; status == PARE_OK && !problem->rehearsed && i < problem->width - keep;
          i++) {
         int64_t best = -1;
@@ -368,14 +364,14 @@ pare_status pare_half_eliminate(pare_context *ctx, const pare_half_problem *prob
                                 int64_t group, int64_t keep, int64_t *order, double *increase) {
     elimination e = {0};
     int64_t blocks = problem->width / block;
+    for (int64_t i = 0; problem->rehearsed && i < blocks - keep; i++) { /* as they stand */
+        order[i] = i;
+        increase[i] = 1;
+    }
     if (block == 1 && group == 0) {
         return eliminate_columns(ctx, problem, keep, order, increase);
     }
     pare_status status = elimination_init(ctx, problem, block, &e);
-    for (int64_t i = 0; status == PARE_OK && problem->rehearsed && i < blocks - keep; i++) {
-        order[i] = i;
-        increase[i] = 1;
-    }
     for (int64_t i = 0; status == PARE_OK && !problem->rehearsed && i < blocks - keep; i++) {
         int64_t best = -1;
         double least = INFINITY;
