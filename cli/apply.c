@@ -3,13 +3,8 @@
 enum { OWN_OUT, OWN_COUNT };
 
 static const pare_option own[OWN_COUNT] = {
-    [OWN_OUT] = {.size = sizeof(pare_option),
-                 .name = "out",
-                 .section = "output",
-                 .type = PARE_OPTION_TEXT,
-                 .initial = "-",
-                 .choices = "",
-                 .help = "write the smaller table to this file; - is standard output"},
+    [OWN_OUT] = PARE_OWN_TEXT("output", "out", "-",
+                              "write the smaller table to this file; - is standard output"),
 };
 
 static pare_exit run_apply(pare_cli *cli) {

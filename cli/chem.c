@@ -2,24 +2,19 @@
 
 enum { OWN_TARGET, OWN_TASK, OWN_K, OWN_OUT, OWN_REPORT, OWN_COUNT };
 
-#define OWN(name_, section_, type_, initial_, choices_, help_)                                     \
-    {                                                                                              \
-        .size = sizeof(pare_option), .name = name_, .section = section_, .type = type_,            \
-        .initial = initial_, .choices = choices_, .help = help_                                    \
-    }
-
 static const pare_option own[OWN_COUNT] = {
-    [OWN_TARGET] = OWN("target", "chem", PARE_OPTION_TEXT, "", "",
-                       "what to explain: a column, a tag of an SDF, or the 0-based column of a "
-                       ".smi file"),
-    [OWN_TASK] = OWN("task", "chem", PARE_OPTION_CHOICE, "auto", "auto|binary|regression",
-                     "what the target is; auto: binary where it has two values"),
-    [OWN_K] = OWN("k", "chem", PARE_OPTION_TEXT, "20", "", "how many to choose"),
-    [OWN_OUT] = OWN("out", "output", PARE_OPTION_TEXT, "", "",
-                    "write NAME.features.tsv, NAME.molecules.tsv, NAME.atoms.tsv, "
-                    "NAME.skipped.tsv and NAME.json"),
-    [OWN_REPORT] = OWN("report", "output", PARE_OPTION_TEXT, "", "",
-                       "write a self-contained HTML report to this file"),
+    [OWN_TARGET] =
+        PARE_OWN_TEXT("chem", "target", "",
+                      "what to explain: a column, a tag of an SDF, or the 0-based column of a "
+                      ".smi file"),
+    [OWN_TASK] = PARE_OWN_CHOICE("chem", "task", "auto", "auto|binary|regression",
+                                 "what the target is; auto: binary where it has two values"),
+    [OWN_K] = PARE_OWN_TEXT("chem", "k", "20", "how many to choose"),
+    [OWN_OUT] = PARE_OWN_TEXT("output", "out", "",
+                              "write NAME.features.tsv, NAME.molecules.tsv, NAME.atoms.tsv, "
+                              "NAME.skipped.tsv and NAME.json"),
+    [OWN_REPORT] =
+        PARE_OWN_TEXT("output", "report", "", "write a self-contained HTML report to this file"),
 };
 
 /* Options and outputs are tried before the work. */
@@ -30,11 +25,7 @@ static pare_exit check_options(pare_cli *cli) {
             return pare_cli_failed(cli, status);
         }
     }
-    pare_exit code = pare_cli_stem_writable(cli, cli->own[OWN_OUT]);
-    if (code == PARE_EXIT_OK && cli->own[OWN_REPORT][0]) {
-        code = pare_cli_writable(cli, cli->own[OWN_REPORT]);
-    }
-    return code;
+    return pare_cli_results_writable(cli, cli->own[OWN_OUT], cli->own[OWN_REPORT]);
 }
 
 static pare_exit write_results(pare_cli *cli, pare_chem *chem) {

@@ -81,8 +81,9 @@ pare_exit pare_cli_flush(pare_cli *cli);
 pare_exit pare_cli_readable(pare_cli *cli, const char *path);
 /* PARE_EXIT_OK if the file could be written ("-" always), else a sentence, for the same reason. */
 pare_exit pare_cli_writable(pare_cli *cli, const char *path);
-/* The same for the files STEM.* of an analysis, by its STEM.json. */
-pare_exit pare_cli_stem_writable(pare_cli *cli, const char *stem);
+/* The same for the files STEM.* of an analysis, by its STEM.json, and its report; "": not wanted.
+ */
+pare_exit pare_cli_results_writable(pare_cli *cli, const char *stem, const char *report);
 /* PARE_EXIT_OK if nothing of that name is there or option overwrite is given, else a sentence. */
 pare_exit pare_cli_absent(pare_cli *cli, const char *path);
 /* What writing came to: PARE_EXIT_OK, or the sentence, PARE_EXIT_OUTPUT where a file failed. */
@@ -100,7 +101,7 @@ bool pare_cli_flag(pare_cli *cli, const char *option);
 /* Opens the table named first and, with option test, its test rows (else *test stays NULL). */
 pare_exit pare_cli_open_tables(pare_cli *cli, pare_dataset **train, pare_dataset **test);
 
-/* ---- embed.c ---- */
+/* ---- Own options of commands ---- */
 
 #define PARE_OWN_TEXT(section_, name_, initial_, help_)                                            \
     {                                                                                              \
@@ -122,6 +123,8 @@ pare_exit pare_cli_open_tables(pare_cli *cli, pare_dataset **train, pare_dataset
         .size = sizeof(pare_option), .name = name_, .section = section_,                           \
         .type = PARE_OPTION_CHOICE, .initial = initial_, .choices = choices_, .help = help_        \
     }
+
+/* ---- embed.c ---- */
 
 /* How rows of fields are read: own options 0 .. PARE_SCORE_OWN - 1 of embed, train and score. */
 #define PARE_ROWS_OPTIONS                                                                          \

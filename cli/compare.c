@@ -8,11 +8,12 @@
 enum { OWN_METHODS, OWN_SEEDS, OWN_COUNT };
 
 static const pare_option own[OWN_COUNT] = {
-    {sizeof(pare_option), "methods", "comparison", PARE_OPTION_TEXT, "all", 0, 0, "",
-     "methods to compare, separated by commas; all: every one there is"},
-    {sizeof(pare_option), "seeds", "comparison", PARE_OPTION_INTEGER, "5", 1, PARE_COMPARE_SEEDS,
-     "",
-     "splits into training and validation rows, from option seed on; each method sees the same"},
+    [OWN_METHODS] =
+        PARE_OWN_TEXT("comparison", "methods", "all",
+                      "methods to compare, separated by commas; all: every one there is"),
+    [OWN_SEEDS] = PARE_OWN_NUMBER(
+        "comparison", "seeds", PARE_OPTION_INTEGER, "5", 1, PARE_COMPARE_SEEDS,
+        "splits into training and validation rows, from option seed on; each method sees the same"),
 };
 
 /* ---- Memory of one run --------------------------------------------------------------------- */

@@ -3,38 +3,18 @@
 enum { OWN_OUT, OWN_REPORT, OWN_FDR, OWN_GROUPS, OWN_COUNT };
 
 static const pare_option own[OWN_COUNT] = {
-    [OWN_OUT] = {.size = sizeof(pare_option),
-                 .name = "out",
-                 .section = "output",
-                 .type = PARE_OPTION_TEXT,
-                 .initial = "",
-                 .choices = "",
-                 .help = "write NAME.json, NAME.path.tsv, NAME.proxies.tsv, NAME.credible.tsv and "
-                         "weights for `plink2 --score`"},
-    [OWN_REPORT] = {.size = sizeof(pare_option),
-                    .name = "report",
-                    .section = "output",
-                    .type = PARE_OPTION_TEXT,
-                    .initial = "",
-                    .choices = "",
-                    .help = "write a self-contained HTML report to this file"},
-    [OWN_FDR] = {.size = sizeof(pare_option),
-                 .name = "fdr",
-                 .section = "output",
-                 .type = PARE_OPTION_REAL,
-                 .initial = "0.1",
-                 .choices = "",
-                 .low = 0.001,
-                 .high = 0.999,
-                 .help = "false discovery rate of --stop knockoff"},
-    [OWN_GROUPS] = {.size = sizeof(pare_option),
-                    .name = "groups",
-                    .section = "output",
-                    .type = PARE_OPTION_TEXT,
-                    .initial = "",
-                    .choices = "",
-                    .help = "file of groups, `ID group` a line (genes, regions): whole groups are "
-                            "chosen, by what their variants explain together (stop ebic)"},
+    [OWN_OUT] =
+        PARE_OWN_TEXT("output", "out", "",
+                      "write NAME.json, NAME.path.tsv, NAME.proxies.tsv, NAME.credible.tsv and "
+                      "weights for `plink2 --score`"),
+    [OWN_REPORT] =
+        PARE_OWN_TEXT("output", "report", "", "write a self-contained HTML report to this file"),
+    [OWN_FDR] = PARE_OWN_NUMBER("output", "fdr", PARE_OPTION_REAL, "0.1", 0.001, 0.999,
+                                "false discovery rate of --stop knockoff"),
+    [OWN_GROUPS] =
+        PARE_OWN_TEXT("output", "groups", "",
+                      "file of groups, `ID group` a line (genes, regions): whole groups are "
+                      "chosen, by what their variants explain together (stop ebic)"),
 };
 
 static pare_exit analyse(pare_cli *cli, pare_genome *genome) {
@@ -67,10 +47,7 @@ static pare_exit write_results(pare_cli *cli, pare_genome *genome) {
 
 static pare_exit run_genome(pare_cli *cli) {
     pare_genome *genome = NULL;
-    pare_exit code = pare_cli_stem_writable(cli, cli->own[OWN_OUT]);
-    if (code == PARE_EXIT_OK && cli->own[OWN_REPORT][0]) {
-        code = pare_cli_writable(cli, cli->own[OWN_REPORT]);
-    }
+    pare_exit code = pare_cli_results_writable(cli, cli->own[OWN_OUT], cli->own[OWN_REPORT]);
     if (code != PARE_EXIT_OK) {
         return code;
     }

@@ -81,16 +81,17 @@ pare_exit pare_cli_writable(pare_cli *cli, const char *path) {
                : pare_cli_fail(cli, PARE_EXIT_OUTPUT, "%s: cannot be written: %s", path, reason);
 }
 
-pare_exit pare_cli_stem_writable(pare_cli *cli, const char *stem) {
+pare_exit pare_cli_results_writable(pare_cli *cli, const char *stem, const char *report) {
     char path[4096];
-    if (!stem[0]) {
-        return PARE_EXIT_OK;
-    }
+    pare_exit code = PARE_EXIT_OK;
     int length = snprintf(path, sizeof path, "%s.json", stem);
     if (length < 0 || (size_t)length >= sizeof path) {
         return pare_cli_fail(cli, PARE_EXIT_INPUT, "option --out: the name is too long");
     }
-    return pare_cli_writable(cli, path);
+    if (stem[0]) {
+        code = pare_cli_writable(cli, path);
+    }
+    return code == PARE_EXIT_OK && report[0] ? pare_cli_writable(cli, report) : code;
 }
 
 pare_exit pare_cli_absent(pare_cli *cli, const char *path) {

@@ -3,27 +3,11 @@
 enum { OWN_K, OWN_OUT, OWN_REPORT, OWN_COUNT };
 
 static const pare_option own[OWN_COUNT] = {
-    [OWN_K] = {.size = sizeof(pare_option),
-               .name = "k",
-               .section = "output",
-               .type = PARE_OPTION_TEXT,
-               .initial = "",
-               .choices = "",
-               .help = "how many genes the panel has, those of --have among them"},
-    [OWN_OUT] = {.size = sizeof(pare_option),
-                 .name = "out",
-                 .section = "output",
-                 .type = PARE_OPTION_TEXT,
-                 .initial = "",
-                 .choices = "",
-                 .help = "write NAME.genes.tsv and NAME.json"},
-    [OWN_REPORT] = {.size = sizeof(pare_option),
-                    .name = "report",
-                    .section = "output",
-                    .type = PARE_OPTION_TEXT,
-                    .initial = "",
-                    .choices = "",
-                    .help = "write a self-contained HTML report to this file"},
+    [OWN_K] = PARE_OWN_TEXT("output", "k", "",
+                            "how many genes the panel has, those of --have among them"),
+    [OWN_OUT] = PARE_OWN_TEXT("output", "out", "", "write NAME.genes.tsv and NAME.json"),
+    [OWN_REPORT] =
+        PARE_OWN_TEXT("output", "report", "", "write a self-contained HTML report to this file"),
 };
 
 static pare_exit check_options(pare_cli *cli) {
@@ -33,11 +17,7 @@ static pare_exit check_options(pare_cli *cli) {
             return pare_cli_failed(cli, status);
         }
     }
-    pare_exit code = pare_cli_stem_writable(cli, cli->own[OWN_OUT]);
-    if (code == PARE_EXIT_OK && cli->own[OWN_REPORT][0]) {
-        code = pare_cli_writable(cli, cli->own[OWN_REPORT]);
-    }
-    return code;
+    return pare_cli_results_writable(cli, cli->own[OWN_OUT], cli->own[OWN_REPORT]);
 }
 
 static pare_exit write_results(pare_cli *cli, pare_panel *panel) {

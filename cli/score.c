@@ -8,13 +8,9 @@ enum { OWN_OUT = PARE_SCORE_OWN, OWN_COUNT };
 
 static const pare_option own[OWN_COUNT] = {
     PARE_ROWS_OPTIONS,
-    [OWN_OUT] = {.size = sizeof(pare_option),
-                 .name = "out",
-                 .section = "output",
-                 .type = PARE_OPTION_TEXT,
-                 .initial = "-",
-                 .choices = "",
-                 .help = "file of the scores, one row a sample or scored row; -: standard output"},
+    [OWN_OUT] =
+        PARE_OWN_TEXT("output", "out", "-",
+                      "file of the scores, one row a sample or scored row; -: standard output"),
 };
 
 /* Weights of variants applied to the samples of genotypes. */

@@ -76,23 +76,12 @@ pare_exit pare_cli_open_tables(pare_cli *cli, pare_dataset **train, pare_dataset
 enum { OWN_CHECKPOINT, OWN_EVERY, OWN_COUNT };
 
 static const pare_option own[OWN_COUNT] = {
-    [OWN_CHECKPOINT] = {.size = sizeof(pare_option),
-                        .name = "checkpoint",
-                        .section = "checkpoint",
-                        .type = PARE_OPTION_TEXT,
-                        .initial = "",
-                        .choices = "",
-                        .help = "file that holds the state of the selection: gone on with if it is "
-                                "there, written now and then and on Ctrl-C or SIGTERM"},
-    [OWN_EVERY] = {.size = sizeof(pare_option),
-                   .name = "checkpoint-every",
-                   .section = "checkpoint",
-                   .type = PARE_OPTION_REAL,
-                   .initial = "30",
-                   .low = 0,
-                   .high = 1e6,
-                   .choices = "",
-                   .help = "seconds between two writings of it"},
+    [OWN_CHECKPOINT] =
+        PARE_OWN_TEXT("checkpoint", "checkpoint", "",
+                      "file that holds the state of the selection: gone on with if it is "
+                      "there, written now and then and on Ctrl-C or SIGTERM"),
+    [OWN_EVERY] = PARE_OWN_NUMBER("checkpoint", "checkpoint-every", PARE_OPTION_REAL, "30", 0, 1e6,
+                                  "seconds between two writings of it"),
 };
 
 /* Steps until done, the time to stop, or a failure; writes the state at fixed intervals. */
