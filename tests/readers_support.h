@@ -119,4 +119,20 @@ static inline void assert_same_table(const pare_table *a, const pare_table *b) {
     }
 }
 
+/* The steps with memory running out at each of their allocations in turn. */
+static inline void reading_out_of_memory(pare_status (*steps)(reading *r)) {
+    pare_status status = PARE_ERROR_MEMORY;
+    for (int64_t at = 0; status != PARE_OK; at++) {
+        test_allocator memory = {.fail_at = -1};
+        pare_allocator allocator = test_allocator_of(&memory);
+        reading r;
+        reading_open(&r, &allocator, NULL);
+        memory.fail_at = memory.count + at;
+        status = steps(&r);
+        assert_true(status == PARE_OK || status == PARE_ERROR_MEMORY);
+        reading_close(&r);
+        assert_int_equal(memory.live, 0);
+    }
+}
+
 #endif

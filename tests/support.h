@@ -69,4 +69,22 @@ static inline pare_status test_options_set(pare_options *options, const char *se
     return status;
 }
 
+/* The steps, in a context of their own, with memory running out at each of their allocations in
+ * turn. */
+static inline void test_each_allocation(pare_status (*steps)(pare_context *ctx)) {
+    bool failed = true;
+    for (int64_t at = 0; failed; at++) {
+        test_allocator counter = {.fail_at = -1};
+        pare_allocator allocator = test_allocator_of(&counter);
+        pare_context *own = NULL;
+        assert_int_equal(pare_context_create(&allocator, &own), PARE_OK);
+        counter.fail_at = counter.count + at;
+        pare_status status = steps(own);
+        assert_true(status == PARE_OK || status == PARE_ERROR_MEMORY);
+        failed = status != PARE_OK;
+        pare_context_destroy(own);
+        assert_int_equal(counter.live, 0);
+    }
+}
+
 #endif

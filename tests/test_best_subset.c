@@ -122,23 +122,15 @@ static void threads_do_not_matter(void **state) {
     assert_true(bound[0] == bound[1]);
 }
 
-static void failing_allocations_are_survived(void **state) {
-    (void)state;
+static pare_status one_selection(pare_context *own) {
     int64_t first = 0;
     double bound = 0;
-    bool failed = true;
-    for (int64_t at = 0; failed; at++) {
-        test_allocator counter = {.fail_at = -1};
-        pare_allocator allocator = test_allocator_of(&counter);
-        pare_context *own = NULL;
-        assert_int_equal(pare_context_create(&allocator, &own), PARE_OK);
-        counter.fail_at = counter.count + at;
-        pare_status status = search(own, &first, &bound);
-        assert_true(status == PARE_OK || status == PARE_ERROR_MEMORY);
-        failed = status != PARE_OK;
-        pare_context_destroy(own);
-        assert_int_equal(counter.live, 0);
-    }
+    return search(own, &first, &bound);
+}
+
+static void failing_allocations_are_survived(void **state) {
+    (void)state;
+    test_each_allocation(one_selection);
 }
 
 int main(void) {

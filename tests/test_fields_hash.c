@@ -123,18 +123,7 @@ static pare_status all_steps(reading *r) {
 
 static void failing_allocation(void **state) {
     (void)state;
-    pare_status status = PARE_ERROR_MEMORY;
-    for (int64_t at = 0; status != PARE_OK; at++) {
-        test_allocator memory = {.fail_at = -1};
-        pare_allocator allocator = test_allocator_of(&memory);
-        reading r;
-        reading_open(&r, &allocator, NULL);
-        memory.fail_at = memory.count + at;
-        status = all_steps(&r);
-        assert_true(status == PARE_OK || status == PARE_ERROR_MEMORY);
-        reading_close(&r);
-        assert_int_equal(memory.live, 0);
-    }
+    reading_out_of_memory(all_steps);
 }
 
 int main(void) {

@@ -223,22 +223,14 @@ static void nonsense_is_refused(void **state) {
     pare_context_on_warning(ctx, NULL, NULL);
 }
 
+static pare_status one_selection(pare_context *own) {
+    static const char *const plain[][2] = {BASE, {NULL, NULL}};
+    return try_select(own, 30, 4, NULL, plain, NULL);
+}
+
 static void failing_allocations_are_survived(void **state) {
     (void)state;
-    static const char *const plain[][2] = {BASE, {NULL, NULL}};
-    bool failed = true;
-    for (int64_t at = 0; failed; at++) {
-        test_allocator counter = {.fail_at = -1};
-        pare_allocator allocator = test_allocator_of(&counter);
-        pare_context *own = NULL;
-        assert_int_equal(pare_context_create(&allocator, &own), PARE_OK);
-        counter.fail_at = counter.count + at;
-        pare_status status = try_select(own, 30, 4, NULL, plain, NULL);
-        assert_true(status == PARE_OK || status == PARE_ERROR_MEMORY);
-        failed = status != PARE_OK;
-        pare_context_destroy(own);
-        assert_int_equal(counter.live, 0);
-    }
+    test_each_allocation(one_selection);
 }
 
 int main(void) {
