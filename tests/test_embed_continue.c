@@ -18,7 +18,8 @@ static int setup(void **state) {
 typedef struct day {
     int rows;
     bool by_b, without_a, with_new;
-    int shift; /* of the ids of c */
+    int shift;     /* of the ids of c */
+    double effect; /* of the driving field on the logit; 0: 1.5 */
 } day;
 
 static void write_day(uint64_t seed, day d) {
@@ -31,7 +32,7 @@ static void write_day(uint64_t seed, day d) {
             id[f] = pare_random_below(seed, PARE_STREAM_TEST, (uint64_t)(7 * i + f), 10);
         }
         int64_t cause = d.with_new ? id[5] : id[d.by_b];
-        double z = cause % 2 ? 1.5 : -1.5;
+        double effect = d.effect > 0 ? d.effect : 1.5, z = cause % 2 ? effect : -effect;
         double u = pare_random_uniform(seed, PARE_STREAM_TEST, (uint64_t)(7 * i + 6));
         if (!d.without_a) {
             fprintf(file, "%lld,", (long long)id[0]);
@@ -153,6 +154,25 @@ static void test_takes_over(void **state) {
     assert_true(r.embed->window->alarm);
     run_close(&r);
     assert_true(there);
+}
+
+/* What one window is too short to tell, several do together: of these five seeds one alone has a
+ * window that tells by itself. */
+static void test_adds_up(void **state) {
+    (void)state;
+    int found = 0;
+    for (uint64_t seed = 100; seed <= 500; seed += 100) {
+        bool there = false;
+        begin("lr");
+        for (uint64_t window = 2; window <= 16 && !there; window++) {
+            run r;
+            next(&r, seed + window, (day){.rows = 2000, .by_b = true, .effect = 0.4});
+            there = kept(&r, "b");
+            run_close(&r);
+        }
+        found += there;
+    }
+    assert_true(found >= 4);
 }
 
 /* Fields disappear and appear, ids are new. */
@@ -485,12 +505,19 @@ static void test_failing_allocation(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_stationary),   cmocka_unit_test(test_hashed),
-        cmocka_unit_test(test_takes_over),   cmocka_unit_test(test_fields_change),
-        cmocka_unit_test(test_audit),        cmocka_unit_test(test_crosses),
-        cmocka_unit_test(test_schema_stays), cmocka_unit_test(test_refusals),
-        cmocka_unit_test(test_damage),       cmocka_unit_test(test_hostile),
-        cmocka_unit_test(test_same),         cmocka_unit_test(test_failing_allocation),
+        cmocka_unit_test(test_stationary),
+        cmocka_unit_test(test_hashed),
+        cmocka_unit_test(test_takes_over),
+        cmocka_unit_test(test_adds_up),
+        cmocka_unit_test(test_fields_change),
+        cmocka_unit_test(test_audit),
+        cmocka_unit_test(test_crosses),
+        cmocka_unit_test(test_schema_stays),
+        cmocka_unit_test(test_refusals),
+        cmocka_unit_test(test_damage),
+        cmocka_unit_test(test_hostile),
+        cmocka_unit_test(test_same),
+        cmocka_unit_test(test_failing_allocation),
     };
     return cmocka_run_group_tests(tests, setup, embed_files_remove);
 }

@@ -69,6 +69,7 @@ static pare_status fill(pare_embed *embed, pare_embed_state *state) {
     state->hash_bits = embed->options.hash_bits;
     state->cross_rows = embed->options.cross_rows;
     state->windows = 1;
+    state->weight = 1;
     state->rate = (double)embed->spec.rate;
     state->rates = embed->latency.rates;
     memcpy(state->limit, embed->serving.limit, sizeof state->limit);
@@ -95,6 +96,7 @@ static pare_status fill(pare_embed *embed, pare_embed_state *state) {
     } parts[] = {{embed->candidates, 1, &state->keep},
                  {embed->candidates, sizeof *state->gain, &state->gain},
                  {fields->joint * PARE_EMBED_SKETCH, sizeof *state->sketch, &state->sketch},
+                 {count * PARE_EMBED_TRACE, sizeof *state->trace, &state->trace},
                  {count * PARE_EMBED_BINS, sizeof *state->bins, &state->bins},
                  {count * 2, sizeof *state->unknown, &state->unknown}};
     for (size_t i = 0; i < sizeof parts / sizeof parts[0] && status == PARE_OK; i++) {

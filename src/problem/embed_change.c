@@ -22,7 +22,8 @@ static void add(pare_embed_course *c, int64_t f) {
     pare_field_model *model = c->state.machine;
     for (int64_t r = field->first; r < field->first + field->size; r++) {
         float *sum = c->state.sketch + r * PARE_EMBED_SKETCH;
-        model->table[r * model->stride] = -sum[0] / (sum[1] + PARE_EMBED_PRIOR);
+        model->table[r * model->stride] =
+            -sum[0] / (sum[1] + PARE_EMBED_PRIOR * (float)c->state.weight);
         sum[0] = sum[1] = 0;
     }
 }
@@ -48,8 +49,12 @@ static bool has_room(const pare_embed_course *c, int64_t added, int64_t dropped,
     return false;
 }
 
-/* Mean over the blocks of adding `added` and dropping `dropped` (-1: neither), and its bound. */
-static double bound_of(const pare_embed_course *c, int64_t added, int64_t dropped, double *mean) {
+typedef struct judged {
+    double mean, bound;
+} judged;
+
+/* Of adding `added` and dropping `dropped` (-1: neither) in the blocks of this window. */
+static judged by_window(const pare_embed_course *c, int64_t added, int64_t dropped) {
     double sum = 0, square = 0;
     for (int b = 0; b < PARE_EMBED_BLOCKS; b++) {
         double x = (added < 0 ? 0 : c->gain[added * PARE_EMBED_BLOCKS + b]) +
@@ -57,9 +62,29 @@ static double bound_of(const pare_embed_course *c, int64_t added, int64_t droppe
         sum += x;
         square += x * x;
     }
-    *mean = sum / PARE_EMBED_BLOCKS;
-    double variance = fmax(square / PARE_EMBED_BLOCKS - *mean * *mean, 0) / (PARE_EMBED_BLOCKS - 1);
-    return *mean - BOUND * sqrt(variance);
+    double mean = sum / PARE_EMBED_BLOCKS;
+    double variance = fmax(square / PARE_EMBED_BLOCKS - mean * mean, 0) / (PARE_EMBED_BLOCKS - 1);
+    return (judged){mean, mean - BOUND * sqrt(variance)};
+}
+
+/* The same over all windows since the last change. */
+static judged by_trace(const pare_embed_course *c, int64_t added, int64_t dropped) {
+    double mean = 0, variance = 0;
+    for (int k = 0; k < 2; k++) {
+        int64_t f = k ? dropped : added;
+        if (f >= 0) {
+            const double *trace = c->state.trace + f * PARE_EMBED_TRACE;
+            mean += trace[1] / trace[0];
+            variance += trace[2] / (trace[0] * trace[0]);
+        }
+    }
+    return (judged){mean, mean - BOUND * sqrt(variance)};
+}
+
+/* Many windows tell what one is too short for, unless this one speaks against it. */
+static judged judge(const pare_embed_course *c, int64_t added, int64_t dropped) {
+    judged now = by_window(c, added, dropped), all = by_trace(c, added, dropped);
+    return all.bound > now.bound && now.mean > c->embed->options.switch_cost ? all : now;
 }
 
 static bool may_drop(const pare_embed *e, int64_t f, int64_t width) {
@@ -70,24 +95,30 @@ static bool may_add(const pare_embed *e, int64_t f, int64_t width) {
     return f < 0 || (!e->keep[f * width] && !e->banned[f]);
 }
 
+/* What was judged beside another plan says nothing of this one. */
+static void forget(pare_embed_course *c) {
+    memset(c->state.trace, 0,
+           (size_t)(c->embed->fields.count * PARE_EMBED_TRACE) * sizeof *c->state.trace);
+}
+
 /* The change of the largest bound, if that exceeds the switching cost; a field put in for another
  * must bring something by itself. One a window: gains of two were not judged together. */
 static void change(pare_embed_course *c, uint8_t *keep) {
     pare_embed *e = c->embed;
     pare_embed_window *w = c->window;
-    double least = e->options.switch_cost, mean = 0, alone = 0;
+    double least = e->options.switch_cost;
     for (int64_t added = -1; added < e->fields.count; added++) {
-        if (!may_add(e, added, c->width) || (added >= 0 && bound_of(c, added, -1, &alone) <= 0)) {
+        if (!may_add(e, added, c->width) || (added >= 0 && judge(c, added, -1).bound <= 0)) {
             continue;
         }
         for (int64_t dropped = -1; dropped < e->fields.count; dropped++) {
             if ((added < 0 && dropped < 0) || !may_drop(e, dropped, c->width)) {
                 continue;
             }
-            double bound = bound_of(c, added, dropped, &mean);
-            if (bound > least && has_room(c, added, dropped, keep)) {
-                least = w->bound = bound;
-                w->gain = mean;
+            judged change = judge(c, added, dropped);
+            if (change.bound > least && has_room(c, added, dropped, keep)) {
+                least = w->bound = change.bound;
+                w->gain = change.mean;
                 w->added = added;
                 w->dropped = dropped;
             }
@@ -102,6 +133,7 @@ static void change(pare_embed_course *c, uint8_t *keep) {
             add(c, w->added);
         }
         memcpy(e->keep, keep, (size_t)e->candidates);
+        forget(c);
     }
 }
 
@@ -117,6 +149,7 @@ static void adopt(pare_embed_course *c, const uint8_t *keep) {
         }
     }
     memcpy(e->keep, keep, (size_t)e->candidates);
+    forget(c);
 }
 
 /* Where vocabularies have outgrown the budget: the best part of the plan that fits. */

@@ -70,7 +70,7 @@ static pare_status grow(pare_embed_course *c) {
     pare_embed_state *state = &c->state;
     pare_embed *e = c->embed;
     float *sketch = NULL;
-    double *gain = NULL, *bins = NULL, *unknown = NULL;
+    double *gain = NULL, *trace = NULL, *bins = NULL, *unknown = NULL;
     int64_t fields = e->fields.count;
     const struct {
         int64_t count;
@@ -78,6 +78,7 @@ static pare_status grow(pare_embed_course *c) {
         void *array;
     } parts[] = {{e->fields.joint * PARE_EMBED_SKETCH, sizeof *sketch, &sketch},
                  {e->candidates, sizeof *gain, &gain},
+                 {fields * PARE_EMBED_TRACE, sizeof *trace, &trace},
                  {fields * PARE_EMBED_BINS, sizeof *bins, &bins},
                  {fields * 2, sizeof *unknown, &unknown}};
     pare_status status = PARE_OK;
@@ -104,6 +105,8 @@ static pare_status grow(pare_embed_course *c) {
                 to[1] += from[1];
             }
             if (was >= 0) {
+                memcpy(trace + f * PARE_EMBED_TRACE, state->trace + was * PARE_EMBED_TRACE,
+                       PARE_EMBED_TRACE * sizeof *trace);
                 memcpy(bins + f * PARE_EMBED_BINS, state->bins + was * PARE_EMBED_BINS,
                        PARE_EMBED_BINS * sizeof *bins);
                 memcpy(unknown + 2 * f, state->unknown + 2 * was, 2 * sizeof *unknown);
@@ -111,17 +114,20 @@ static pare_status grow(pare_embed_course *c) {
         }
         pare_free(c->ctx, state->sketch);
         pare_free(c->ctx, state->gain);
+        pare_free(c->ctx, state->trace);
         pare_free(c->ctx, state->bins);
         pare_free(c->ctx, state->unknown);
         state->sketch = sketch;
         state->gain = gain;
+        state->trace = trace;
         state->bins = bins;
         state->unknown = unknown;
         sketch = NULL;
-        gain = bins = unknown = NULL;
+        gain = trace = bins = unknown = NULL;
     }
     pare_free(c->ctx, sketch);
     pare_free(c->ctx, gain);
+    pare_free(c->ctx, trace);
     pare_free(c->ctx, bins);
     pare_free(c->ctx, unknown);
     return status;
@@ -170,6 +176,7 @@ static pare_status reserve(pare_embed_course *c) {
     pare_embed *e = c->embed;
     pare_embed_window *w = c->window;
     int64_t fields = e->fields.count, rows = e->fields.rows;
+    int64_t sampled = rows / PARE_EMBED_SAMPLE + PARE_EMBED_BLOCKS; /* at most */
     const struct {
         int64_t count;
         size_t size;
@@ -182,10 +189,12 @@ static pare_status reserve(pare_embed_course *c) {
                  {fields, 1, &w->audit},
                  {fields, 1, &w->before},
                  {fields, sizeof *c->out, &c->out},
+                 {fields, sizeof *c->in, &c->in},
                  {fields * PARE_EMBED_BLOCKS, sizeof *c->gain, &c->gain},
                  {rows, sizeof *c->loss, &c->loss},
                  {rows, sizeof *c->probability, &c->probability},
-                 {fields, sizeof *c->sample_cell, &c->sample_cell},
+                 {sampled * c->state.machine->stride, sizeof *c->sums, &c->sums},
+                 {2 * (rows / PARE_EMBED_BLOCKS + 1), sizeof *c->slope, &c->slope},
                  {rows, sizeof *c->scored, &c->scored},
                  {rows > fields ? rows : fields, sizeof *c->row, &c->row},
                  {e->candidates, sizeof *c->removal, &c->removal}};
@@ -328,7 +337,9 @@ static pare_status go_on(pare_embed_course *c, const char *path) {
     e->passes = e->options.passes > 0 ? e->options.passes : 1;
     for (int64_t f = 0; f < e->fields.count; f++) {
         w->before[f] = e->keep[f * c->width];
-        if (!w->before[f]) {
+        if (w->before[f]) {
+            c->in[f - c->outs] = f;
+        } else {
             c->out[c->outs++] = f;
         }
         pare_embed_watch_field(c, f);
@@ -377,8 +388,8 @@ pare_status pare_embed_continue(pare_context *ctx, const char *path, const pare_
         c.embed->window = c.window;
         status = go_on(&c, path);
     }
-    void *owned[] = {c.before,      c.was,         c.began,  c.out, c.gain,   c.loss,
-                     c.probability, c.sample_cell, c.scored, c.row, c.removal};
+    void *owned[] = {c.before,      c.was,  c.began, c.out,    c.in,  c.gain,   c.loss,
+                     c.probability, c.sums, c.slope, c.scored, c.row, c.removal};
     for (size_t i = 0; i < sizeof owned / sizeof owned[0]; i++) {
         pare_free(ctx, owned[i]);
     }

@@ -4,7 +4,10 @@
 
 #include "problem/embed_state.h"
 
-enum { PARE_EMBED_BLOCKS = 16 };
+enum {
+    PARE_EMBED_BLOCKS = 16,
+    PARE_EMBED_SAMPLE = 16 /* what leaving out a field costs is judged on one row in so many */
+};
 
 #define PARE_EMBED_DECAY 0.8  /* of statistics, a window */
 #define PARE_EMBED_PRIOR 1.0f /* precision of a weight before any row */
@@ -17,12 +20,13 @@ typedef struct pare_embed_course {
     int64_t *before;        /* (fields) rows of each table at the start; 0: new */
     int64_t *was, *began;   /* (fields) the field's number then, -1: new, and its first row */
     int64_t crosses;        /* the last fields */
-    int64_t *out;           /* (outs) fields left out */
+    int64_t *out, *in;      /* (outs) fields left out; (fields - outs) kept ones */
     int64_t outs, width;
     double *gain; /* (fields, PARE_EMBED_BLOCKS) a row: of adding a field left out; minus that of a
                      kept one */
     float *loss, *probability; /* (rows) before learning */
-    int32_t *sample_cell;      /* (fields) of one row, fields left out being absent */
+    float *sums;               /* (sampled rows, stride) of vectors */
+    float *slope;              /* (rows of a block, 2) derivatives of the loss by the logit */
     pare_scored *scored;
     int64_t *row;        /* (rows) */
     double *removal;     /* (candidates) */

@@ -11,7 +11,7 @@
 #include <math.h>
 #include <stdio.h>
 
-enum { VERSION = 4, NAME_MAX_BYTES = 1 << 16, CROSS_ROWS_MAX = 1 << 24 };
+enum { VERSION = 5, NAME_MAX_BYTES = 1 << 16, CROSS_ROWS_MAX = 1 << 24 };
 
 static const char magic[8] = "pare-emb";
 
@@ -215,6 +215,7 @@ static pare_status make_arrays(stream *s, pare_embed_state *state) {
     } parts[] = {{candidates, 1, &state->keep},
                  {candidates, sizeof *state->gain, &state->gain},
                  {state->fields.joint * PARE_EMBED_SKETCH, sizeof *state->sketch, &state->sketch},
+                 {fields * PARE_EMBED_TRACE, sizeof *state->trace, &state->trace},
                  {fields * PARE_EMBED_BINS, sizeof *state->bins, &state->bins},
                  {fields * 2, sizeof *state->unknown, &state->unknown}};
     for (size_t i = 0; i < sizeof parts / sizeof parts[0] && status == PARE_OK; i++) {
@@ -264,8 +265,8 @@ static void visit_state(stream *s, pare_embed_state *state) {
                                  state->rates.levels > PARE_LATENCY_LEVELS)) {
         damaged(s);
     }
-    double *reals[] = {&state->rate, &state->cusum, &state->loss, &state->loss_square,
-                       &state->loss_rows};
+    double *reals[] = {&state->rate, &state->weight,      &state->cusum,
+                       &state->loss, &state->loss_square, &state->loss_rows};
     for (size_t i = 0; i < sizeof reals / sizeof reals[0]; i++) {
         visit_real(s, reals[i]);
     }
@@ -286,6 +287,7 @@ static void visit_state(stream *s, pare_embed_state *state) {
         }
     }
     visit(s, state->gain, candidates * (int64_t)sizeof *state->gain);
+    visit(s, state->trace, fields * PARE_EMBED_TRACE * (int64_t)sizeof *state->trace);
     visit(s, state->bins, fields * PARE_EMBED_BINS * (int64_t)sizeof *state->bins);
     visit(s, state->unknown, fields * 2 * (int64_t)sizeof *state->unknown);
     visit(s, &state->machine->bias, (int64_t)sizeof(float));
@@ -368,7 +370,8 @@ void pare_embed_state_clear(pare_embed_state *state) {
     if (!state->ctx) {
         return;
     }
-    void *owned[] = {state->keep, state->gain, state->sketch, state->bins, state->unknown};
+    void *owned[] = {state->keep,  state->gain, state->sketch,
+                     state->trace, state->bins, state->unknown};
     for (size_t i = 0; i < sizeof owned / sizeof owned[0]; i++) {
         pare_free(state->ctx, owned[i]);
     }

@@ -8,9 +8,10 @@
 #include "problem/embed.h"
 
 enum {
-    PARE_EMBED_BINS = 17, /* of a field's population: row 0; 14 first rows; later ones; absent.
-                             Numbers: 16 of half a standard deviation; absent */
-    PARE_EMBED_SKETCH = 2 /* sums of first and second derivatives of the loss by a weight */
+    PARE_EMBED_BINS = 17,  /* of a field's population: row 0; 14 first rows; later ones; absent.
+                              Numbers: 16 of half a standard deviation; absent */
+    PARE_EMBED_SKETCH = 2, /* sums of first and second derivatives of the loss by a weight */
+    PARE_EMBED_TRACE = 3   /* of a gain: how many windows, sum, and its variance, decayed */
 };
 
 /* Of one file after another; statistics are sums that every window multiplies by a decay < 1. */
@@ -28,7 +29,10 @@ typedef struct pare_embed_state {
     pare_field_model *machine;                  /* over all fields; masks unused */
     uint8_t *keep;                              /* (fields, chunks + 1) */
     double *gain;                               /* (fields, chunks + 1) decayed, nats a row */
-    float *sketch;                              /* (joint, PARE_EMBED_SKETCH) of fields left out */
+    float *sketch;                              /* (joint, PARE_EMBED_SKETCH) of fields left out, */
+    double weight;                              /* a row of the last window counting so much */
+    double *trace;                              /* (fields, PARE_EMBED_TRACE) since the last change:
+                                                   gain of adding; minus that of leaving out */
     double *bins;                               /* (fields, PARE_EMBED_BINS) */
     double *unknown;                            /* (fields, 2): cells of ids without a row; cells */
 } pare_embed_state;

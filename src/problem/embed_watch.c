@@ -11,102 +11,134 @@
 #include <math.h>
 
 enum {
-    SAMPLE = 16,   /* one row in so many for the removals, */
-    SKETCHED = 16, /* and for the sketches */
+    SAMPLE = PARE_EMBED_SAMPLE, /* one row in so many for the removals, */
+    PARTS = 4,                  /* and one in so many of them for linear weight and chunks */
+    SKETCHED = 8,               /* for the sketches */
+    AHEAD = 4,
     CHUNK = 256
 };
 
 #define CUSUM_SLACK 0.5 /* Page (1954); standard deviations of a block */
 #define CUSUM_LIMIT 8.0
+#define WEIGHT_MAX  1e6
 
-/* The sketches of one row; gain: of field 0 in its block. A shift of the logit that all rows want
- * is taken off to first order: it is no field's merit. */
-static void sketch_row(pare_embed_course *c, int64_t row, double *gain) {
+/* Derivatives of the loss by the logit on the rows of a block that are sketched. A shift of the
+ * logit that all rows want is taken off to first order: it is no field's merit. */
+static int64_t take_slopes(pare_embed_course *c, int64_t first, int64_t end) {
+    int64_t count = 0;
+    for (int64_t i = first; i < end; i += SKETCHED, count++) {
+        float p = c->probability[i], h = p * (1 - p), g = p - c->embed->fields.label[i];
+        float shift = (float)(-c->intercept[0] / (c->intercept[1] + 1));
+        c->intercept[0] += (double)g;
+        c->intercept[1] += (double)h;
+        c->slope[2 * count] = g + h * shift;
+        c->slope[2 * count + 1] = h;
+    }
+    return count;
+}
+
+/* The sketch of one field on those rows. Returns what the sums before each would have gained. */
+static double sketch_field(const pare_embed_course *c, int64_t f, int64_t first, int64_t count) {
     const pare_fields *fields = &c->embed->fields;
-    const int32_t *cell = fields->cell + row * fields->count;
-    const float *value = fields->value ? fields->value + row * fields->count : NULL;
-    float p = c->probability[row], h = p * (1 - p), g = p - fields->label[row];
-    float shift = (float)(-c->intercept[0] / (c->intercept[1] + 1));
-    c->intercept[0] += (double)g;
-    c->intercept[1] += (double)h;
-    g += h * shift;
-    for (int64_t k = 0; k < c->outs; k++) {
-        int64_t f = c->out[k];
-        if (cell[f] >= 0) {
-            float *sum = c->state.sketch + cell[f] * PARE_EMBED_SKETCH, x = value ? value[f] : 1;
-            float w = -sum[0] / (sum[1] + PARE_EMBED_PRIOR), d = g * x, dd = h * x * x;
-            gain[f * PARE_EMBED_BLOCKS] -= (double)(w * (d + 0.5f * w * dd));
-            sum[0] += d;
-            sum[1] += dd;
+    const int32_t *cell = fields->cell + first * fields->count + f;
+    const float *value = fields->value ? fields->value + first * fields->count + f : NULL;
+    float weight = (float)c->state.weight, prior = PARE_EMBED_PRIOR * weight;
+    double gain = 0;
+    for (int64_t k = 0; k < count; k++, cell += SKETCHED * fields->count) {
+        if (*cell >= 0) {
+            float *sum = c->state.sketch + *cell * PARE_EMBED_SKETCH;
+            float x = value ? value[k * SKETCHED * fields->count] : 1;
+            float w = sum[0] / (sum[1] + prior), d = c->slope[2 * k] * x,
+                  dd = c->slope[2 * k + 1] * x * x;
+            gain += (double)(w * (d - 0.5f * w * dd));
+            sum[0] += weight * d;
+            sum[1] += weight * dd;
         }
     }
+    return gain;
 }
 
-/* What leaving out a kept field costs one row, to second order in what it adds to the logit; its
- * parts are added to removal. g, h: derivatives of the loss by the logit. */
-static double remove_field(pare_embed_course *c, int64_t f, float x, const float *v,
-                           const float *sum, double g, double h) {
-    const pare_embed *e = c->embed;
-    const float *mask = c->state.machine->mask + f * c->state.machine->stride;
-    double all = 0;
-    int64_t place = PARE_FM_HEAD;
-    for (int64_t j = 0; j < c->width; j++) {
-        double part = 0;
-        if (j == 0) {
-            part = (double)(x * mask[0] * v[0]);
-        } else {
-            for (int64_t l = 0; l < e->width[j - 1]; l++, place++) {
-                float own = x * mask[place] * v[place];
-                part += (double)(own * (sum[place] - own));
-            }
+/* What leaving out something costs one row that adds `part` to its logit, to second order. g, h:
+ * derivatives of the loss by the logit. */
+static float cost_of(float part, float g, float h) {
+    return part * (0.5f * part * h - g);
+}
+
+/* What places first .. end - 1 of the vector of a kept field add to the logit of one row; mask, v,
+ * sum: (stride) of the field, of its table row, and of the sum of all vectors. */
+static float pairs_add(float x, const float *mask, const float *v, const float *sum, int64_t first,
+                       int64_t end) {
+    float lane[4] = {0};
+    for (; first + 4 <= end; first += 4) {
+        for (int64_t l = 0; l < 4; l++) { /* a count that compilers turn to vectors */
+            float own = x * mask[first + l] * v[first + l];
+            lane[l] += own * (sum[first + l] - own);
         }
-        all += part;
-        c->removal[f * c->width + j] += part * (0.5 * part * h - g);
     }
-    return all * (0.5 * all * h - g);
+    for (; first < end; first++) {
+        float own = x * mask[first] * v[first];
+        lane[0] += own * (sum[first] - own);
+    }
+    return lane[0] + lane[1] + (lane[2] + lane[3]);
 }
 
-/* One row in SAMPLE of a block; gain: of field 0. Returns how many. */
-static int64_t remove_fields(pare_embed_course *c, int64_t first, int64_t end, double *gain) {
+/* One row in SAMPLE of a block, and one in PARTS of them for the parts of a field; sum: of the
+ * first; gain: of field 0. Returns how many. */
+static int64_t remove_fields(pare_embed_course *c, int64_t first, int64_t end, const float *sum,
+                             double *gain) {
     pare_embed *e = c->embed;
     const pare_fields *all = &e->fields;
-    pare_field_model *model = c->state.machine;
-    const pare_fm fm = {model->fields, model->stride, model->mask, model->table,
-                        model->spec.dimension};
-    int64_t sampled = 0;
+    const pare_field_model *model = c->state.machine;
+    int64_t sampled = 0, end_place = PARE_FM_HEAD + model->spec.dimension;
     memset(c->removal, 0, (size_t)e->candidates * sizeof *c->removal);
-    for (int64_t i = first; i < end; i += SAMPLE, sampled++) {
+    for (int64_t i = first; i < end; i += SAMPLE, sampled++, sum += model->stride) {
+        const int32_t *cell = all->cell + i * all->count;
         const float *value = all->value ? all->value + i * all->count : NULL;
-        const pare_fm_row row = {c->sample_cell, value};
-        memcpy(c->sample_cell, all->cell + i * all->count,
-               (size_t)all->count * sizeof *c->sample_cell);
-        for (int64_t k = 0; k < c->outs; k++) {
-            c->sample_cell[c->out[k]] = -1;
+        if (i + AHEAD * SAMPLE < end) { /* strides that caches do not foresee */
+            __builtin_prefetch(cell + AHEAD * SAMPLE * all->count);
+            __builtin_prefetch(cell + (AHEAD * SAMPLE + 1) * all->count - 1);
         }
-        (void)c->ctx->kernels->fm_forward(&fm, &row, model->sums);
-        double p = (double)c->probability[i];
-        for (int64_t f = 0; f < all->count; f++) {
-            if (c->sample_cell[f] >= 0) {
-                gain[f * PARE_EMBED_BLOCKS] -= remove_field(
-                    c, f, value ? value[f] : 1, model->table + c->sample_cell[f] * model->stride,
-                    model->sums, p - (double)all->label[i], p * (1 - p));
+        float p = c->probability[i], g = p - all->label[i], h = p * (1 - p);
+        for (int64_t k = 0; k < all->count - c->outs; k++) {
+            int64_t f = c->in[k];
+            if (cell[f] < 0) {
+                continue;
+            }
+            const float *v = model->table + cell[f] * model->stride;
+            const float *mask = model->mask + f * model->stride;
+            float x = value ? value[f] : 1, linear = x * mask[0] * v[0];
+            float part = linear + pairs_add(x, mask, v, sum, PARE_FM_HEAD, end_place);
+            gain[f * PARE_EMBED_BLOCKS] -= (double)cost_of(part, g, h);
+            if (sampled % PARTS == 0) {
+                double *removal = c->removal + f * c->width;
+                int64_t place = PARE_FM_HEAD;
+                removal[0] += (double)cost_of(linear, g, h);
+                for (int64_t j = 1; j < c->width; place += e->width[j - 1], j++) {
+                    int64_t next = place + e->width[j - 1];
+                    part = pairs_add(x, mask, v, sum, place, next);
+                    removal[j] += (double)cost_of(part, g, h);
+                }
             }
         }
     }
     return sampled;
 }
 
-static pare_status score_rows(pare_embed_course *c) {
+/* Rows first .. end - 1, one block; *sampled: rows of sums before it. */
+static pare_status score_block(pare_embed_course *c, int64_t first, int64_t end, int64_t *sampled) {
     pare_embed *e = c->embed;
     pare_field_model *model = c->state.machine;
     float logit[CHUNK];
-    int64_t rows = e->fields.rows;
-    for (int64_t at = 0; at < rows; at += CHUNK) {
-        int64_t count = rows - at < CHUNK ? rows - at : CHUNK;
-        if (pare_embed_tell(e, (double)at / (double)rows, (double)NAN)) {
+    for (int64_t at = first; at < end; at += CHUNK) {
+        int64_t count = end - at < CHUNK ? end - at : CHUNK;
+        if (pare_embed_tell(e, (double)at / (double)e->fields.rows, (double)NAN)) {
             return pare_embed_going(e);
         }
         pare_field_model_predict(model, &e->fields, count, c->row + at, logit);
+        for (int64_t i = 0; i < count; i += SAMPLE, ++*sampled) { /* CHUNK is a multiple of it */
+            memcpy(c->sums + *sampled * model->stride, model->sums + i * model->stride,
+                   (size_t)model->stride * sizeof *c->sums);
+        }
         for (int64_t i = 0; i < count; i++) {
             float z = logit[i], label = e->fields.label[at + i];
             c->scored[at + i] = (pare_scored){z, label};
@@ -118,27 +150,66 @@ static pare_status score_rows(pare_embed_course *c) {
     return PARE_OK;
 }
 
-/* Rows first .. end - 1, block b. */
-static void judge_block(pare_embed_course *c, int64_t first, int64_t end, int64_t b) {
-    pare_embed *e = c->embed;
-    int64_t rows = end - first;
-    for (int64_t i = first; i < end; i += SKETCHED) {
-        sketch_row(c, i, c->gain + b);
+static pare_status score_rows(pare_embed_course *c) {
+    int64_t rows = c->embed->fields.rows, sampled = 0;
+    pare_status status = PARE_OK;
+    for (int64_t b = 0; b < PARE_EMBED_BLOCKS && status == PARE_OK; b++) {
+        status = score_block(c, rows * b / PARE_EMBED_BLOCKS, rows * (b + 1) / PARE_EMBED_BLOCKS,
+                             &sampled);
     }
-    int64_t sampled = remove_fields(c, first, end, c->gain + b);
-    for (int64_t f = 0; f < e->fields.count; f++) {
-        double *gain = &c->gain[f * PARE_EMBED_BLOCKS + b];
-        if (!e->keep[f * c->width]) {
-            *gain /= (double)((rows + SKETCHED - 1) / SKETCHED);
-            c->state.gain[f * c->width] += (1 - PARE_EMBED_DECAY) * *gain / PARE_EMBED_BLOCKS;
-            continue;
+    return status;
+}
+
+/* Instead of all sums fading, what comes later weighs more. */
+static void fade_sketches(pare_embed_course *c) {
+    pare_embed_state *s = &c->state;
+    s->weight /= PARE_EMBED_DECAY;
+    if (s->weight > WEIGHT_MAX) {
+        float factor = (float)(1 / s->weight);
+        for (int64_t i = 0; i < c->embed->fields.joint * PARE_EMBED_SKETCH; i++) {
+            s->sketch[i] *= factor;
         }
-        *gain /= (double)sampled;
+        s->weight = 1;
+    }
+}
+
+/* What the field's blocks of this window say, and with the windows before. */
+static void trace_field(pare_embed_course *c, int64_t f) {
+    const double *gain = c->gain + f * PARE_EMBED_BLOCKS;
+    double *trace = c->state.trace + f * PARE_EMBED_TRACE, sum = 0, square = 0;
+    for (int b = 0; b < PARE_EMBED_BLOCKS; b++) {
+        sum += gain[b];
+        square += gain[b] * gain[b];
+    }
+    double mean = sum / PARE_EMBED_BLOCKS;
+    double variance = fmax(square / PARE_EMBED_BLOCKS - mean * mean, 0) / (PARE_EMBED_BLOCKS - 1);
+    trace[0] = PARE_EMBED_DECAY * trace[0] + 1;
+    trace[1] = PARE_EMBED_DECAY * trace[1] + mean;
+    trace[2] = PARE_EMBED_DECAY * PARE_EMBED_DECAY * trace[2] + variance;
+}
+
+/* Rows first .. end - 1, block b; sum: of the first row sampled. Returns how many were. */
+static int64_t judge_block(pare_embed_course *c, int64_t first, int64_t end, int64_t b,
+                           const float *sum) {
+    pare_embed *e = c->embed;
+    int64_t sketched = take_slopes(c, first, end);
+    for (int64_t k = 0; k < c->outs; k++) {
+        int64_t f = c->out[k];
+        double *gain = &c->gain[f * PARE_EMBED_BLOCKS + b];
+        *gain = sketch_field(c, f, first, sketched) / (double)sketched;
+        c->state.gain[f * c->width] += (1 - PARE_EMBED_DECAY) * *gain / PARE_EMBED_BLOCKS;
+    }
+    int64_t sampled = remove_fields(c, first, end, sum, c->gain + b);
+    int64_t judged = (sampled + PARTS - 1) / PARTS; /* their parts */
+    for (int64_t k = 0; k < e->fields.count - c->outs; k++) {
+        int64_t f = c->in[k];
+        c->gain[f * PARE_EMBED_BLOCKS + b] /= (double)sampled;
         for (int64_t j = f * c->width; j < (f + 1) * c->width; j++) {
-            double lost = e->keep[j] ? c->removal[j] / (double)sampled : 0;
+            double lost = e->keep[j] ? c->removal[j] / (double)judged : 0;
             c->state.gain[j] += (1 - PARE_EMBED_DECAY) * lost / PARE_EMBED_BLOCKS;
         }
     }
+    return sampled;
 }
 
 /* Cumulative sum of how far the loss of a block is above the reference; sd of a row's loss. */
@@ -164,7 +235,7 @@ pare_status pare_embed_watch(pare_embed_course *c) {
     pare_embed *e = c->embed;
     pare_embed_state *s = &c->state;
     double total = 0, square = 0;
-    int64_t rows = e->fields.rows;
+    int64_t rows = e->fields.rows, sampled = 0;
     double start = pare_thread_cpu_seconds();
     for (int64_t i = 0; i < rows; i++) {
         c->row[i] = i;
@@ -178,14 +249,15 @@ pare_status pare_embed_watch(pare_embed_course *c) {
     for (int64_t i = 0; i < e->candidates; i++) {
         s->gain[i] *= PARE_EMBED_DECAY;
     }
-    for (int64_t i = 0; i < e->fields.joint * PARE_EMBED_SKETCH; i++) {
-        s->sketch[i] *= (float)PARE_EMBED_DECAY;
-    }
+    fade_sketches(c);
     for (int64_t b = 0; b < PARE_EMBED_BLOCKS; b++) {
         int64_t first = rows * b / PARE_EMBED_BLOCKS, end = rows * (b + 1) / PARE_EMBED_BLOCKS;
         if (end > first) {
-            judge_block(c, first, end, b);
+            sampled += judge_block(c, first, end, b, c->sums + sampled * c->state.machine->stride);
         }
+    }
+    for (int64_t f = 0; f < e->fields.count; f++) {
+        trace_field(c, f);
     }
     c->window->cpu_scoring = scored - start;
     c->window->cpu_selecting = pare_thread_cpu_seconds() - scored;
