@@ -184,16 +184,56 @@ static void test_update(void **state) {
     }
 }
 
+/* The term of a candidate is what the machine loses where its mask is 0. */
+static void test_terms(void **state) {
+    const pare_cpu_level *level = *state;
+    if (pare_cpu_detect() < *level) {
+        skip();
+    }
+    const pare_kernels *k = pare_kernels_at(*level);
+    for (int kind = 0; kind < 2 * 3 * SHAPES; kind++) {
+        int64_t shape = kind / 6, stride = stride_of(shape), places = places_of(shape);
+        int64_t chunk = (int64_t[]){4, 3, 8}[kind / 2 % 3];
+        int64_t chunks = (places + chunk - 1) / chunk;
+        machine m;
+        machine_make(&m, shape, kind & 1);
+        float *sum = lines(stride), *out = lines(FIELDS * (1 + places)), *was = lines(stride);
+        k->fm_forward(&m.fm, &m.row, sum);
+        k->fm_terms(&m.fm, &m.row, sum, m.mask, chunk, out);
+        double all = whole(&m, 1, false);
+        for (int64_t f = 0; f < FIELDS; f++) {
+            for (int64_t c = 0; c <= chunks; c++) {
+                int64_t first = c ? PARE_FM_HEAD + (c - 1) * chunk : 0, end = first + 1;
+                end = c == 0                                  ? end
+                      : first + chunk < PARE_FM_HEAD + places ? first + chunk
+                                                              : PARE_FM_HEAD + places;
+                size_t bytes = (size_t)(end - first) * sizeof *was;
+                memcpy(was, m.mask + f * stride + first, bytes);
+                memset(m.mask + f * stride + first, 0, bytes);
+                double lost = all - whole(&m, 1, false), got = (double)out[f * (chunks + 1) + c];
+                assert_true(fabs(lost - got) < 4000 * EPS * (1 + fabs(all)));
+                memcpy(m.mask + f * stride + first, was, bytes);
+            }
+        }
+        machine_free(&m);
+        free(sum);
+        free(out);
+        free(was);
+    }
+}
+
 int main(void) {
+    enum { TESTS = 3 };
     static pare_cpu_level levels[PARE_CPU_LEVELS];
-    struct CMUnitTest tests[2 * PARE_CPU_LEVELS] = {0};
+    struct CMUnitTest tests[TESTS * PARE_CPU_LEVELS] = {0};
     for (int level = 0; level < PARE_CPU_LEVELS; level++) {
         levels[level] = (pare_cpu_level)level;
-        const struct CMUnitTest two[2] = {cmocka_unit_test(test_slopes),
-                                          cmocka_unit_test(test_update)};
-        for (int i = 0; i < 2; i++) {
-            tests[2 * level + i] = two[i];
-            tests[2 * level + i].initial_state = &levels[level];
+        const struct CMUnitTest each[TESTS] = {cmocka_unit_test(test_slopes),
+                                               cmocka_unit_test(test_update),
+                                               cmocka_unit_test(test_terms)};
+        for (int i = 0; i < TESTS; i++) {
+            tests[TESTS * level + i] = each[i];
+            tests[TESTS * level + i].initial_state = &levels[level];
         }
     }
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -42,6 +42,13 @@ void pare_gemm_double(bool transpose_a, bool transpose_b, int64_t m, int64_t n, 
                 (int)k, alpha, a, (int)lda, b, (int)ldb, beta, c, (int)ldc);
 }
 
+void pare_own_products(int64_t n, int64_t k, const float *a, int64_t lda, float *c, int64_t ldc) {
+    if (n > 0) {
+        cblas_ssyrk(CblasRowMajor, CblasLower, CblasTrans, (int)n, (int)k, 1, a, (int)lda, 0, c,
+                    (int)ldc);
+    }
+}
+
 int64_t pare_cholesky(int64_t n, double *a, int64_t lda) {
     /* A row-major lower triangle is a column-major upper one. */
     const int order = (int)n, stride = (int)lda;

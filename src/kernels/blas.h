@@ -16,6 +16,10 @@ void pare_gemm_double(bool transpose_a, bool transpose_b, int64_t m, int64_t n, 
                       double alpha, const double *a, int64_t lda, const double *b, int64_t ldb,
                       double beta, double *c, int64_t ldc);
 
+/* C = A' A, the lower triangle: A (k, n) and C (n, n) row-major. Half the work of pare_gemm.
+ * Reference: BLAS ssyrk. */
+void pare_own_products(int64_t n, int64_t k, const float *a, int64_t lda, float *c, int64_t ldc);
+
 /*
  * Cholesky factor in place: a (n, n) row-major symmetric, lower triangle read; on success the
  * lower triangle holds L with A = L L'. Returns 0, or the 1-based order of the leading minor that

@@ -187,6 +187,15 @@ typedef struct pare_kernels {
                       const float *extra, float *gradient, float *d_mask);
     void (*fm_update)(const pare_fm *fm, const pare_fm_row *row, const float *sum, float slope,
                       const float *extra, const pare_adagrad *step);
+    /*
+     * What the linear weight and each chunk of `chunk` places of the vector (the last may be
+     * shorter) add to fm_forward beside the other fields, without their masks: with v_f = value_f
+     * table[index_f], out_f[0] = paired_f v_f at place 0, out_f[c + 1] = sum of paired_f v_f (sum -
+     * mask_f v_f) over the places of chunk c; 0 where nothing is looked up. paired: (fields,
+     * stride); out: (fields, 1 + chunks of fm->places).
+     */
+    void (*fm_terms)(const pare_fm *fm, const pare_fm_row *row, const float *sum,
+                     const float *paired, int64_t chunk, float *out);
 
     /*
      * X'R in whole numbers: out[j * planes + q] += sum_i weight[code_ij] r_q[i], exact. weight: 4

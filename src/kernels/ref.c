@@ -336,6 +336,26 @@ static void fm_update(const pare_fm *fm, const pare_fm_row *row, const float *su
     }
 }
 
+static void fm_terms(const pare_fm *fm, const pare_fm_row *row, const float *sum,
+                     const float *paired, int64_t chunk, float *out) {
+    int64_t width = 1 + (fm->places + chunk - 1) / chunk;
+    for (int64_t f = 0; f < fm->fields; f++, out += width) {
+        float x = row->value ? row->value[f] : 1;
+        const float *factor = paired + f * fm->stride, *mask = fm->mask + f * fm->stride;
+        memset(out, 0, (size_t)width * sizeof *out);
+        if (row->index[f] < 0) {
+            continue;
+        }
+        const float *table = fm->table + row->index[f] * fm->stride;
+        out[0] = factor[0] * x * table[0];
+        for (int64_t p = 0; p < fm->places; p++) {
+            int64_t l = PARE_FM_HEAD + p;
+            float v = x * table[l];
+            out[1 + p / chunk] += factor[l] * v * (sum[l] - mask[l] * v);
+        }
+    }
+}
+
 void pare_kernels_fill_ref(pare_kernels *table) {
     *table = (pare_kernels){
         .level = "ref",
@@ -363,6 +383,7 @@ void pare_kernels_fill_ref(pare_kernels *table) {
         .fm_forward = fm_forward,
         .fm_slopes = fm_slopes,
         .fm_update = fm_update,
+        .fm_terms = fm_terms,
         .packed_dot = packed_dot,
         .packed_add = packed_add,
     };

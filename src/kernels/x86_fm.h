@@ -189,4 +189,40 @@ KERNEL void fm_update(const pare_fm *fm, const pare_fm_row *row, const float *su
     }
 }
 
+INLINE void fm_long_terms(const pare_fm *fm, const pare_fm_row *row, int64_t f, const float *sum,
+                          const float *paired, int64_t chunk, float *out) {
+    float each[PARE_FM_STRIDE_MAX];
+    vec x = fill(row->value ? row->value[f] : 1);
+    for (int64_t place = 0; place < fm->stride; place += LANES) {
+        int64_t at = f * fm->stride + place;
+        vec v = multiply(x, load(fm->table + row->index[f] * fm->stride + place, LANES));
+        vec others = subtract(load(sum + place, LANES), multiply(load(fm->mask + at, LANES), v));
+        others = multiply_add(others, fm_at_vector(place), fm_at_linear(place));
+        store(each + place, multiply(multiply(load(paired + at, LANES), v), others), LANES);
+    }
+    out[0] = each[0];
+    for (int64_t p = 0; p < fm->places; p += chunk) {
+        float all = 0;
+        for (int64_t l = p; l < fm->places && l < p + chunk; l++) {
+            all += each[PARE_FM_HEAD + l];
+        }
+        out[1 + p / chunk] = all;
+    }
+}
+
+KERNEL void fm_terms(const pare_fm *fm, const pare_fm_row *row, const float *sum,
+                     const float *paired, int64_t chunk, float *out) {
+    int64_t width = 1 + (fm->places + chunk - 1) / chunk;
+    bool quads = fm_is_short(fm) && chunk == FM_QUAD && width == 3;
+    for (int64_t f = 0; f < fm->fields; f++, out += width) {
+        if (row->index[f] < 0) {
+            memset(out, 0, (size_t)width * sizeof *out);
+        } else if (quads) {
+            fm_short_terms(fm, row, f, sum, paired, out);
+        } else {
+            fm_long_terms(fm, row, f, sum, paired, chunk, out);
+        }
+    }
+}
+
 #endif

@@ -6,7 +6,7 @@
 #ifndef PARE_KERNELS_X86_FM_SHORT_H
 #define PARE_KERNELS_X86_FM_SHORT_H
 
-enum { FM_SHORT = 8, FM_BLOCK = 8 };
+enum { FM_SHORT = 8, FM_BLOCK = 8, FM_QUAD = 4 };
 
 INLINE bool fm_is_short(const pare_fm *fm) {
     return fm->stride == PARE_FM_LINE && fm->places > 0 && fm->places <= FM_SHORT;
@@ -160,6 +160,24 @@ INLINE void fm_short_update(const pare_fm *fm, const pare_fm_row *row, const flo
             fm_short_block(fm, row, sum, slope, NULL, step, false, first);
         }
     }
+}
+
+/* fm_terms of one field in two chunks of four places. */
+INLINE void fm_short_terms(const pare_fm *fm, const pare_fm_row *row, int64_t f, const float *sum,
+                           const float *paired, float *out) {
+    const float *table = fm->table + (int64_t)row->index[f] * PARE_FM_LINE;
+    const float *mask = fm->mask + f * PARE_FM_LINE;
+    const float x = row->value ? row->value[f] : 1;
+    paired += f * PARE_FM_LINE;
+    __m256 v = _mm256_mul_ps(_mm256_loadu_ps(table + PARE_FM_HEAD), _mm256_set1_ps(x));
+    __m256 others = _mm256_loadu_ps(sum + PARE_FM_HEAD);
+    others = _mm256_sub_ps(others, _mm256_mul_ps(_mm256_loadu_ps(mask + PARE_FM_HEAD), v));
+    v = _mm256_mul_ps(_mm256_mul_ps(_mm256_loadu_ps(paired + PARE_FM_HEAD), v), others);
+    v = _mm256_hadd_ps(v, v);
+    v = _mm256_hadd_ps(v, v);
+    out[0] = paired[0] * x * table[0];
+    out[1] = _mm256_cvtss_f32(v);
+    out[2] = _mm_cvtss_f32(_mm256_extractf128_ps(v, 1));
 }
 
 #endif

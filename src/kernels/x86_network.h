@@ -90,6 +90,6 @@ KERNEL void adam(int64_t n, const pare_adam *step, const float *g, float *w, flo
     .dense_transposed_times = dense_transposed_times, .blocks_times = blocks_times,                \
     .finish_gradient = finish_gradient, .relu = relu, .relu_backward = relu_backward,              \
     .exponential = exponential, .adam = adam, .fm_forward = fm_forward, .fm_slopes = fm_slopes,    \
-    .fm_update = fm_update
+    .fm_update = fm_update, .fm_terms = fm_terms
 
 #endif

@@ -94,7 +94,8 @@ double pare_field_model_slopes(pare_field_model *model, const pare_fields *field
                                const int64_t *row, float *gradient, float *d_mask);
 /*
  * What leaving out one candidate costs: out[f (chunks + 1)] the linear weight of field f,
- * out[f (chunks + 1) + c + 1] chunk c of its vector (width[c] places); added to, the sum over the
+ * out[f (chunks + 1) + c + 1] chunk c of its vector (width[c] places,
+ * as many in all but the last); added to, the sum over the
  * rows (count <= batch) of the log loss without it minus that with it. Exact for LR and FM, where a
  * candidate adds a number to the logit; the network of DeepFM counts by its slope.
  */

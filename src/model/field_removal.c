@@ -4,9 +4,9 @@
 #include <math.h>
 
 enum {
-    REMOVALS_MAX = PARE_FM_STRIDE_MAX, /* candidates of a field */
-    ROWS = 64,                         /* of a block, whose losses share logarithms, at most */
-    PLACES = 4096                      /* rows times candidates of one */
+    ROWS = 16,                 /* of a block, whose losses share logarithms, at most */
+    SPAN = PARE_FM_STRIDE_MAX, /* candidates of a block; a field has no more */
+    PLACES = ROWS * SPAN
 };
 /* Below this slope of the loss, the network's share of it is not told from rounding. */
 #define SLOPE_MIN 1e-7f
@@ -21,41 +21,35 @@ typedef struct block {
     float without[PLACES], y[PLACES];
 } block;
 
-/* What the candidates of the field add to the logit of row i of the batch: with masks `open` for
- * the linear weight and the network, and `paired` for products of vectors; both (fields, stride).
- */
-static void contributions(const pare_field_model *model, int64_t i, int64_t field,
+/* What the candidates of fields first .. first + count - 1 add to the logit of row i of the batch:
+ * with masks `open` for the network, and `paired` for linear weight and products of vectors; both
+ * (fields, stride). out: (count, chunks + 1). */
+static void contributions(const pare_field_model *model, int64_t i, int64_t first, int64_t count,
                           const pare_fm_row *row, const float *open, const float *paired,
                           int64_t chunks, const int64_t *width, float *out) {
-    const float *mask = model->mask + field * model->stride;
-    const float *v = model->table + row->index[field] * model->stride;
-    const float *sum = model->sums + i * model->stride;
-    float each[PARE_FM_STRIDE_MAX];
-    float x = row->value ? row->value[field] : 1, slope = model->slope[i];
-    bool linear = pare_field_spec_linear(&model->spec);
-    open += field * model->stride;
-    paired += field * model->stride;
-    for (int64_t line = 0; line < model->stride; line += PARE_FM_LINE) {
-        for (int64_t p = 0; p < PARE_FM_LINE; p++) { /* a count that compilers turn to vectors */
-            float e = x * v[line + p];
-            each[line + p] = paired[line + p] * e * (sum[line + p] - mask[line + p] * e);
-        }
+    int64_t stride = model->stride, at = first * stride;
+    int64_t chunk = chunks > 0 ? width[0] : 1, places = chunks > 0 ? model->spec.dimension : 0;
+    const pare_fm fm = {count, stride, model->mask + at, model->table, places};
+    const pare_fm_row cell = {row->index + first, row->value ? row->value + first : NULL};
+    if (pare_field_spec_linear(&model->spec)) {
+        model->ctx->kernels->fm_terms(&fm, &cell, model->sums + i * stride, paired + at, chunk,
+                                      out);
+    } else {
+        memset(out, 0, (size_t)(count * (chunks + 1)) * sizeof *out);
     }
-    if (model->tower) {
-        const float *d =
-            model->d_input + i * model->width + field * model->spec.dimension - PARE_FM_HEAD;
-        float by_logit = fabsf(slope) > SLOPE_MIN ? x / slope : 0;
-        for (int64_t p = PARE_FM_HEAD; p < PARE_FM_HEAD + model->spec.dimension; p++) {
-            each[p] = (linear ? each[p] : 0) + open[p] * v[p] * by_logit * d[p];
+    float slope = model->slope[i], by_logit = fabsf(slope) > SLOPE_MIN ? 1 / slope : 0;
+    for (int64_t f = 0; f < count && model->tower; f++) {
+        const float *d = model->d_input + i * model->width + (first + f) * model->spec.dimension;
+        const float *mask = open + at + f * stride + PARE_FM_HEAD;
+        const float *v = model->table + cell.index[f] * stride + PARE_FM_HEAD;
+        float x = cell.value ? cell.value[f] : 1;
+        for (int64_t c = 0, p = 0; c < chunks && cell.index[f] >= 0; c++) {
+            float total = 0;
+            for (int64_t end = p + width[c]; p < end; p++) {
+                total += mask[p] * v[p] * d[p];
+            }
+            out[f * (chunks + 1) + c + 1] += x * by_logit * total;
         }
-    }
-    out[0] = linear ? x * open[0] * v[0] : 0;
-    for (int64_t c = 0, place = PARE_FM_HEAD; c < chunks; c++) {
-        float total = 0;
-        for (int64_t end = place + width[c]; place < end; place++) {
-            total += each[place];
-        }
-        out[c + 1] = total;
     }
 }
 
@@ -76,52 +70,44 @@ void pare_field_model_terms(pare_field_model *model, const pare_fields *fields, 
                             const int64_t *row, const float *open, int64_t chunks,
                             const int64_t *width, float *out) {
     float *paired = model->extra; /* free between batches */
+    int64_t candidates = model->fields * (chunks + 1);
     for (int64_t k = 0; k < model->fields * model->stride; k++) {
-        paired[k] = (model->mask[k] != 0 ? 0.5f : 1) * open[k];
+        bool half = k % model->stride > 0 && model->mask[k] != 0;
+        paired[k] = (half ? 0.5f : 1) * open[k];
     }
     prepare(model, fields, count, row);
     for (int64_t i = 0; i < count; i++) {
         pare_fm_row data = pare_field_row_of(fields, row[i]);
-        for (int64_t f = 0; f < model->fields; f++, out += chunks + 1) {
-            if (data.index[f] >= 0) {
-                contributions(model, i, f, &data, open, paired, chunks, width, out);
-            } else {
-                memset(out, 0, (size_t)(chunks + 1) * sizeof *out);
-            }
-        }
+        contributions(model, i, 0, model->fields, &data, open, paired, chunks, width,
+                      out + i * candidates);
     }
 }
 
 /* log(1 + exp(-m)) of margin m is max(-m, 0) + log(1 + exp(-|m|)); the logarithms of a block are
  * one of the product of its 1 + exp(-|m|), each in (1, 2]. */
-static void add_field(block *b, int64_t field, double *out) {
+static void add_fields(block *b, int64_t first, int64_t fields, double *out) {
     const pare_field_model *model = b->model;
-    double factor[REMOVALS_MAX];
-    int64_t used = 0, at[ROWS], candidates = b->chunks + 1;
+    int64_t candidates = fields * (b->chunks + 1);
+    double factor[SPAN];
     for (int64_t i = 0; i < b->count; i++) {
         pare_fm_row data = pare_field_row_of(b->fields, b->row[i]);
-        if (data.index[field] >= 0) {
-            contributions(model, b->first + i, field, &data, model->mask, model->mask, b->chunks,
-                          b->width, b->without + used * candidates);
-            at[used++] = i;
+        float *without = b->without + i * candidates, *y = b->y + i * candidates;
+        float z = model->logit[b->first + i], sign = b->fields->label[b->row[i]] > 0 ? 1 : -1;
+        contributions(model, b->first + i, first, fields, &data, model->mask, model->mask,
+                      b->chunks, b->width, without);
+        for (int64_t c = 0; c < candidates; c++) {
+            without[c] = sign * (z - without[c]);
+            y[c] = -fabsf(without[c]);
         }
     }
-    for (int64_t k = 0; k < used; k++) {
-        float z = model->logit[b->first + at[k]];
-        float sign = b->fields->label[b->row[at[k]]] > 0 ? 1 : -1;
-        for (int64_t c = k * candidates; c < (k + 1) * candidates; c++) {
-            b->without[c] = sign * (z - b->without[c]);
-            b->y[c] = -fabsf(b->without[c]);
-        }
-    }
-    model->ctx->kernels->exponential(used * candidates, b->y, b->y);
+    model->ctx->kernels->exponential(b->count * candidates, b->y, b->y);
     for (int64_t c = 0; c < candidates; c++) {
         factor[c] = 1;
     }
-    for (int64_t k = 0; k < used; k++) {
+    for (int64_t i = 0; i < b->count; i++) {
         for (int64_t c = 0; c < candidates; c++) {
-            out[c] += (double)fmaxf(-b->without[k * candidates + c], 0) - b->now[at[k]];
-            factor[c] *= 1 + (double)b->y[k * candidates + c];
+            out[c] += (double)fmaxf(-b->without[i * candidates + c], 0) - b->now[i];
+            factor[c] *= 1 + (double)b->y[i * candidates + c];
         }
     }
     for (int64_t c = 0; c < candidates; c++) {
@@ -138,17 +124,18 @@ void pare_field_model_removals(pare_field_model *model, const pare_fields *field
     b.chunks = chunks;
     b.width = width;
     prepare(model, fields, count, row);
-    int64_t most = PLACES / (chunks + 1) < ROWS ? PLACES / (chunks + 1) : ROWS;
-    for (b.first = 0; b.first < count; b.first += most) {
-        b.count = count - b.first < most ? count - b.first : most;
+    int64_t most = SPAN / (chunks + 1); /* fields */
+    for (b.first = 0; b.first < count; b.first += ROWS) {
+        b.count = count - b.first < ROWS ? count - b.first : ROWS;
         b.row = row + b.first;
         for (int64_t i = 0; i < b.count; i++) {
             double z = (double)model->logit[b.first + i];
             z = fields->label[b.row[i]] > 0 ? -z : z;
             b.now[i] = fmax(z, 0) + log1p(exp(-fabs(z)));
         }
-        for (int64_t f = 0; f < model->fields; f++) {
-            add_field(&b, f, out + f * (chunks + 1));
+        for (int64_t f = 0; f < model->fields; f += most) {
+            int64_t left = model->fields - f;
+            add_fields(&b, f, left < most ? left : most, out + f * (chunks + 1));
         }
     }
 }
