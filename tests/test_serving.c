@@ -236,7 +236,7 @@ static void test_joint(void **state) {
         p.group[2 * f] = p.group[2 * f + 1] = -1;
     }
     p.serving.limit[PARE_RESOURCE_BYTES] = 1000;
-    const pare_serving_joint joint = {slope, curvature, 0.001};
+    const pare_serving_joint joint = {slope, curvature, 0.001, false};
     assert_ok(ctx, pare_serving_choose_joint(&p.serving, &joint, p.keep, gain));
     static const uint8_t wanted[FIELDS] = {0, 1, 1, 1, 0};
     assert_memory_equal(p.keep, wanted, FIELDS);
@@ -276,7 +276,7 @@ static void test_joint_never_over(void **state) {
         for (int64_t i = 0; i < n; i++) {
             slope[i] = pare_random_uniform(seed, PARE_STREAM_TEST, 70000 + (uint64_t)i) - 0.3;
         }
-        const pare_serving_joint joint = {slope, curvature, 1e-3};
+        const pare_serving_joint joint = {slope, curvature, 1e-3, seed % 2 == 0};
         if (pare_serving_choose_joint(&p.serving, &joint, p.keep, gain) != PARE_OK) {
             continue;
         }

@@ -95,6 +95,7 @@ enum { PARE_SERVING_CHUNKS = 64 }; /* chunks of a field, at most */
 typedef struct pare_serving_joint {
     const double *slope, *curvature;
     double price;
+    bool rough; /* forward once: no starts from the best fields, no swaps */
 } pare_serving_joint;
 pare_status pare_serving_choose_joint(const pare_serving *serving, const pare_serving_joint *joint,
                                       uint8_t *keep, double *gain) PARE_MUST_CHECK;

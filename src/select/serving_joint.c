@@ -29,13 +29,13 @@ typedef struct work {
     const double *cost;  /* (n) penalty of each */
     const double *least; /* (n) diagonals below which nothing is left */
     const uint8_t *fixed;
-    uint8_t *trial, *barred; /* (n), (fields) */
-    double *row;             /* 2 (n + 1) */
+    uint8_t *barred; /* (fields) */
+    double *row;     /* 2 (n + 1) */
     int64_t n;
 } work;
 
 typedef struct bundle {
-    int64_t field, count, order[CHUNKS_MAX + 1];
+    int64_t field, count; /* so many of the list of the field */
     double gain, ratio;
 } bundle;
 
@@ -132,12 +132,15 @@ static int64_t savings(const work *w, const state *s, int64_t count, const int64
     return count;
 }
 
-/* The best bundle of one field that fits, by ratio or by gain. */
-static bool best_of_field(const work *w, const state *s, const int64_t before[PARE_RESOURCES],
+/* The best bundle of one field that fits, by ratio or by gain; sums: of all that is kept. */
+static bool best_of_field(const work *w, const state *s, const pare_serving_sums *sums,
                           int64_t field, bool by_gain, bundle *out) {
     const pare_serving *serving = w->serving;
-    int64_t after[PARE_RESOURCES], order[CHUNKS_MAX + 1];
+    int64_t at = field * (serving->chunks + 1), order[CHUNKS_MAX + 1];
+    int64_t before[PARE_RESOURCES], after[PARE_RESOURCES];
     double total[CHUNKS_MAX + 1];
+    uint8_t kept[CHUNKS_MAX + 1];
+    pare_serving_sums rest, one;
     bool found = false;
     if ((serving->banned && serving->banned[field]) || w->barred[field]) {
         return false;
@@ -146,13 +149,20 @@ static bool best_of_field(const work *w, const state *s, const int64_t before[PA
     if (count == 0) {
         return false;
     }
-    memcpy(w->trial, s->keep, (size_t)w->n);
+    memcpy(kept, s->keep + at, (size_t)(serving->chunks + 1));
+    pare_serving_total(serving, sums, before);
+    if (kept[0]) {
+        pare_serving_sum(serving, s->keep, field, &rest);
+        sums = &rest;
+    }
     for (int64_t i = 0; i < count; i++) {
-        w->trial[order[i]] = 1;
+        kept[order[i] - at] = 1;
         if (!(total[i] > 0)) {
             continue;
         }
-        pare_serving_cost(serving, w->trial, after);
+        one = *sums;
+        pare_serving_add(serving, s->keep, serving->fields, field, kept, &one);
+        pare_serving_total(serving, &one, after);
         if (!pare_serving_fits(serving, after)) {
             continue;
         }
@@ -162,24 +172,25 @@ static bool best_of_field(const work *w, const state *s, const int64_t before[PA
             found = true;
         }
     }
-    memcpy(out->order, order, sizeof order);
     return found;
 }
 
 static void add(const work *w, state *s, const bundle *b) {
+    int64_t order[CHUNKS_MAX + 1];
+    (void)list(w, s, b->field, order);
     for (int64_t i = 0; i < b->count; i++) {
-        sweep(w, s, b->order[i]);
+        sweep(w, s, order[i]);
     }
 }
 
 static void fill(const work *w, state *s) {
     for (bool found = true; found;) {
         bundle best = {0}, one;
-        int64_t before[PARE_RESOURCES];
-        pare_serving_cost(w->serving, s->keep, before);
+        pare_serving_sums sums;
+        pare_serving_sum(w->serving, s->keep, -1, &sums);
         found = false;
         for (int64_t f = 0; f < w->serving->fields; f++) {
-            if (best_of_field(w, s, before, f, false, &one) && (!found || one.ratio > best.ratio)) {
+            if (best_of_field(w, s, &sums, f, false, &one) && (!found || one.ratio > best.ratio)) {
                 best = one;
                 found = true;
             }
@@ -195,12 +206,13 @@ static void fill(const work *w, state *s) {
 /* Fills again with each of the fields that save most put in first. */
 static void fill_from_best(const work *w, const state *start, state *best, state *other) {
     bundle tried[STARTS];
-    int64_t count = 0, before[PARE_RESOURCES];
-    pare_serving_cost(w->serving, start->keep, before);
+    int64_t count = 0;
+    pare_serving_sums sums;
+    pare_serving_sum(w->serving, start->keep, -1, &sums);
     for (int64_t f = 0; f < w->serving->fields; f++) {
         bundle one;
         if (start->keep[f * (w->serving->chunks + 1)] ||
-            !best_of_field(w, start, before, f, true, &one)) {
+            !best_of_field(w, start, &sums, f, true, &one)) {
             continue;
         }
         int64_t place = count < STARTS ? count++ : STARTS;
@@ -309,19 +321,21 @@ pare_status pare_serving_choose_joint(const pare_serving *serving, const pare_se
     double *row = real + cells, *cost = row + 2 * (n + 1), *least = cost + n;
     uint8_t *fixed = bytes + 3 * n;
     work w = {.serving = serving, .cost = cost, .least = least, .fixed = fixed, .n = n, .row = row};
-    w.trial = fixed + n;
-    w.barred = w.trial + n;
+    uint8_t *trial = fixed + n;
+    w.barred = trial + n;
     memcpy(fixed, keep, (size_t)n);
     for (int64_t f = 0; f < serving->fields && serving->pinned; f++) {
         fixed[f * (serving->chunks + 1)] |= serving->pinned[f];
     }
-    status = pare_serving_possible(serving, fixed, w.trial);
+    status = pare_serving_possible(serving, fixed, trial);
     if (status == PARE_OK) {
         begin(&w, joint, cost, least, &start);
         copy(&w, &best, &start);
         fill(&w, &best);
-        fill_from_best(&w, &start, &best, &other);
-        swap(&w, &best, &other);
+        if (!joint->rough) {
+            fill_from_best(&w, &start, &best, &other);
+            swap(&w, &best, &other);
+        }
         list_gains(&w, &best, gain);
         if (!pare_serving_keep_fits(serving,
                                     best.keep)) { /* cannot happen: every step was checked */
