@@ -118,7 +118,7 @@ static inline int64_t pare_pair_hash(int64_t a, int64_t b, int64_t size) {
 }
 static inline int64_t pare_cross_row(int64_t a, int64_t b, int64_t a_rows, int64_t b_rows,
                                      int64_t size) {
-    return a_rows <= size / b_rows ? a * b_rows + b : pare_pair_hash(a, b, size);
+    return a_rows * b_rows <= size ? a * b_rows + b : pare_pair_hash(a, b, size);
 }
 /* Encodes more rows with the rows of `like`, matched by field name; a field they lack is refused,
  * one they have more is dropped. All rows are held out. */

@@ -84,7 +84,7 @@ static void fill(pare_fields *fields, int64_t before) {
 int64_t pare_cross_moved(const pare_fields *fields, const pare_field *cross, int64_t a_rows,
                          int64_t b_rows, int64_t size, int64_t r) {
     const pare_field *a = &fields->field[cross->part[0]], *b = &fields->field[cross->part[1]];
-    bool whole = a_rows <= size / b_rows; /* a hash does not depend on the parts' sizes */
+    bool whole = a_rows * b_rows <= size; /* a hash does not depend on the parts' sizes */
     return whole ? pare_cross_row(r / b_rows, r % b_rows, a->size, b->size, cross->size) : r;
 }
 

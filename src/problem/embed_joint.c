@@ -13,8 +13,8 @@
 #include <math.h>
 
 enum {
-    BLOCK = 2048,
-    NEAR = 32 /* rows of a batch: their table rows are still near for the second look */
+    BLOCK = 512, /* rows weighed at once: their columns stay in the cache */
+    NEAR = 32    /* rows of a batch: their table rows are still near for the second look */
 };
 /* Rounds: from columns beside all; anew from columns beside what that chose; and what comes beside
  * what this chose. */
@@ -25,11 +25,13 @@ typedef struct joint {
     pare_field_model *model;
     int64_t rows;
     const int64_t *row;
-    float *open;    /* (fields, stride) the masks of the search */
-    double *mean;   /* (candidates) */
-    float *column;  /* (rows, candidates) */
-    float *secant;  /* (rows) */
-    float *product; /* (candidates)^2 */
+    float *open;     /* (fields, stride) the masks of the search */
+    double *mean;    /* (candidates) of the columns less shift, weighted by the secants */
+    float *shift;    /* (candidates) the mean of the first block, near which products are exact */
+    float *column;   /* (BLOCK, candidates) */
+    float *secant;   /* (BLOCK) */
+    float *residual; /* (BLOCK) of the share of positive labels */
+    float *product;  /* (candidates)^2 */
     double *slope, *curvature;
 } joint;
 
@@ -48,69 +50,97 @@ static double secant(double p, double z) {
     return fabs(away) > 1e-3 ? (q - p) / away : p * (1 - p);
 }
 
-/* Means of the columns, weighted by the secants: what the bias takes. */
-static void find_means(joint *j) {
-    int64_t n = j->embed->candidates;
-    double total = 0;
-    memset(j->mean, 0, (size_t)n * sizeof *j->mean);
-    for (int64_t i = 0; i < j->rows; i++) {
-        double weight = (double)j->secant[i];
-        total += weight;
-        for (int64_t k = 0; k < n; k++) {
-            j->mean[k] += weight * (double)j->column[i * n + k];
-        }
-    }
-    for (int64_t k = 0; k < n; k++) {
-        j->mean[k] /= total;
-    }
-}
-
-/* Columns beside what is in. */
-static void fill(joint *j, const uint8_t *beside) {
+/* The masks of the search, of what is in only. */
+static void mask_beside(joint *j, const uint8_t *beside) {
     pare_embed *e = j->embed;
-    int64_t n = e->candidates, batch = j->model->spec.batch;
-    double p = positive_share(j), *mean = j->mean;
-    batch = j->model->tower || batch < NEAR ? batch : NEAR;
-    for (int64_t i = 0; i < n; i++) {
-        mean[i] = beside[i] ? 1 : 0;
+    for (int64_t i = 0; i < e->candidates; i++) {
+        j->mean[i] = beside[i] ? 1 : 0;
     }
-    pare_embed_mask(e, mean, j->model);
+    pare_embed_mask(e, j->mean, j->model);
     for (int64_t k = 0; k < e->serving.fields * j->model->stride; k++) {
         j->model->mask[k] *= j->open[k];
     }
-    for (int64_t at = 0; at < j->rows; at += batch) {
-        int64_t rows = j->rows - at < batch ? j->rows - at : batch;
-        pare_field_model_terms(j->model, &e->fields, rows, j->row + at, j->open, e->serving.chunks,
+}
+
+/* Columns, secants and residuals of a block of rows. */
+static void fill(joint *j, double p, int64_t first, int64_t count) {
+    pare_embed *e = j->embed;
+    int64_t n = e->candidates, batch = j->model->spec.batch;
+    batch = j->model->tower || batch < NEAR ? batch : NEAR;
+    for (int64_t at = 0; at < count; at += batch) {
+        int64_t rows = count - at < batch ? count - at : batch;
+        const int64_t *row = j->row + first + at;
+        pare_field_model_terms(j->model, &e->fields, rows, row, j->open, e->serving.chunks,
                                e->width, j->column + at * n);
         for (int64_t i = 0; i < rows; i++) {
             j->secant[at + i] = (float)secant(p, (double)j->model->logit[i]);
+            j->residual[at + i] = (float)((e->fields.label[row[i]] > 0) - p);
         }
     }
 }
 
-/* Columns less their means; slope and curvature of the mean log loss by their weights. */
-static void weigh(joint *j) {
-    const pare_embed *e = j->embed;
-    int64_t n = e->candidates;
-    double p = positive_share(j), *mean = j->mean;
-    find_means(j);
-    memset(j->slope, 0, (size_t)n * sizeof *j->slope);
-    memset(j->curvature, 0, (size_t)(n * n) * sizeof *j->curvature);
-    for (int64_t i = 0; i < j->rows; i++) {
-        double residual = ((e->fields.label[j->row[i]] > 0) - p) / (double)j->rows;
-        float root = sqrtf(j->secant[i]);
-        for (int64_t k = 0; k < n; k++) {
-            float x = j->column[i * n + k] - (float)mean[k];
-            j->slope[k] += residual * (double)x;
-            j->column[i * n + k] = root * x;
+/* Adds a block to sums of columns by secant and by residual, and to the products of columns by
+ * secant; columns less shift. */
+static void add_block(joint *j, int64_t rows) {
+    const pare_kernels *kernels = j->embed->ctx->kernels;
+    int64_t n = j->embed->candidates;
+    for (int64_t i = 0; i < rows; i++) {
+        kernels->axpy(n, -1, j->shift, j->column + i * n);
+    }
+    kernels->columns_dot(rows, n, j->column, n, j->secant, j->mean);
+    kernels->columns_dot(rows, n, j->column, n, j->residual, j->slope);
+    for (int64_t i = 0; i < rows; i++) {
+        kernels->scale(n, sqrtf(j->secant[i]), j->column + i * n, j->column + i * n);
+    }
+    pare_own_products(n, rows, j->column, n, j->product, n);
+    for (int64_t k = 0; k < n; k++) {
+        for (int64_t l = 0; l <= k; l++) {
+            j->curvature[k * n + l] += (double)j->product[k * n + l];
         }
     }
+}
+
+static void find_shift(joint *j, int64_t rows) {
+    int64_t n = j->embed->candidates;
+    double total = 0;
+    memset(j->mean, 0, (size_t)n * sizeof *j->mean);
+    j->embed->ctx->kernels->columns_dot(rows, n, j->column, n, j->secant, j->mean);
+    for (int64_t i = 0; i < rows; i++) {
+        total += (double)j->secant[i];
+    }
+    for (int64_t k = 0; k < n; k++) {
+        j->shift[k] = (float)(j->mean[k] / total);
+        j->mean[k] = 0;
+    }
+}
+
+/* Slope and curvature of the mean log loss by the weights of the columns beside what is in, less
+ * their means, which the bias takes. */
+static void weigh(joint *j, const uint8_t *beside) {
+    int64_t n = j->embed->candidates;
+    double p = positive_share(j), total = 0, away = 0;
+    mask_beside(j, beside);
+    memset(j->slope, 0, (size_t)n * sizeof *j->slope);
+    memset(j->curvature, 0, (size_t)(n * n) * sizeof *j->curvature);
     for (int64_t at = 0; at < j->rows; at += BLOCK) {
         int64_t rows = j->rows - at < BLOCK ? j->rows - at : BLOCK;
-        const float *x = j->column + at * n;
-        pare_gemm(true, false, n, n, rows, 1, x, n, x, n, 0, j->product, n);
-        for (int64_t k = 0; k < n * n; k++) {
-            j->curvature[k] += (double)j->product[k] / (double)j->rows;
+        fill(j, p, at, rows);
+        if (at == 0) {
+            find_shift(j, rows);
+        }
+        for (int64_t i = 0; i < rows; i++) {
+            total += (double)j->secant[i];
+            away += (double)j->residual[i];
+        }
+        add_block(j, rows);
+    }
+    for (int64_t k = 0; k < n; k++) {
+        j->mean[k] /= total;
+        j->slope[k] = (j->slope[k] - away * j->mean[k]) / (double)j->rows;
+        for (int64_t l = 0; l <= k; l++) {
+            double *both = j->curvature + k * n + l;
+            *both = (*both - total * j->mean[k] * j->mean[l]) / (double)j->rows;
+            j->curvature[l * n + k] = *both;
         }
     }
 }
@@ -119,9 +149,9 @@ pare_status pare_embed_joint(pare_embed *e, pare_field_model *model, int64_t row
                              const int64_t *row, const pare_serving *serving, bool again) {
     joint j = {.embed = e, .model = model, .rows = rows, .row = row};
     pare_context *ctx = e->ctx;
-    int64_t n = e->candidates, cells = 0, square = 0, masks = e->serving.fields * model->stride;
+    int64_t n = e->candidates, block = 0, square = 0, masks = e->serving.fields * model->stride;
     uint8_t *all = NULL, *first = NULL;
-    if (!pare_checked_multiply(rows, n, &cells) || !pare_checked_multiply(n, n, &square)) {
+    if (!pare_checked_multiply(BLOCK, n, &block) || !pare_checked_multiply(n, n, &square)) {
         return pare_fail(ctx, PARE_ERROR_MEMORY, "out of memory: too many candidates");
     }
     const struct {
@@ -132,8 +162,10 @@ pare_status pare_embed_joint(pare_embed *e, pare_field_model *model, int64_t row
                  {n, 1, &all},
                  {n, 1, &first},
                  {n, sizeof *j.mean, &j.mean},
-                 {cells, sizeof *j.column, &j.column},
-                 {rows, sizeof *j.secant, &j.secant},
+                 {n, sizeof *j.shift, &j.shift},
+                 {block, sizeof *j.column, &j.column},
+                 {BLOCK, sizeof *j.secant, &j.secant},
+                 {BLOCK, sizeof *j.residual, &j.residual},
                  {square, sizeof *j.product, &j.product},
                  {n, sizeof *j.slope, &j.slope},
                  {square, sizeof *j.curvature, &j.curvature}};
@@ -147,16 +179,16 @@ pare_status pare_embed_joint(pare_embed *e, pare_field_model *model, int64_t row
         memcpy(first, e->keep, (size_t)n);
     }
     for (int round = 0; round < (again ? ROUNDS : 1) && status == PARE_OK; round++) {
-        const pare_serving_joint what = {j.slope, j.curvature, 1 / (double)rows};
-        fill(&j, round == FRESH ? all : e->keep);
-        weigh(&j);
+        const pare_serving_joint what = {j.slope, j.curvature, 1 / (double)rows,
+                                         !again || round == FRESH};
+        weigh(&j, round == FRESH ? all : e->keep);
         if (round == ANEW) {
             memcpy(e->keep, first, (size_t)n);
         }
         status = pare_serving_choose_joint(serving, &what, e->keep, e->gain);
     }
-    void *owned[] = {j.open,   all,       first,   j.mean,     j.column,
-                     j.secant, j.product, j.slope, j.curvature};
+    void *owned[] = {j.open,   all,        first,     j.mean,  j.shift,    j.column,
+                     j.secant, j.residual, j.product, j.slope, j.curvature};
     for (size_t i = 0; i < sizeof owned / sizeof owned[0]; i++) {
         pare_free(ctx, owned[i]);
     }

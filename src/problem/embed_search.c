@@ -16,10 +16,10 @@ enum {
                     rows it learned from, the largest tables always look best */
     JUDGED = 12, /* one judging row for so many that teach, each step: more only cost */
     STEPS = 512, /* of the logits, about */
-    THIRDS = 2,  /* of the batches of a training: the rest only polishes */
+    TRAINED = 2, /* one batch of a training in so many, the first ones: the rest only polishes */
     BATCH_MIN = 16,
     COLUMN_SHARE = 8,   /* rows seen in training for each row of the last choice, */
-    COLUMNS_MIN = 1024, /* PHASES times as many for the others; */
+    COLUMNS_MIN = 1024, /* 2 PHASES times as many for the others; */
     COLUMNS_MAX = 32768,
     TOGETHER_MAX = 1024 /* candidates weighed together; more add up */
 };
@@ -143,7 +143,7 @@ static pare_status commit(search *s, int64_t phase) {
     if (last) { /* early commitments had to be cheap; now the whole budget is there */
         memset(e->keep, 0, (size_t)e->candidates);
     }
-    share = last ? share : share / PHASES;
+    share = last ? share : share / (2 * PHASES);
     int64_t rows = share < COLUMNS_MIN ? COLUMNS_MIN : share > COLUMNS_MAX ? COLUMNS_MAX : share;
     const int64_t *row = e->train_row + (judges > 0 ? s->learners : 0);
     judges = judges > 0 ? judges : e->train;
@@ -186,7 +186,7 @@ static pare_status run(search *s) {
     batch = batch < BATCH_MIN ? BATCH_MIN : batch;
     batch = batch > e->spec.batch ? e->spec.batch : batch;
     int64_t batches = (s->learners + batch - 1) / batch, done = 0;
-    int64_t total = (batches * e->passes * THIRDS + 2) / 3;
+    int64_t total = (batches * e->passes + TRAINED - 1) / TRAINED;
     pare_embed_order(e);
     pare_random_shuffle(seed, PARE_STREAM_METHOD, 0, e->train, e->train_row);
     for (int64_t pass = 1; pass <= e->passes; pass++) {
