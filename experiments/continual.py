@@ -83,6 +83,7 @@ def main():
     parser.add_argument("--crosses", type=int, default=0)
     parser.add_argument("--no-peer", action="store_true")
     parser.add_argument("--passes", default="0")
+    parser.add_argument("--model", default="fm")
     options = parser.parse_args()
     budget = f"lines={options.lines}"
     for seed in range(1, options.seeds + 1):
@@ -96,7 +97,7 @@ def main():
                 common = ["--target", "clicked", "--categorical", ",".join(rows[0]), "--seed", str(seed)]
                 if window == 1:
                     run(options.pare, path["day.csv"], *common, "--budget", budget, "--state",
-                        path["state.pare"], "--crosses", str(options.crosses))
+                        path["state.pare"], "--crosses", str(options.crosses), "--model", options.model)
                 else:
                     text = run(options.pare, path["day.csv"], *common, "--continue", path["state.pare"],
                                "--passes", options.passes, "--json")
@@ -124,7 +125,7 @@ def resolve(options, path, past, common, budget):
     """Log loss on the day's rows of a plan chosen and trained on `past` alone."""
     write(path["past.csv"], past)
     run(options.pare, path["past.csv"], *common, "--budget", budget, "--held-out", "0.05", "--state",
-        path["peer.pare"], "--crosses", str(options.crosses))
+        path["peer.pare"], "--crosses", str(options.crosses), "--model", options.model)
     text = run(options.pare, path["day.csv"], *common, "--continue", path["peer.pare"], "--json")
     return json.loads(text)["held_out"]["plan"]["log_loss"]
 

@@ -14,39 +14,6 @@ static int setup(void **state) {
     return embed_files_make();
 }
 
-/* What drives the label: field a, or b. c to e are noise. */
-typedef struct day {
-    int rows;
-    bool by_b, without_a, with_new;
-    int shift;     /* of the ids of c */
-    double effect; /* of the driving field on the logit; 0: 1.5 */
-} day;
-
-static void write_day(uint64_t seed, day d) {
-    FILE *file = fopen(rows_path, "w");
-    assert_non_null(file);
-    fprintf(file, "%sb,c,d,e%s,y\n", d.without_a ? "" : "a,", d.with_new ? ",new" : "");
-    for (int i = 0; i < d.rows; i++) {
-        int64_t id[6];
-        for (int f = 0; f < 6; f++) {
-            id[f] = pare_random_below(seed, PARE_STREAM_TEST, (uint64_t)(7 * i + f), 10);
-        }
-        int64_t cause = d.with_new ? id[5] : id[d.by_b];
-        double effect = d.effect > 0 ? d.effect : 1.5, z = cause % 2 ? effect : -effect;
-        double u = pare_random_uniform(seed, PARE_STREAM_TEST, (uint64_t)(7 * i + 6));
-        if (!d.without_a) {
-            fprintf(file, "%lld,", (long long)id[0]);
-        }
-        fprintf(file, "%lld,%lld,%lld,%lld", (long long)id[1], (long long)id[2] + d.shift,
-                (long long)id[3], (long long)id[4]);
-        if (d.with_new) {
-            fprintf(file, ",%lld", (long long)id[5]);
-        }
-        fprintf(file, ",%d\n", u < 1 / (1 + exp(-z)));
-    }
-    assert_int_equal(fclose(file), 0);
-}
-
 #define USUAL "embed-format=csv passes=2"
 
 /* The first file: field a causes, room for one look-up. schema: its text, "" for none. */
@@ -64,7 +31,6 @@ static void begin_with(const char *model, const char *schema) {
     assert_ok(r.ctx, pare_options_set(&r.options, "embed-model", model));
     assert_ok(r.ctx, pare_options_set(&r.options, "budget", "lines=1"));
     assert_ok(r.ctx, pare_options_set(&r.options, "target", "y"));
-    assert_ok(r.ctx, pare_embed_state_check(r.ctx, &r.options));
     assert_ok(r.ctx, pare_embed_run(r.ctx, rows_path, &r.options, &r.embed));
     assert_true(r.embed->keep[0]);
     assert_ok(r.ctx, pare_embed_state_begin(r.embed, other_path));
@@ -86,13 +52,6 @@ static void next(run *r, uint64_t seed, day d) {
     assert_int_equal(cost[PARE_RESOURCE_LINES], 1);
 }
 
-static bool kept(const run *r, const char *name) {
-    const pare_embed *e = r->embed;
-    int64_t f = pare_fields_find(&e->fields, name, (int64_t)strlen(name));
-    assert_true(f >= 0);
-    return e->keep[f * (e->serving.chunks + 1)];
-}
-
 /* The same world: no change, no alarm, no shift; the loss is that of the first run. */
 static void test_stationary(void **state) {
     (void)state;
@@ -105,7 +64,7 @@ static void test_stationary(void **state) {
             const pare_embed_window *w = r.embed->window;
             assert_int_equal(w->number, window);
             assert_true(w->added < 0 && w->dropped < 0 && !w->alarm && !w->repaired);
-            assert_true(kept(&r, "a"));
+            assert_true(kept_field(&r, "a"));
             assert_true(r.embed->chosen.log_loss < 0.53 && r.embed->chosen.auc > 0.75);
             for (int64_t f = 0; f < r.embed->fields.count; f++) {
                 assert_true(w->psi[f] < 0.1 && w->unknown[f] == 0);
@@ -126,7 +85,7 @@ static void test_hashed(void **state) {
         assert_int_equal(a->hash_bits, 12);
         assert_int_equal(a->size, 1 + (1 << 12));
         assert_int_equal(a->ids, 10);
-        assert_true(kept(&r, "a") && r.embed->window->unknown[0] == 0);
+        assert_true(kept_field(&r, "a") && r.embed->window->unknown[0] == 0);
         assert_true(r.embed->chosen.log_loss < 0.6);
         run_close(&r);
     }
@@ -139,13 +98,13 @@ static void test_takes_over(void **state) {
     run r;
     next(&r, 2, (day){.rows = 4000, .by_b = true});
     assert_true(r.embed->window->alarm == false); /* nothing to compare with yet */
-    bool there = kept(&r, "b");
+    bool there = kept_field(&r, "b");
     run_close(&r);
     for (uint64_t window = 3; window <= 4; window++) {
         next(&r, window, (day){.rows = 4000, .by_b = true});
-        there = there || kept(&r, "b");
+        there = there || kept_field(&r, "b");
         if (window == 4) {
-            assert_true(kept(&r, "b") && !kept(&r, "a"));
+            assert_true(kept_field(&r, "b") && !kept_field(&r, "a"));
             assert_true(r.embed->chosen.log_loss < 0.55);
         }
         run_close(&r);
@@ -167,7 +126,7 @@ static void test_adds_up(void **state) {
         for (uint64_t window = 2; window <= 16 && !there; window++) {
             run r;
             next(&r, seed + window, (day){.rows = 2000, .by_b = true, .effect = 0.4});
-            there = kept(&r, "b");
+            there = kept_field(&r, "b");
             run_close(&r);
         }
         found += there;
@@ -186,7 +145,7 @@ static void test_fields_change(void **state) {
     assert_true(r.embed->window->fresh[at] && r.embed->window->absent[0]);
     run_close(&r);
     next(&r, 3, (day){.rows = 4000, .with_new = true, .shift = 5});
-    assert_true(kept(&r, "new") && !kept(&r, "a"));
+    assert_true(kept_field(&r, "new") && !kept_field(&r, "a"));
     assert_true(r.embed->window->unknown[2] > 0.4 && r.embed->window->unknown[2] < 0.6);
     assert_true(r.embed->window->psi[2] > 0.25);
     run_close(&r);
@@ -209,7 +168,7 @@ static void test_audit(void **state) {
         assert_ok(r.ctx, pare_embed_continue(r.ctx, rows_path, &r.options, &r.embed));
         assert_true(r.embed->window->audited);
         assert_int_equal(r.embed->window->adopted, moved);
-        assert_int_equal(kept(&r, "b"), moved);
+        assert_int_equal(kept_field(&r, "b"), moved);
         run_close(&r);
     }
 }
@@ -242,9 +201,8 @@ static void begin_pairs(const char *model) {
     run_open(&r, NULL, 0, USUAL " passes=4 target=y budget=lines=1 crosses=3 cross-rows=100");
     assert_ok(r.ctx, pare_options_set(&r.options, "embed-model", model));
     write_pairs(1, 4000, 2, 0.7, 8, false);
-    assert_ok(r.ctx, pare_embed_state_check(r.ctx, &r.options));
     assert_ok(r.ctx, pare_embed_run(r.ctx, rows_path, &r.options, &r.embed));
-    assert_true(kept(&r, "a*b") && !kept(&r, "c*d"));
+    assert_true(kept_field(&r, "a*b") && !kept_field(&r, "c*d"));
     assert_ok(r.ctx, pare_embed_state_begin(r.embed, other_path));
     run_close(&r);
 }
@@ -277,7 +235,7 @@ static void test_crosses(void **state) {
             next_pairs(&r, window == 4);
             int64_t at = pare_fields_find(&r.embed->fields, "a*b", 3);
             assert_int_equal(r.embed->fields.field[at].size, window > 2 ? 100 : 81);
-            assert_true(kept(&r, "a*b"));
+            assert_true(kept_field(&r, "a*b"));
             double loss = r.embed->chosen.log_loss; /* FM began with smaller steps */
             assert_true(loss < (m == 1 || window == 3 ? 0.65 : window == 2 ? 0.45 : 0.53));
             run_close(&r);
@@ -286,7 +244,7 @@ static void test_crosses(void **state) {
         for (uint64_t window = 5; window <= 8; window++) {
             write_pairs(window, 4000, 0, 2, 12, true);
             next_pairs(&r, false);
-            there = kept(&r, "c*d") && !kept(&r, "a*b");
+            there = kept_field(&r, "c*d") && !kept_field(&r, "a*b");
             assert_true(window < 8 || r.embed->chosen.log_loss < 0.5);
             run_close(&r);
         }
@@ -315,21 +273,13 @@ static void test_schema_stays(void **state) {
         assert_ok(r.ctx, pare_options_set(&r.options, "audit", window > 0 ? "true" : "false"));
         assert_ok(r.ctx, pare_embed_continue(r.ctx, rows_path, &r.options, &r.embed));
         assert_int_equal(r.embed->serving.groups, 1);
-        assert_false(kept(&r, "b"));
+        assert_false(kept_field(&r, "b"));
         if (window == 0) {
-            assert_true(kept(&r, "a"));
+            assert_true(kept_field(&r, "a"));
             assert_int_equal(r.embed->cost[PARE_RESOURCE_FETCH], 7000);
         }
         run_close(&r);
     }
-}
-
-static int64_t file_size(const char *path, unsigned char *bytes, int64_t most) {
-    FILE *file = fopen(path, "rb");
-    assert_non_null(file);
-    int64_t length = (int64_t)fread(bytes, 1, (size_t)most, file);
-    fclose(file);
-    return length;
 }
 
 /* Refused by a sentence, and the state is as it was. */
@@ -380,14 +330,6 @@ static void test_refusals(void **state) {
         run_close(&r);
         assert_int_equal(file_size(other_path, after, sizeof after), length);
         assert_memory_equal(before, after, (size_t)length);
-    }
-    static const char *const models[] = {"deepfm", "dnn"};
-    for (int m = 0; m < 2; m++) {
-        run r;
-        run_open(&r, NULL, 0, USUAL);
-        assert_ok(r.ctx, pare_options_set(&r.options, "embed-model", models[m]));
-        assert_int_equal(pare_embed_state_check(r.ctx, &r.options), PARE_ERROR_INPUT);
-        run_close(&r);
     }
 }
 

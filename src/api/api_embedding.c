@@ -29,16 +29,11 @@ pare_status pare_embedding_create(pare_context *ctx, const char *path, const par
     const pare_options *options = &config->options;
     if (options->continue_from[0]) {
         status = pare_embed_continue(ctx, path, options, &plan->embed);
-    } else if (options->state[0]) {
-        status = pare_embed_state_check(ctx, options);
-        if (status == PARE_OK) {
-            status = pare_embed_run(ctx, path, options, &plan->embed);
-        }
-        if (status == PARE_OK) {
-            status = pare_embed_state_begin(plan->embed, options->state);
-        }
     } else {
         status = pare_embed_run(ctx, path, options, &plan->embed);
+        if (status == PARE_OK && options->state[0]) {
+            status = pare_embed_state_begin(plan->embed, options->state);
+        }
     }
     if (status != PARE_OK) {
         pare_embedding_destroy(plan);

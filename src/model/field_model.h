@@ -105,12 +105,22 @@ void pare_field_model_removals(pare_field_model *model, const pare_fields *field
 /*
  * What each candidate (as above) adds to the logit: out (count, fields (chunks + 1)) row-major,
  * count <= batch. model->mask says what is in; open: (fields, stride) masks of what to ask for. The
- * product of two vectors that are both in counts half for each, that of one outside with those
- * inside whole; the network counts by its slope.
+ * product of two vectors that are both in counts `shared` for each (1/2, or 1 where one of them is
+ * to leave), that of one outside with those inside whole; the network counts by its slope.
  */
 void pare_field_model_terms(pare_field_model *model, const pare_fields *fields, int64_t count,
-                            const int64_t *row, const float *open, int64_t chunks,
+                            const int64_t *row, const float *open, float shared, int64_t chunks,
                             const int64_t *width, float *out);
+/*
+ * What the networks have learned of the fields chosen ((fields) 0 or 1): parameters, moments of
+ * Adam and running statistics, the inputs of other fields left out; in the order of the fields, so
+ * that a model of further fields takes it too. out: NULL counts the floats. Returns how many; 0
+ * without a network.
+ */
+int64_t pare_field_networks_get(const pare_field_model *model, const uint8_t *chosen, float *out);
+/* steps: of training behind it. What belongs to other fields stays as it is. */
+void pare_field_networks_put(pare_field_model *model, const uint8_t *chosen, float *packed,
+                             int64_t steps);
 /* Logits of the rows, inference mode; out: (count). */
 void pare_field_model_predict(pare_field_model *model, const pare_fields *fields, int64_t count,
                               const int64_t *row, float *out);

@@ -64,4 +64,9 @@ double pare_field_batch_slopes(pare_field_model *model, const pare_fields *field
  * network. Valid until the next call. */
 const float *pare_field_extra_of(pare_field_model *model, int64_t i, float factor);
 
+/* Parameters of the network, or of the cross network, with the inputs of chosen fields only
+ * ((fields) 0 or 1): out NULL counts them. Returns how many. */
+int64_t pare_field_tower_cut(const pare_field_model *model, const uint8_t *chosen, float *out);
+int64_t pare_field_cross_cut(const pare_field_model *model, const uint8_t *chosen, float *out);
+
 #endif

@@ -67,13 +67,13 @@ static void prepare(pare_field_model *model, const pare_fields *fields, int64_t 
 }
 
 void pare_field_model_terms(pare_field_model *model, const pare_fields *fields, int64_t count,
-                            const int64_t *row, const float *open, int64_t chunks,
+                            const int64_t *row, const float *open, float shared, int64_t chunks,
                             const int64_t *width, float *out) {
     float *paired = model->extra; /* free between batches */
     int64_t candidates = model->fields * (chunks + 1);
     for (int64_t k = 0; k < model->fields * model->stride; k++) {
-        bool half = k % model->stride > 0 && model->mask[k] != 0;
-        paired[k] = (half ? 0.5f : 1) * open[k];
+        bool both = k % model->stride > 0 && model->mask[k] != 0;
+        paired[k] = (both ? shared : 1) * open[k];
     }
     prepare(model, fields, count, row);
     for (int64_t i = 0; i < count; i++) {
@@ -81,6 +81,8 @@ void pare_field_model_terms(pare_field_model *model, const pare_fields *fields, 
         contributions(model, i, 0, model->fields, &data, open, paired, chunks, width,
                       out + i * candidates);
     }
+    /* Training fills the places of vectors only. */
+    memset(paired, 0, (size_t)(model->fields * model->stride) * sizeof *paired);
 }
 
 /* log(1 + exp(-m)) of margin m is max(-m, 0) + log(1 + exp(-|m|)); the logarithms of a block are

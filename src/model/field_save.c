@@ -1,5 +1,6 @@
 #include "base/json.h"
 #include "model/field_file.h"
+#include "model/field_private.h"
 #include "platform/folder.h"
 #include "platform/system.h"
 
@@ -170,58 +171,37 @@ static int64_t number_fields(saver *s) {
     return count;
 }
 
-/* Of x, the rows of written fields; x: (inputs, stride), the inputs of field f beginning at f
- * dimension. Returns the floats put. */
-static int64_t cut_inputs(const saver *s, const float *x, int64_t stride, float *out) {
-    int64_t block = s->model->spec.dimension * stride, used = 0;
-    for (int64_t f = 0; f < s->fields->count; f++) {
-        if (s->number[f] >= 0) {
-            memcpy(out + used, x + f * block, (size_t)block * sizeof *out);
-            used += block;
-        }
-    }
-    return used;
-}
-
-/* A cross network without the inputs of fields that are not written. */
-static int64_t cut_cross(const saver *s, const pare_cross_net *net, float *out) {
-    const float *x = net->parameter;
-    int64_t used = 0, width = net->width;
-    for (int64_t l = 0; l < net->layers; l++, x += width * (width + 1)) {
-        for (int64_t i = 0; i <= width; i++) { /* rows of W, then b */
-            if (i == width || s->number[i / s->model->spec.dimension] >= 0) {
-                used += cut_inputs(s, x + i * width, 1, out + used);
-            }
-        }
-    }
-    return used + cut_inputs(s, x, 1, out + used);
-}
-
+/* Without the inputs of fields that are not written. */
 static pare_status save_networks(saver *s) {
     const pare_field_model *model = s->model;
     float *state = NULL, *buffer = NULL;
+    uint8_t *written = NULL;
     if (!model->tower) {
         return PARE_OK;
     }
-    int64_t count = pare_graph_parameters(model->tower);
     int64_t states = pare_graph_state(model->tower, &state);
-    int64_t stride = pare_graph_input_stride(model->tower), inputs = model->width * stride;
+    int64_t count = pare_graph_parameters(model->tower);
     int64_t most = model->cross && model->cross->count > count ? model->cross->count : count;
     pare_status status = pare_alloc(s->fields->ctx, most, sizeof *buffer, &buffer);
     if (status == PARE_OK) {
-        const float *x = pare_graph_parameter(model->tower);
-        int64_t used = cut_inputs(s, x, stride, buffer);
-        memcpy(buffer + used, x + inputs, (size_t)(count - inputs) * sizeof *x);
-        status = save_vector(s, "network.npy", used + count - inputs, buffer);
+        status = pare_alloc(s->fields->ctx, s->fields->count, 1, &written);
+    }
+    if (status == PARE_OK) {
+        for (int64_t f = 0; f < s->fields->count; f++) {
+            written[f] = s->number[f] >= 0;
+        }
+        int64_t used = pare_field_tower_cut(model, written, buffer);
+        status = save_vector(s, "network.npy", used, buffer);
     }
     if (status == PARE_OK) {
         status = save_vector(s, "network_state.npy", states, state);
     }
     if (status == PARE_OK && model->cross) {
-        int64_t used = cut_cross(s, model->cross, buffer);
+        int64_t used = pare_field_cross_cut(model, written, buffer);
         status = save_vector(s, "cross_network.npy", used, buffer);
     }
     pare_free(s->fields->ctx, buffer);
+    pare_free(s->fields->ctx, written);
     return status;
 }
 

@@ -11,7 +11,6 @@ enum {
     WORSE_MAX = 2,
     INNER_SHARE = 8,
     RATES = 6, /* step sizes tried, each half of the one before */
-    DEEP_RATES = 2,
     RATE_ROWS = 100000,
     RATE_PASSES = 4
 };
@@ -190,8 +189,7 @@ static pare_status find_rate(pare_embed *embed) {
         embed->spec.rate = (float)embed->options.rate;
         return PARE_OK;
     }
-    int most = pare_field_spec_deep(&embed->spec) ? DEEP_RATES : RATES;
-    for (int tries = 0, worse = 0; tries < most && worse < 1; tries++, rate /= 2) {
+    for (int tries = 0, worse = 0; tries < RATES && worse < 1; tries++, rate /= 2) {
         embed->spec.rate = rate;
         pare_status status = least_loss(embed, rows - rows / INNER_SHARE, rows / INNER_SHARE,
                                         RATE_PASSES, &loss, &passes);

@@ -1,4 +1,4 @@
-/* The first state of a plan, and what it cannot hold. */
+/* The first state of a plan. */
 #include "problem/embed_state.h"
 
 #include "base/text.h"
@@ -12,14 +12,6 @@ void pare_embed_window_free(pare_context *ctx, pare_embed_window *window) {
         }
         pare_free(ctx, window);
     }
-}
-
-pare_status pare_embed_state_check(pare_context *ctx, const pare_options *options) {
-    return options->embed_model > PARE_FIELD_MODEL_FM
-               ? pare_fail(ctx, PARE_ERROR_INPUT,
-                           "state: only the models lr and fm go on from a state; expected one of "
-                           "them")
-               : PARE_OK;
 }
 
 /* The vocabulary in the order of rows: level l has row l + 1. */

@@ -37,7 +37,8 @@ static bool has_room(const pare_embed_course *c, int64_t added, int64_t dropped,
     if (dropped >= 0) {
         memset(keep + dropped * c->width, 0, (size_t)c->width);
     }
-    for (int64_t chunks = added < 0 ? 0 : e->serving.chunks; chunks >= 0; chunks--) {
+    int64_t least = added < 0 || pare_field_spec_linear(&c->state.machine->spec) ? 0 : 1;
+    for (int64_t chunks = added < 0 ? 0 : e->serving.chunks; chunks >= least; chunks--) {
         for (int64_t j = 0; added >= 0 && j < c->width; j++) {
             keep[added * c->width + j] = j <= chunks;
         }

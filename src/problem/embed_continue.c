@@ -30,6 +30,30 @@ static void copy_row(const float *from, int64_t stride, bool cross, float *to) {
     }
 }
 
+/* The networks of the old model with fresh inputs for new fields and those left out. */
+static pare_status grow_networks(pare_embed_course *c, const pare_field_model *old,
+                                 pare_field_model *model) {
+    uint8_t *kept = NULL, *was = NULL;
+    float *packed = NULL;
+    int64_t fields = c->embed->fields.count;
+    pare_status status = pare_embed_kept_fields(c->ctx, fields, c->width, c->embed->keep, &kept);
+    if (status == PARE_OK) {
+        status = pare_embed_kept_fields(c->ctx, old->fields, c->width, c->state.keep, &was);
+    }
+    if (status == PARE_OK) {
+        int64_t count = pare_field_networks_get(old, was, NULL);
+        status = pare_alloc(c->ctx, count, sizeof *packed, &packed);
+    }
+    if (status == PARE_OK) { /* the kept ones are in the same order */
+        (void)pare_field_networks_get(old, was, packed);
+        pare_field_networks_put(model, kept, packed, (int64_t)old->steps);
+    }
+    pare_free(c->ctx, packed);
+    pare_free(c->ctx, was);
+    pare_free(c->ctx, kept);
+    return status;
+}
+
 static pare_status grow_model(pare_embed_course *c) {
     pare_embed_state *state = &c->state;
     pare_field_model *old = state->machine, *model = NULL;
@@ -37,7 +61,11 @@ static pare_status grow_model(pare_embed_course *c) {
     pare_status status = pare_field_model_create(
         c->ctx, &old->spec, fields, (uint64_t)c->embed->options.seed + (uint64_t)state->windows,
         &model);
+    if (status == PARE_OK && model->tower) {
+        status = grow_networks(c, old, model);
+    }
     if (status != PARE_OK) {
+        pare_field_model_destroy(model);
         return status;
     }
     model->bias = old->bias;
@@ -176,7 +204,12 @@ static pare_status reserve(pare_embed_course *c) {
     pare_embed *e = c->embed;
     pare_embed_window *w = c->window;
     int64_t fields = e->fields.count, rows = e->fields.rows;
-    int64_t sampled = rows / PARE_EMBED_SAMPLE + PARE_EMBED_BLOCKS; /* at most */
+    const pare_field_model *model = c->state.machine;
+    int64_t sampled = model->tower ? 0 : rows / PARE_EMBED_SAMPLE + PARE_EMBED_BLOCKS; /* at most */
+    int64_t batch = model->tower ? model->spec.batch : 0, terms = 0;
+    if (!pare_checked_multiply(batch, e->candidates, &terms)) {
+        return pare_fail(c->ctx, PARE_ERROR_MEMORY, "out of memory: too many candidates");
+    }
     const struct {
         int64_t count;
         size_t size;
@@ -193,7 +226,9 @@ static pare_status reserve(pare_embed_course *c) {
                  {fields * PARE_EMBED_BLOCKS, sizeof *c->gain, &c->gain},
                  {rows, sizeof *c->loss, &c->loss},
                  {rows, sizeof *c->probability, &c->probability},
-                 {sampled * c->state.machine->stride, sizeof *c->sums, &c->sums},
+                 {sampled * model->stride, sizeof *c->sums, &c->sums},
+                 {terms, sizeof *c->term, &c->term},
+                 {batch, sizeof *c->picked, &c->picked},
                  {2 * (rows / PARE_EMBED_BLOCKS + 1), sizeof *c->slope, &c->slope},
                  {rows, sizeof *c->scored, &c->scored},
                  {rows > fields ? rows : fields, sizeof *c->row, &c->row},
@@ -388,8 +423,8 @@ pare_status pare_embed_continue(pare_context *ctx, const char *path, const pare_
         c.embed->window = c.window;
         status = go_on(&c, path);
     }
-    void *owned[] = {c.before,      c.was,  c.began, c.out,    c.in,  c.gain,   c.loss,
-                     c.probability, c.sums, c.slope, c.scored, c.row, c.removal};
+    void *owned[] = {c.before, c.was,  c.began,  c.out,   c.in,     c.gain, c.loss,   c.probability,
+                     c.sums,   c.term, c.picked, c.slope, c.scored, c.row,  c.removal};
     for (size_t i = 0; i < sizeof owned / sizeof owned[0]; i++) {
         pare_free(ctx, owned[i]);
     }

@@ -6,7 +6,8 @@
 
 enum {
     PARE_EMBED_BLOCKS = 16,
-    PARE_EMBED_SAMPLE = 16 /* what leaving out a field costs is judged on one row in so many */
+    PARE_EMBED_SAMPLE = 16 /* what leaving out a field costs is judged on one row in so many,
+                              half of them with a network */
 };
 
 #define PARE_EMBED_DECAY 0.8  /* of statistics, a window */
@@ -25,7 +26,9 @@ typedef struct pare_embed_course {
     double *gain; /* (fields, PARE_EMBED_BLOCKS) a row: of adding a field left out; minus that of a
                      kept one */
     float *loss, *probability; /* (rows) before learning */
-    float *sums;               /* (sampled rows, stride) of vectors */
+    float *sums;               /* (sampled rows, stride) of vectors, without a network */
+    float *term;               /* (batch, candidates) what they add to the logit, with one */
+    int64_t *picked;           /* (batch) rows */
     float *slope;              /* (rows of a block, 2) derivatives of the loss by the logit */
     pare_scored *scored;
     int64_t *row;        /* (rows) */

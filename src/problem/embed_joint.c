@@ -70,7 +70,7 @@ static void fill(joint *j, double p, int64_t first, int64_t count) {
     for (int64_t at = 0; at < count; at += batch) {
         int64_t rows = count - at < batch ? count - at : batch;
         const int64_t *row = j->row + first + at;
-        pare_field_model_terms(j->model, &e->fields, rows, row, j->open, e->serving.chunks,
+        pare_field_model_terms(j->model, &e->fields, rows, row, j->open, 0.5f, e->serving.chunks,
                                e->width, j->column + at * n);
         for (int64_t i = 0; i < rows; i++) {
             j->secant[at + i] = (float)secant(p, (double)j->model->logit[i]);

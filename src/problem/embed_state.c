@@ -1,6 +1,7 @@
 /*
  * The state file: magic, version, length and XXH64 of what follows; numbers of 8 bytes, tables of
- * 4, in the order of `visit`. Tables and AdaGrad sums only of kept fields, sketches only of others.
+ * 4, in the order of `visit`. Tables and AdaGrad sums only of kept fields, sketches only of others;
+ * networks with moments of Adam, without the inputs of others.
  */
 #include "problem/embed_state.h"
 
@@ -240,6 +241,30 @@ static void visit_tables(stream *s, pare_embed_state *state) {
     }
 }
 
+/* The inputs of fields left out never changed anything. */
+static void visit_networks(stream *s, pare_embed_state *state) {
+    int64_t width = pare_embed_state_chunks(state) + 1, steps = (int64_t)state->machine->steps;
+    uint8_t *kept = NULL;
+    float *packed = NULL;
+    visit_whole(s, &steps, 0, INT64_MAX / 2);
+    if (s->status == PARE_OK) {
+        s->status = pare_embed_kept_fields(s->ctx, state->fields.count, width, state->keep, &kept);
+    }
+    if (s->status == PARE_OK) {
+        int64_t count = pare_field_networks_get(state->machine, kept, NULL);
+        s->status = pare_alloc(s->ctx, count, sizeof *packed, &packed);
+        if (s->status == PARE_OK && s->to) {
+            (void)pare_field_networks_get(state->machine, kept, packed);
+        }
+        visit(s, packed, count * (int64_t)sizeof *packed);
+    }
+    if (s->status == PARE_OK && !s->to) {
+        pare_field_networks_put(state->machine, kept, packed, steps);
+    }
+    pare_free(s->ctx, packed);
+    pare_free(s->ctx, kept);
+}
+
 static void visit_schema(stream *s, pare_embed_state *state) {
     const char *text = state->schema ? state->schema : "";
     int64_t length = (int64_t)strlen(text);
@@ -250,7 +275,7 @@ static void visit_schema(stream *s, pare_embed_state *state) {
 }
 
 static void visit_state(stream *s, pare_embed_state *state) {
-    visit_whole(s, &state->model, PARE_FIELD_MODEL_LR, PARE_FIELD_MODEL_FM);
+    visit_whole(s, &state->model, PARE_FIELD_MODEL_LR, PARE_FIELD_MODEL_KINDS - 1);
     visit_whole(s, &state->dimension, 1, PARE_FM_STRIDE_MAX - PARE_FM_HEAD);
     visit_whole(s, &state->chunk, 1, PARE_FM_STRIDE_MAX);
     visit_whole(s, &state->minimum_count, 1, INT64_MAX);
@@ -293,6 +318,9 @@ static void visit_state(stream *s, pare_embed_state *state) {
     visit(s, &state->machine->bias, (int64_t)sizeof(float));
     visit(s, &state->machine->bias_sum, (int64_t)sizeof(float));
     visit_tables(s, state);
+    if (s->status == PARE_OK && state->machine->tower) {
+        visit_networks(s, state);
+    }
 }
 
 pare_status pare_embed_state_save(const pare_embed_state *state, const char *path) {
@@ -364,6 +392,15 @@ pare_status pare_embed_state_options(const pare_embed_state *state, const char *
     options->crosses = 0;
     return target && target[0] && !options->target[0] ? pare_options_set(options, "target", target)
                                                       : PARE_OK;
+}
+
+pare_status pare_embed_kept_fields(pare_context *ctx, int64_t fields, int64_t width,
+                                   const uint8_t *keep, uint8_t **out) {
+    pare_status status = pare_alloc(ctx, fields, 1, out);
+    for (int64_t f = 0; f < fields && status == PARE_OK; f++) {
+        (*out)[f] = keep[f * width];
+    }
+    return status;
 }
 
 void pare_embed_state_clear(pare_embed_state *state) {

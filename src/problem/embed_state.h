@@ -53,6 +53,9 @@ static inline int64_t pare_embed_state_chunks(const pare_embed_state *state) {
     return (dimension + state->chunk - 1) / state->chunk;
 }
 
+/* Which fields are kept; keep: (fields, width). *out: (fields), the caller's to free. */
+pare_status pare_embed_kept_fields(pare_context *ctx, int64_t fields, int64_t width,
+                                   const uint8_t *keep, uint8_t **out) PARE_MUST_CHECK;
 /* Population of field f of encoded rows; out: (PARE_EMBED_BINS), added to. */
 void pare_embed_count_bins(const pare_fields *fields, int64_t f, double *out);
 

@@ -12,6 +12,7 @@
 
 enum {
     SAMPLE = PARE_EMBED_SAMPLE, /* one row in so many for the removals, */
+    DEEP = 2,                   /* with a network, which works backwards for it, in so many more; */
     PARTS = 4,                  /* and one in so many of them for linear weight and chunks */
     SKETCHED = 8,               /* for the sketches */
     AHEAD = 4,
@@ -124,6 +125,37 @@ static int64_t remove_fields(pare_embed_course *c, int64_t first, int64_t end, c
     return sampled;
 }
 
+/* The same with a network: what a field adds is told by the slope of the logit by its vector. */
+static int64_t remove_by_network(pare_embed_course *c, int64_t first, int64_t end, double *gain) {
+    pare_embed *e = c->embed;
+    pare_field_model *model = c->state.machine;
+    int64_t sampled = 0, batch = model->spec.batch;
+    memset(c->removal, 0, (size_t)e->candidates * sizeof *c->removal);
+    while (first < end) {
+        int64_t count = 0;
+        for (; first < end && count < batch; first += DEEP * SAMPLE) {
+            c->picked[count++] = first;
+        }
+        pare_field_model_terms(model, &e->fields, count, c->picked, model->mask, 1,
+                               e->serving.chunks, e->width, c->term);
+        for (int64_t i = 0; i < count; i++) {
+            const float *term = c->term + i * e->candidates;
+            float p = c->probability[c->picked[i]], g = p - e->fields.label[c->picked[i]];
+            for (int64_t k = 0; k < e->fields.count - c->outs; k++) {
+                int64_t f = c->in[k];
+                float all = 0;
+                for (int64_t j = f * c->width; j < (f + 1) * c->width; j++) {
+                    all += term[j];
+                    c->removal[j] += (double)cost_of(term[j], g, p * (1 - p));
+                }
+                gain[f * PARE_EMBED_BLOCKS] -= (double)cost_of(all, g, p * (1 - p));
+            }
+        }
+        sampled += count;
+    }
+    return sampled;
+}
+
 /* Rows first .. end - 1, one block; *sampled: rows of sums before it. */
 static pare_status score_block(pare_embed_course *c, int64_t first, int64_t end, int64_t *sampled) {
     pare_embed *e = c->embed;
@@ -135,7 +167,8 @@ static pare_status score_block(pare_embed_course *c, int64_t first, int64_t end,
             return pare_embed_going(e);
         }
         pare_field_model_predict(model, &e->fields, count, c->row + at, logit);
-        for (int64_t i = 0; i < count; i += SAMPLE, ++*sampled) { /* CHUNK is a multiple of it */
+        for (int64_t i = 0; i < count && !model->tower;
+             i += SAMPLE, ++*sampled) { /* CHUNK is a multiple of it */
             memcpy(c->sums + *sampled * model->stride, model->sums + i * model->stride,
                    (size_t)model->stride * sizeof *c->sums);
         }
@@ -188,7 +221,8 @@ static void trace_field(pare_embed_course *c, int64_t f) {
     trace[2] = PARE_EMBED_DECAY * PARE_EMBED_DECAY * trace[2] + variance;
 }
 
-/* Rows first .. end - 1, block b; sum: of the first row sampled. Returns how many were. */
+/* Rows first .. end - 1, block b; sum: of the first row sampled, NULL: a network. Returns how
+ * many were. */
 static int64_t judge_block(pare_embed_course *c, int64_t first, int64_t end, int64_t b,
                            const float *sum) {
     pare_embed *e = c->embed;
@@ -199,8 +233,9 @@ static int64_t judge_block(pare_embed_course *c, int64_t first, int64_t end, int
         *gain = sketch_field(c, f, first, sketched) / (double)sketched;
         c->state.gain[f * c->width] += (1 - PARE_EMBED_DECAY) * *gain / PARE_EMBED_BLOCKS;
     }
-    int64_t sampled = remove_fields(c, first, end, sum, c->gain + b);
-    int64_t judged = (sampled + PARTS - 1) / PARTS; /* their parts */
+    int64_t sampled = sum ? remove_fields(c, first, end, sum, c->gain + b)
+                          : remove_by_network(c, first, end, c->gain + b);
+    int64_t judged = sum ? (sampled + PARTS - 1) / PARTS : sampled; /* their parts */
     for (int64_t k = 0; k < e->fields.count - c->outs; k++) {
         int64_t f = c->in[k];
         c->gain[f * PARE_EMBED_BLOCKS + b] /= (double)sampled;
@@ -253,7 +288,9 @@ pare_status pare_embed_watch(pare_embed_course *c) {
     for (int64_t b = 0; b < PARE_EMBED_BLOCKS; b++) {
         int64_t first = rows * b / PARE_EMBED_BLOCKS, end = rows * (b + 1) / PARE_EMBED_BLOCKS;
         if (end > first) {
-            sampled += judge_block(c, first, end, b, c->sums + sampled * c->state.machine->stride);
+            const pare_field_model *model = s->machine;
+            const float *sum = model->tower ? NULL : c->sums + sampled * model->stride;
+            sampled += judge_block(c, first, end, b, sum);
         }
     }
     for (int64_t f = 0; f < e->fields.count; f++) {
