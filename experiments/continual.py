@@ -2,6 +2,7 @@
 --continue`, beside a full new choice at every window. docs/results/embed.md says what came out.
 
     python3 experiments/continual.py --pare build/bin/pare [--seeds 3] [--windows 20] [--stationary]
+        [--model deepfm]
 
 Each window is scored before it is learned from. The peer chooses and trains afresh on the last
 `--memory` windows and is scored on the same rows. Drift: at window 6 the ids of field `a` turn to
