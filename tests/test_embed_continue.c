@@ -155,6 +155,55 @@ static void test_fields_change(void **state) {
     run_close(&r);
 }
 
+/* Fields a and b tell a little; from the second day on `new` does much, with twice their rows. */
+static void write_wide(uint64_t seed, int rows, bool with_new) {
+    FILE *file = fopen(rows_path, "w");
+    assert_non_null(file);
+    fprintf(file, "a,b%s,y\n", with_new ? ",new" : "");
+    for (int i = 0; i < rows; i++) {
+        int64_t id[3];
+        for (int f = 0; f < 3; f++) {
+            id[f] =
+                pare_random_below(seed, PARE_STREAM_TEST, (uint64_t)(4 * i + f), f < 2 ? 10 : 20);
+        }
+        double z = (id[0] % 2 ? 0.5 : -0.5) + (id[1] % 2 ? 0.5 : -0.5);
+        z += !with_new ? 0 : id[2] % 2 ? 2.5 : -2.5;
+        double u = pare_random_uniform(seed, PARE_STREAM_TEST, (uint64_t)(4 * i + 3));
+        fprintf(file, "%lld,%lld,", (long long)id[0], (long long)id[1]);
+        if (with_new) {
+            fprintf(file, "%lld,", (long long)id[2]);
+        }
+        fprintf(file, "%d\n", u < 1 / (1 + exp(-z)));
+    }
+    assert_int_equal(fclose(file), 0);
+}
+
+/* Two fields go where one does not make room enough. */
+static void test_makes_room(void **state) {
+    (void)state;
+    run r;
+    run_open(&r, NULL, 0, USUAL " target=y embed-model=lr");
+    write_wide(1, 3000, false);
+    assert_ok(r.ctx, pare_options_set(&r.options, "budget", "bytes=100"));
+    assert_ok(r.ctx, pare_embed_run(r.ctx, rows_path, &r.options, &r.embed));
+    assert_int_equal(r.embed->cost[PARE_RESOURCE_BYTES], 2 * 11 * 4); /* both */
+    assert_ok(r.ctx, pare_embed_state_begin(r.embed, other_path));
+    run_close(&r);
+    bool there = false;
+    for (uint64_t window = 2; window <= 4 && !there; window++) {
+        run_open(&r, NULL, 0, USUAL);
+        write_wide(window, 3000, true);
+        assert_ok(r.ctx, pare_options_set(&r.options, "continue", other_path));
+        assert_ok(r.ctx, pare_embed_continue(r.ctx, rows_path, &r.options, &r.embed));
+        assert_true(r.embed->cost[PARE_RESOURCE_BYTES] <= 100);
+        there = kept_field(&r, "new");
+        assert_true(!there || (!kept_field(&r, "a") && !kept_field(&r, "b")));
+        assert_true(there == (r.embed->window->dropped >= 0));
+        run_close(&r);
+    }
+    assert_true(there);
+}
+
 /* A full new choice is made beside, and taken only where it is better. */
 static void test_audit(void **state) {
     (void)state;
@@ -447,19 +496,13 @@ static void test_failing_allocation(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_stationary),
-        cmocka_unit_test(test_hashed),
-        cmocka_unit_test(test_takes_over),
-        cmocka_unit_test(test_adds_up),
-        cmocka_unit_test(test_fields_change),
-        cmocka_unit_test(test_audit),
-        cmocka_unit_test(test_crosses),
-        cmocka_unit_test(test_schema_stays),
-        cmocka_unit_test(test_refusals),
-        cmocka_unit_test(test_damage),
-        cmocka_unit_test(test_hostile),
-        cmocka_unit_test(test_same),
-        cmocka_unit_test(test_failing_allocation),
+        cmocka_unit_test(test_stationary),    cmocka_unit_test(test_hashed),
+        cmocka_unit_test(test_takes_over),    cmocka_unit_test(test_adds_up),
+        cmocka_unit_test(test_fields_change), cmocka_unit_test(test_makes_room),
+        cmocka_unit_test(test_audit),         cmocka_unit_test(test_crosses),
+        cmocka_unit_test(test_schema_stays),  cmocka_unit_test(test_refusals),
+        cmocka_unit_test(test_damage),        cmocka_unit_test(test_hostile),
+        cmocka_unit_test(test_same),          cmocka_unit_test(test_failing_allocation),
     };
     return cmocka_run_group_tests(tests, setup, embed_files_remove);
 }

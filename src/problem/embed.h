@@ -30,7 +30,7 @@ typedef struct pare_embed_window {
     double *unknown, *usual; /* (fields) share of cells whose id had no row; before, NaN: none */
     uint8_t *fresh, *absent; /* (fields) new; without a single cell */
     bool repaired;           /* vocabularies outgrew the budget: chosen anew within it */
-    int64_t added, dropped;  /* fields, -1: none */
+    int64_t added, dropped;  /* fields, -1: none; the first of those dropped */
     double gain, bound;      /* of that change, and its lower confidence bound */
     bool audited, adopted;   /* compared with a full new choice; which was taken */
     double audit_gain, audit_bound; /* of the new choice on its held-out rows */

@@ -28,14 +28,22 @@ static void add(pare_embed_course *c, int64_t f) {
     }
 }
 
-/* Whether the plan without `dropped` (-1: all of it) has room for `added` with its longest vector
- * that fits; the plan: keep. It may not be empty. */
-static bool has_room(const pare_embed_course *c, int64_t added, int64_t dropped, uint8_t *keep) {
+/* One field in, for others. */
+typedef struct exchange {
+    int64_t added; /* -1: none */
+    int64_t count;
+    int64_t *dropped; /* (count) of room for (fields) */
+    double mean, bound;
+} exchange;
+
+/* Whether the plan without what is dropped has room for what is added with its longest vector that
+ * fits; the plan: keep. It may not be empty. */
+static bool has_room(const pare_embed_course *c, const exchange *x, uint8_t *keep) {
     const pare_embed *e = c->embed;
-    int64_t cost[PARE_RESOURCES];
+    int64_t cost[PARE_RESOURCES], added = x->added;
     memcpy(keep, e->keep, (size_t)e->candidates);
-    if (dropped >= 0) {
-        memset(keep + dropped * c->width, 0, (size_t)c->width);
+    for (int64_t k = 0; k < x->count; k++) {
+        memset(keep + x->dropped[k] * c->width, 0, (size_t)c->width);
     }
     int64_t least = added < 0 || pare_field_spec_linear(&c->state.machine->spec) ? 0 : 1;
     for (int64_t chunks = added < 0 ? 0 : e->serving.chunks; chunks >= least; chunks--) {
@@ -50,50 +58,84 @@ static bool has_room(const pare_embed_course *c, int64_t added, int64_t dropped,
     return false;
 }
 
-typedef struct judged {
-    double mean, bound;
-} judged;
+/* Which field an exchange changes, one after the other; false past the last. */
+static bool changed(const exchange *x, int64_t k, int64_t *field) {
+    k -= x->added >= 0;
+    *field = k < 0 ? x->added : k < x->count ? x->dropped[k] : -1;
+    return *field >= 0;
+}
 
-/* Of adding `added` and dropping `dropped` (-1: neither) in the blocks of this window. */
-static judged by_window(const pare_embed_course *c, int64_t added, int64_t dropped) {
+/* Mean gain in the blocks of this window, and its bound. */
+static void judge_by_window(const pare_embed_course *c, exchange *x) {
     double sum = 0, square = 0;
     for (int b = 0; b < PARE_EMBED_BLOCKS; b++) {
-        double x = (added < 0 ? 0 : c->gain[added * PARE_EMBED_BLOCKS + b]) +
-                   (dropped < 0 ? 0 : c->gain[dropped * PARE_EMBED_BLOCKS + b]);
-        sum += x;
-        square += x * x;
-    }
-    double mean = sum / PARE_EMBED_BLOCKS;
-    double variance = fmax(square / PARE_EMBED_BLOCKS - mean * mean, 0) / (PARE_EMBED_BLOCKS - 1);
-    return (judged){mean, mean - BOUND * sqrt(variance)};
-}
-
-/* The same over all windows since the last change. */
-static judged by_trace(const pare_embed_course *c, int64_t added, int64_t dropped) {
-    double mean = 0, variance = 0;
-    for (int k = 0; k < 2; k++) {
-        int64_t f = k ? dropped : added;
-        if (f >= 0) {
-            const double *trace = c->state.trace + f * PARE_EMBED_TRACE;
-            mean += trace[1] / trace[0];
-            variance += trace[2] / (trace[0] * trace[0]);
+        double gain = 0;
+        for (int64_t k = 0, f = 0; changed(x, k, &f); k++) {
+            gain += c->gain[f * PARE_EMBED_BLOCKS + b];
         }
+        sum += gain;
+        square += gain * gain;
     }
-    return (judged){mean, mean - BOUND * sqrt(variance)};
+    x->mean = sum / PARE_EMBED_BLOCKS;
+    double variance = fmax(square / PARE_EMBED_BLOCKS - x->mean * x->mean, 0);
+    x->bound = x->mean - BOUND * sqrt(variance / (PARE_EMBED_BLOCKS - 1));
 }
 
-/* Many windows tell what one is too short for, unless this one speaks against it. */
-static judged judge(const pare_embed_course *c, int64_t added, int64_t dropped) {
-    judged now = by_window(c, added, dropped), all = by_trace(c, added, dropped);
-    return all.bound > now.bound && now.mean > c->embed->options.switch_cost ? all : now;
+/* The same over all windows since the last change, if they tell more and this window does not speak
+ * against it. */
+static void judge(const pare_embed_course *c, exchange *x) {
+    double mean = 0, variance = 0;
+    judge_by_window(c, x);
+    for (int64_t k = 0, f = 0; changed(x, k, &f); k++) {
+        const double *trace = c->state.trace + f * PARE_EMBED_TRACE;
+        mean += trace[1] / trace[0];
+        variance += trace[2] / (trace[0] * trace[0]);
+    }
+    double bound = mean - BOUND * sqrt(variance);
+    if (bound > x->bound && x->mean > c->embed->options.switch_cost) {
+        x->mean = mean;
+        x->bound = bound;
+    }
 }
 
 static bool may_drop(const pare_embed *e, int64_t f, int64_t width) {
-    return f < 0 || (e->keep[f * width] && !e->pinned[f]);
+    return e->keep[f * width] && !e->pinned[f];
 }
 
-static bool may_add(const pare_embed *e, int64_t f, int64_t width) {
-    return f < 0 || (!e->keep[f * width] && !e->banned[f]);
+/* The field that costs least to leave out, beside those that the exchange drops; -1: none. */
+static int64_t next_dropped(const pare_embed_course *c, const exchange *x) {
+    int64_t best = -1;
+    double most = 0;
+    for (int64_t f = 0; f < c->embed->fields.count; f++) {
+        const double *trace = c->state.trace + f * PARE_EMBED_TRACE;
+        bool open = may_drop(c->embed, f, c->width);
+        for (int64_t k = 0; k < x->count; k++) {
+            open = open && x->dropped[k] != f;
+        }
+        if (open && (best < 0 || trace[1] / trace[0] > most)) {
+            best = f;
+            most = trace[1] / trace[0];
+        }
+    }
+    return best;
+}
+
+/* Takes the exchange if it beats the best, more fields going where there is no room. */
+static void consider(const pare_embed_course *c, exchange *x, exchange *best, uint8_t *keep) {
+    judge(c, x);
+    while (x->bound > best->bound) {
+        if (has_room(c, x, keep)) {
+            memcpy(best->dropped, x->dropped, (size_t)x->count * sizeof *x->dropped);
+            *best = (exchange){x->added, x->count, best->dropped, x->mean, x->bound};
+            return;
+        }
+        int64_t next = x->added >= 0 ? next_dropped(c, x) : -1;
+        if (next < 0) {
+            return;
+        }
+        x->dropped[x->count++] = next;
+        judge(c, x);
+    }
 }
 
 /* What was judged beside another plan says nothing of this one. */
@@ -102,40 +144,46 @@ static void forget(pare_embed_course *c) {
            (size_t)(c->embed->fields.count * PARE_EMBED_TRACE) * sizeof *c->state.trace);
 }
 
-/* The change of the largest bound, if that exceeds the switching cost; a field put in for another
- * must bring something by itself. One a window: gains of two were not judged together. */
-static void change(pare_embed_course *c, uint8_t *keep) {
+/* The exchange of the largest bound, if that exceeds the switching cost; a field put in for others
+ * must bring something by itself. One a window: gains of two were not judged together. trial, best:
+ * room for (fields) each. */
+static void change(pare_embed_course *c, int64_t *trial, int64_t *best_dropped, uint8_t *keep) {
     pare_embed *e = c->embed;
     pare_embed_window *w = c->window;
-    double least = e->options.switch_cost;
+    exchange best = {-1, 0, best_dropped, 0, e->options.switch_cost};
     for (int64_t added = -1; added < e->fields.count; added++) {
-        if (!may_add(e, added, c->width) || (added >= 0 && judge(c, added, -1).bound <= 0)) {
-            continue;
-        }
-        for (int64_t dropped = -1; dropped < e->fields.count; dropped++) {
-            if ((added < 0 && dropped < 0) || !may_drop(e, dropped, c->width)) {
+        exchange x = {added, 0, trial, 0, 0};
+        if (added >= 0) {
+            judge(c, &x);
+            if (e->keep[added * c->width] || e->banned[added] || x.bound <= 0) {
                 continue;
             }
-            judged change = judge(c, added, dropped);
-            if (change.bound > least && has_room(c, added, dropped, keep)) {
-                least = w->bound = change.bound;
-                w->gain = change.mean;
-                w->added = added;
-                w->dropped = dropped;
+            consider(c, &x, &best, keep);
+        }
+        for (int64_t f = 0; f < e->fields.count; f++) {
+            if (may_drop(e, f, c->width)) {
+                x.count = 1;
+                x.dropped[0] = f;
+                consider(c, &x, &best, keep);
             }
         }
     }
-    if (w->dropped >= 0 || w->added >= 0) {
-        bool fits = has_room(c, w->added, w->dropped, keep);
-        if (w->dropped >= 0) {
-            drop(c, w->dropped);
-        }
-        if (w->added >= 0 && fits) {
-            add(c, w->added);
-        }
-        memcpy(e->keep, keep, (size_t)e->candidates);
-        forget(c);
+    if (best.added < 0 && best.count == 0) {
+        return;
     }
+    bool fits = has_room(c, &best, keep);
+    for (int64_t k = 0; k < best.count; k++) {
+        drop(c, best.dropped[k]);
+    }
+    if (best.added >= 0 && fits) {
+        add(c, best.added);
+    }
+    memcpy(e->keep, keep, (size_t)e->candidates);
+    w->gain = best.mean;
+    w->bound = best.bound;
+    w->added = best.added;
+    w->dropped = best.count > 0 ? best.dropped[0] : -1;
+    forget(c);
 }
 
 /* Makes `keep` the plan. */
@@ -177,14 +225,19 @@ static pare_status repair(pare_embed_course *c, uint8_t *keep) {
 pare_status pare_embed_change(pare_embed_course *c) {
     double start = pare_thread_cpu_seconds();
     uint8_t *keep = NULL;
+    int64_t *dropped = NULL, fields = c->embed->fields.count;
     pare_status status = pare_alloc(c->ctx, c->embed->candidates, 1, &keep);
+    if (status == PARE_OK) {
+        status = pare_alloc(c->ctx, 2 * fields, sizeof *dropped, &dropped);
+    }
     if (status == PARE_OK) {
         status = repair(c, keep);
     }
     if (status == PARE_OK && !c->window->repaired) {
-        change(c, keep);
+        change(c, dropped, dropped + fields, keep);
     }
     c->window->cpu_selecting += pare_thread_cpu_seconds() - start;
+    pare_free(c->ctx, dropped);
     pare_free(c->ctx, keep);
     return status;
 }

@@ -295,6 +295,9 @@ static void visit_state(stream *s, pare_embed_state *state) {
     for (size_t i = 0; i < sizeof reals / sizeof reals[0]; i++) {
         visit_real(s, reals[i]);
     }
+    if (s->status == PARE_OK && state->weight < 1) {
+        damaged(s);
+    }
     visit_schema(s, state);
     visit_fields(s, &state->fields, state->cross_rows);
     if (!s->to && s->status == PARE_OK) {

@@ -46,12 +46,15 @@ static void text_drift(const pare_embed *e, int64_t f, pare_text *out) {
 
 static void text_change(const pare_embed *e, pare_text *out) {
     const pare_embed_window *w = e->window;
-    if (w->dropped >= 0) {
-        pare_text_append(out, "dropped ");
-        pare_embed_put_name(e, w->dropped, 0, out);
+    int64_t width = e->serving.chunks + 1, dropped = 0;
+    for (int64_t f = 0; f < e->fields.count && w->dropped >= 0; f++) {
+        if (w->before[f] && !e->keep[f * width]) {
+            pare_text_append(out, dropped++ > 0 ? ", " : "dropped ");
+            pare_embed_put_name(e, f, 0, out);
+        }
     }
     if (w->added >= 0) {
-        pare_text_append(out, w->dropped >= 0 ? ", added " : "added ");
+        pare_text_append(out, dropped > 0 ? ", added " : "added ");
         pare_embed_put_name(e, w->added, 0, out);
     }
     if (w->dropped >= 0 || w->added >= 0) {
