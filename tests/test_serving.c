@@ -251,6 +251,24 @@ static void test_joint(void **state) {
     pare_context_destroy(ctx);
 }
 
+/* H of less than full rank, and slopes, at random. */
+static void make_random(uint64_t seed, int64_t n, double *slope, double *curvature) {
+    memset(curvature, 0, (size_t)(n * n) * sizeof *curvature);
+    for (int64_t k = 0; k < 2 * n / 3 + 1; k++) {
+        for (int64_t i = 0; i < n; i++) {
+            for (int64_t j = 0; j < n; j++) {
+                uint64_t at = 20000 + (uint64_t)(k * n);
+                curvature[i * n + j] +=
+                    (pare_random_uniform(seed, PARE_STREAM_TEST, at + (uint64_t)i) - 0.5) *
+                    (pare_random_uniform(seed, PARE_STREAM_TEST, at + (uint64_t)j) - 0.5);
+            }
+        }
+    }
+    for (int64_t i = 0; i < n; i++) {
+        slope[i] = pare_random_uniform(seed, PARE_STREAM_TEST, 70000 + (uint64_t)i) - 0.3;
+    }
+}
+
 /* Random problems: never over, pins kept, bans left out, chunks only with their field. */
 static void test_joint_never_over(void **state) {
     (void)state;
@@ -260,22 +278,9 @@ static void test_joint_never_over(void **state) {
         problem p;
         int64_t fields = 1 + below(seed, 9000, FIELDS_MAX), chunks = below(seed, 9001, 4);
         int64_t n = fields * (chunks + 1), cost[PARE_RESOURCES];
-        double curvature[FIELDS_MAX * FIELDS_MAX * 16] = {0}, slope[FIELDS_MAX * 4],
-                                                   gain[FIELDS_MAX * 4];
+        double curvature[FIELDS_MAX * FIELDS_MAX * 16], slope[FIELDS_MAX * 4], gain[FIELDS_MAX * 4];
         make(&p, ctx, seed, fields, chunks, true);
-        for (int64_t k = 0; k < 2 * n / 3 + 1; k++) { /* of less than full rank */
-            for (int64_t i = 0; i < n; i++) {
-                for (int64_t j = 0; j < n; j++) {
-                    uint64_t at = 20000 + (uint64_t)(k * n);
-                    curvature[i * n + j] +=
-                        (pare_random_uniform(seed, PARE_STREAM_TEST, at + (uint64_t)i) - 0.5) *
-                        (pare_random_uniform(seed, PARE_STREAM_TEST, at + (uint64_t)j) - 0.5);
-                }
-            }
-        }
-        for (int64_t i = 0; i < n; i++) {
-            slope[i] = pare_random_uniform(seed, PARE_STREAM_TEST, 70000 + (uint64_t)i) - 0.3;
-        }
+        make_random(seed, n, slope, curvature);
         const pare_serving_joint joint = {slope, curvature, 1e-3, seed % 2 == 0};
         if (pare_serving_choose_joint(&p.serving, &joint, p.keep, gain) != PARE_OK) {
             continue;
@@ -295,11 +300,109 @@ static void test_joint_never_over(void **state) {
     pare_context_destroy(ctx);
 }
 
+/* No set within the budget saves more than the bound; all sets of small problems are tried. */
+static void test_bound_holds(void **state) {
+    (void)state;
+    pare_context *ctx = NULL;
+    int64_t tried = 0;
+    double shares = 0;
+    assert_int_equal(pare_context_create(NULL, &ctx), PARE_OK);
+    for (uint64_t seed = 0; seed < 60; seed++) {
+        problem p;
+        int64_t chunks = below(seed, 9001, 3), fields = 1 + below(seed, 9000, chunks ? 3 : 7);
+        int64_t n = fields * (chunks + 1), cost[PARE_RESOURCES];
+        double slope[16], curvature[16 * 16], gain[16], saved = 0, bound = 0, best = -1;
+        make(&p, ctx, seed, fields, chunks, true);
+        make_random(seed, n, slope, curvature);
+        const pare_serving_joint joint = {slope, curvature, 1e-3, false};
+        if (pare_serving_choose_joint(&p.serving, &joint, p.keep, gain) != PARE_OK) {
+            continue;
+        }
+        assert_ok(ctx, pare_serving_bound(&p.serving, &joint, p.keep, &saved, &bound));
+        for (int64_t set = 0; set < INT64_C(1) << n; set++) {
+            uint8_t keep[16] = {0};
+            bool sound = true;
+            double other = 0, same = 0;
+            for (int64_t i = 0; i < n; i++) {
+                keep[i] = set >> i & 1;
+                sound = sound &&
+                        (!keep[i] || (keep[i - i % (chunks + 1)] && !p.banned[i / (chunks + 1)]));
+            }
+            for (int64_t f = 0; f < fields; f++) {
+                sound = sound && (!p.pinned[f] || keep[f * (chunks + 1)]);
+            }
+            pare_serving_cost(&p.serving, keep, cost);
+            if (sound && pare_serving_fits(&p.serving, cost)) {
+                assert_ok(ctx, pare_serving_bound(&p.serving, &joint, keep, &other, &same));
+                assert_true(other <= bound + 1e-9);
+                best = fmax(best, other);
+            }
+        }
+        assert_true(saved <= best + 1e-9);
+        shares += best > 0 ? best / bound : 1;
+        tried++;
+    }
+    printf("%d %g\n", (int)tried, shares / (double)tried);
+    assert_true(tried > 20);
+    assert_true(shares / (double)tried > 0.6);
+    pare_context_destroy(ctx);
+}
+
+/* Without limits and with columns that do not overlap, the bound is what the choice saves. */
+static void test_bound_tight(void **state) {
+    (void)state;
+    pare_context *ctx = NULL;
+    enum { COUNT = 6 };
+    problem p;
+    double slope[COUNT], curvature[COUNT * COUNT] = {0}, gain[COUNT], saved = 0, bound = 0;
+    assert_int_equal(pare_context_create(NULL, &ctx), PARE_OK);
+    make(&p, ctx, 3, COUNT, 0, false);
+    for (int64_t f = 0; f < COUNT; f++) {
+        slope[f] = 0.1 * (double)(f - 2);
+        curvature[f * COUNT + f] = 0.2;
+    }
+    for (int r = 0; r < PARE_RESOURCES; r++) {
+        p.serving.limit[r] = INT64_MAX;
+    }
+    const pare_serving_joint joint = {slope, curvature, 1e-3, false};
+    assert_ok(ctx, pare_serving_choose_joint(&p.serving, &joint, p.keep, gain));
+    assert_ok(ctx, pare_serving_bound(&p.serving, &joint, p.keep, &saved, &bound));
+    assert_true(saved > 0 && bound - saved < 1e-4 * saved);
+    pare_context_destroy(ctx);
+}
+
+static pare_status choose_and_bound(pare_context *ctx) {
+    enum { COUNT = 5, CANDIDATES = COUNT * 3 };
+    problem p;
+    double slope[CANDIDATES], curvature[CANDIDATES * CANDIDATES], gain[CANDIDATES];
+    double saved = 0, bound = 0;
+    make(&p, ctx, 4, COUNT, 2, false);
+    for (int r = 0; r < PARE_RESOURCES; r++) {
+        p.serving.limit[r] = INT64_MAX;
+    }
+    make_random(4, CANDIDATES, slope, curvature);
+    const pare_serving_joint joint = {slope, curvature, 1e-3, false};
+    pare_status status = pare_serving_choose_joint(&p.serving, &joint, p.keep, gain);
+    return status == PARE_OK ? pare_serving_bound(&p.serving, &joint, p.keep, &saved, &bound)
+                             : status;
+}
+
+static void test_joint_allocation(void **state) {
+    (void)state;
+    test_each_allocation(choose_and_bound);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_joint),     cmocka_unit_test(test_joint_never_over),
-        cmocka_unit_test(test_costs),     cmocka_unit_test(test_never_over),
-        cmocka_unit_test(test_near_best), cmocka_unit_test(test_failing_allocation),
+        cmocka_unit_test(test_joint),
+        cmocka_unit_test(test_joint_never_over),
+        cmocka_unit_test(test_costs),
+        cmocka_unit_test(test_never_over),
+        cmocka_unit_test(test_near_best),
+        cmocka_unit_test(test_failing_allocation),
+        cmocka_unit_test(test_bound_holds),
+        cmocka_unit_test(test_bound_tight),
+        cmocka_unit_test(test_joint_allocation),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

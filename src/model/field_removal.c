@@ -37,8 +37,11 @@ static void contributions(const pare_field_model *model, int64_t i, int64_t firs
     } else {
         memset(out, 0, (size_t)(count * (chunks + 1)) * sizeof *out);
     }
+    if (!model->tower) {
+        return;
+    }
     float slope = model->slope[i], by_logit = fabsf(slope) > SLOPE_MIN ? 1 / slope : 0;
-    for (int64_t f = 0; f < count && model->tower; f++) {
+    for (int64_t f = 0; f < count; f++) {
         const float *d = model->d_input + i * model->width + (first + f) * model->spec.dimension;
         const float *mask = open + at + f * stride + PARE_FM_HEAD;
         const float *v = model->table + cell.index[f] * stride + PARE_FM_HEAD;
@@ -53,16 +56,18 @@ static void contributions(const pare_field_model *model, int64_t i, int64_t firs
     }
 }
 
-/* Forward pass and slopes of the batch; the logit with the network's part. */
+/* Forward pass of the batch, of a network its slopes too; the logit with the network's part. */
 static void prepare(pare_field_model *model, const pare_fields *fields, int64_t count,
                     const int64_t *row) {
+    if (!model->tower) {
+        pare_field_forward(model, fields, count, row);
+        return;
+    }
+    int64_t stride = 0;
     (void)pare_field_batch_slopes(model, fields, count, row);
-    if (model->tower) {
-        int64_t stride = 0;
-        const float *y = pare_graph_output(model->tower, &stride);
-        for (int64_t i = 0; i < count; i++) {
-            model->logit[i] += y[i * stride];
-        }
+    const float *y = pare_graph_output(model->tower, &stride);
+    for (int64_t i = 0; i < count; i++) {
+        model->logit[i] += y[i * stride];
     }
 }
 

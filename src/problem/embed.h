@@ -81,6 +81,7 @@ typedef struct pare_embed {
     uint8_t *keep; /* (candidates) */
     int64_t cost[PARE_RESOURCES], full_cost[PARE_RESOURCES];
     pare_embed_score chosen, full;
+    double saved, bound; /* certificate (pare_serving_bound), nats a judging row; bound 0: none */
     double cpu_selecting, cpu_screening;
     /* Progress: the stage, the share of the work where it begins and ends; clock seconds. */
     const char *stage;
@@ -173,7 +174,8 @@ pare_status pare_embed_search(pare_embed *embed) PARE_MUST_CHECK;
 /*
  * Adds to keep what brings most within the limits of `serving` on the given rows, which must not
  * have taught the model, with its masks (embed_joint.c); gain as well. again: then once more what
- * brings something beside that, if room is left. Cost: a prediction and candidates^2 a row, thrice.
+ * brings something beside that, if room is left, and saved and bound of the choice. Cost: a
+ * prediction and candidates^2 a row, thrice.
  * The masks are not what they were.
  */
 pare_status pare_embed_joint(pare_embed *embed, pare_field_model *model, int64_t rows,

@@ -179,13 +179,15 @@ pare_status pare_embed_joint(pare_embed *e, pare_field_model *model, int64_t row
         memcpy(first, e->keep, (size_t)n);
     }
     for (int round = 0; round < (again ? ROUNDS : 1) && status == PARE_OK; round++) {
-        const pare_serving_joint what = {j.slope, j.curvature, 1 / (double)rows,
-                                         !again || round == FRESH};
+        const pare_serving_joint what = {j.slope, j.curvature, 1 / (double)rows, !again};
         weigh(&j, round == FRESH ? all : e->keep);
         if (round == ANEW) {
             memcpy(e->keep, first, (size_t)n);
         }
         status = pare_serving_choose_joint(serving, &what, e->keep, e->gain);
+        if (status == PARE_OK && again && round == BESIDE) {
+            status = pare_serving_bound(serving, &what, e->keep, &e->saved, &e->bound);
+        }
     }
     void *owned[] = {j.open,   all,        first,     j.mean,  j.shift,    j.column,
                      j.secant, j.residual, j.product, j.slope, j.curvature};

@@ -217,6 +217,7 @@ void pare_embed_report_html(const pare_embed *e, pare_text *out) {
     }
     pare_free(out->ctx, scratch);
     html_dropped(e, out);
+    html_lines(e, "Certificate", pare_embed_certificate_text, out);
     html_lines(e, "Hashed fields", pare_embed_hashed_text, out);
     if (e->window) {
         html_lines(e, "Changes", pare_embed_window_text, out);

@@ -134,6 +134,24 @@ static void text_latency(const pare_embed *e, pare_text *out) {
     pare_text_append(out, "\n");
 }
 
+/* Rounded down. */
+static double percent_of_best(const pare_embed *e) {
+    return floor(1000 * fmax(e->saved, 0) / e->bound) / 10;
+}
+
+void pare_embed_certificate_text(const pare_embed *e, pare_text *out) {
+    if (!(e->bound > 0) || e->window) {
+        return;
+    }
+    pare_text_append(out,
+                     "certificate: on judging rows, by a quadratic model of the loss, the choice "
+                     "saves ");
+    pare_put_fixed(out, e->saved, 5);
+    pare_text_append(out, " nats a row; no choice within the budget saves more than ");
+    pare_put_fixed(out, e->bound, 5);
+    pare_text_append(out, ": at least %.1f %% of the best\n", percent_of_best(e));
+}
+
 void pare_embed_report_text(const pare_embed *e, pare_text *out) {
     char model[64], method[64], limit[32];
     pare_text_append(out,
@@ -177,6 +195,7 @@ void pare_embed_report_text(const pare_embed *e, pare_text *out) {
     pare_text_append(out, "selecting: ");
     pare_put_fixed(out, e->cpu_selecting, 2);
     pare_text_append(out, " CPU seconds\n");
+    pare_embed_certificate_text(e, out);
     if (e->options.crosses > 0) {
         text_crosses(e, out);
     }
@@ -346,6 +365,13 @@ void pare_embed_report_json(const pare_embed *e, pare_text *out) {
         json_field(e, f, out);
     }
     pare_text_append(out, "  ],\n");
+    if (e->bound > 0 && !e->window) {
+        pare_text_append(out, "  \"certificate\": {\"saved\": ");
+        pare_put_json_real(out, e->saved);
+        pare_text_append(out, ", \"bound\": ");
+        pare_put_json_real(out, e->bound);
+        pare_text_append(out, "},\n");
+    }
     if (e->options.crosses > 0) {
         json_crosses(e, out);
     }

@@ -24,6 +24,8 @@ typedef struct pare_embed_facts {
     double gain; /* of what is kept, or of all of it where nothing is */
 } pare_embed_facts;
 
+/* What is proved of the choice; nothing where there is no bound. */
+void pare_embed_certificate_text(const pare_embed *e, pare_text *out);
 /* A line for each hashed field: how many of its ids share rows. */
 void pare_embed_hashed_text(const pare_embed *e, pare_text *out);
 /* The name of field f, blanks behind it to `width` bytes. */

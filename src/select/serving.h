@@ -82,8 +82,8 @@ pare_status pare_serving_choose(const pare_serving *serving, const double *gain,
 
 /*
  * The same where candidates bring together what a least squares fit says, so that of two that say
- * the same one is kept: a set S saves max over w_S of g'w - w'Hw/2 - sum_j prior_j/2 H_jj (w_j -
- * 1)^2
+ * the same one is kept: a set S saves max over w_S >= 0 of g'w - w'Hw/2 - sum_j prior_j/2 H_jj (w_j
+ * - 1)^2
  * - price |S|, candidates, chunks above all, being expected near weight 1; one with a weight below
  * 0 is not added. Forward by bundles, also from each of the best fields, then swaps, as above; what
  * saves nothing is left out even where it fits. slope: g (candidates); curvature: H (candidates,
@@ -99,5 +99,11 @@ typedef struct pare_serving_joint {
 } pare_serving_joint;
 pare_status pare_serving_choose_joint(const pare_serving *serving, const pare_serving_joint *joint,
                                       uint8_t *keep, double *gain) PARE_MUST_CHECK;
+
+/* What a set saves, as above (at least so much, where weights below 0 are left out), and an upper
+ * bound of what any set within the budget saves (serving_bound.c); *bound >= *saved. Cost: some 30
+ * products of H with a vector and a few factorisations of it. */
+pare_status pare_serving_bound(const pare_serving *serving, const pare_serving_joint *joint,
+                               const uint8_t *keep, double *saved, double *bound) PARE_MUST_CHECK;
 
 #endif

@@ -9,11 +9,7 @@
 
 enum { STARTS = 8, SWAP_ROUNDS = 2, CHUNKS_MAX = PARE_SERVING_CHUNKS };
 
-/* Of the curvature, towards weight 1. A chunk's column is half of products with other vectors: it
- * cannot stand for a partner that is not there. */
-#define PRIOR       0.3
-#define PRIOR_CHUNK 3.0
-#define TINY        1e-12 /* of a diagonal, below which a candidate says nothing of its own */
+#define TINY 1e-12 /* of a diagonal, below which a candidate says nothing of its own */
 
 /* m: (n + 1)^2. With S swept in, rows outside S hold what S does not say: curvature, and slope in
  * the last column; the last column of rows of S holds weights, the corner twice what S saves,
@@ -281,7 +277,7 @@ static void begin(const work *w, const pare_serving_joint *joint, double *cost, 
     int64_t n = w->n, wide = n + 1;
     for (int64_t i = 0; i < n; i++) {
         double d = joint->curvature[i * n + i];
-        double prior = i % (w->serving->chunks + 1) ? PRIOR_CHUNK : PRIOR;
+        double prior = pare_serving_prior(w->serving, i);
         memcpy(s->m + i * wide, joint->curvature + i * n, (size_t)n * sizeof *s->m);
         s->m[i * wide + i] = (1 + prior) * d;
         s->m[i * wide + n] = s->m[n * wide + i] = joint->slope[i] + prior * d;

@@ -19,6 +19,11 @@ void pare_serving_add(const pare_serving *serving, const uint8_t *keep, int64_t 
                       int64_t field, const uint8_t *kept, pare_serving_sums *sums);
 void pare_serving_total(const pare_serving *serving, const pare_serving_sums *sums,
                         int64_t cost[PARE_RESOURCES]);
+/* Of the curvature of candidate i, towards weight 1. A chunk's column is half of products with
+ * other vectors: it cannot stand for a partner that is not there. */
+static inline double pare_serving_prior(const pare_serving *serving, int64_t i) {
+    return i % (serving->chunks + 1) ? 3.0 : 0.3;
+}
 bool pare_serving_keep_fits(const pare_serving *serving, const uint8_t *keep);
 /* Some field alone fits, or what is fixed does; else a sentence. trial: zeroed scratch
  * (candidates).
