@@ -342,7 +342,6 @@ static void test_bound_holds(void **state) {
         shares += best > 0 ? best / bound : 1;
         tried++;
     }
-    printf("%d %g\n", (int)tried, shares / (double)tried);
     assert_true(tried > 20);
     assert_true(shares / (double)tried > 0.6);
     pare_context_destroy(ctx);
