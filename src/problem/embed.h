@@ -81,7 +81,7 @@ typedef struct pare_embed {
     uint8_t *keep; /* (candidates) */
     int64_t cost[PARE_RESOURCES], full_cost[PARE_RESOURCES];
     pare_embed_score chosen, full;
-    double saved, bound; /* certificate (pare_serving_bound), nats a judging row; bound 0: none */
+    double saved, bound; /* certificate (pare_serving_bound) of the last choice; bound 0: none */
     double cpu_selecting, cpu_screening;
     /* Progress: the stage, the share of the work where it begins and ends; clock seconds. */
     const char *stage;

@@ -143,13 +143,15 @@ void pare_embed_certificate_text(const pare_embed *e, pare_text *out) {
     if (!(e->bound > 0) || e->window) {
         return;
     }
-    pare_text_append(out,
-                     "certificate: on judging rows, by a quadratic model of the loss, the choice "
-                     "saves ");
+    pare_text_append(
+        out,
+        "certificate: at least %.1f %% of what the best choice within the budget saves, by "
+        "the least squares that choose (",
+        percent_of_best(e));
     pare_put_fixed(out, e->saved, 5);
-    pare_text_append(out, " nats a row; no choice within the budget saves more than ");
+    pare_text_append(out, " of at most ");
     pare_put_fixed(out, e->bound, 5);
-    pare_text_append(out, ": at least %.1f %% of the best\n", percent_of_best(e));
+    pare_text_append(out, ")\n");
 }
 
 void pare_embed_report_text(const pare_embed *e, pare_text *out) {
