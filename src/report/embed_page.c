@@ -205,6 +205,7 @@ void pare_embed_report_html(const pare_embed *e, pare_text *out) {
         pare_text_append(out, "</tr>\n");
     }
     pare_text_append(out, "</tbody></table></section>\n");
+    html_lines(e, "Certificate", pare_embed_certificate_text, out);
     html_latency(e, out);
     if (e->points > 0) {
         pare_embed_curve_html(e, out);
@@ -217,7 +218,6 @@ void pare_embed_report_html(const pare_embed *e, pare_text *out) {
     }
     pare_free(out->ctx, scratch);
     html_dropped(e, out);
-    html_lines(e, "Certificate", pare_embed_certificate_text, out);
     html_lines(e, "Hashed fields", pare_embed_hashed_text, out);
     if (e->window) {
         html_lines(e, "Changes", pare_embed_window_text, out);
