@@ -141,7 +141,7 @@ pare_exit pare_cli_open_tables(pare_cli *cli, pare_dataset **train, pare_dataset
 
 /* The options that embed, train and score share: the first PARE_SCORE_OWN speak of rows, the last
  * one only of choosing. */
-enum { PARE_SCORE_OWN = 5, PARE_EMBED_OWN = 10 };
+enum { PARE_SCORE_OWN = 5, PARE_EMBED_OWN = 14 };
 extern const pare_option pare_embed_own[PARE_EMBED_OWN];
 /* Gives the values of the first `count` own options of the command, in this order, to the library.
  */

@@ -14,6 +14,16 @@ const pare_option pare_embed_own[PARE_EMBED_OWN] = {
         "model", "model", "fm", "lr|fm|deepfm|dnn|dcnv2",
         "logistic regression, factorisation machine, DeepFM, network alone, DCNv2; networks have "
         "three layers of 400"),
+    PARE_OWN_CHOICE("model", "optimizer", "row-adagrad", "row-adagrad|adagrad|adam|dense-adam",
+                    "how the tables learn: AdaGrad with a sum a row or a float, Adam on the rows "
+                    "of a batch, or on the whole table at every batch"),
+    PARE_OWN_NUMBER("model", "batch", PARE_OPTION_INTEGER, "0", 0, 1000000,
+                    "rows in a batch of networks and of adam; 0: 64 for networks, 256, dense-adam "
+                    "4096"),
+    PARE_OWN_NUMBER("model", "dropout", PARE_OPTION_REAL, "0", 0, 0.95,
+                    "share of hidden units dropped while training"),
+    PARE_OWN_CHOICE("model", "normalise", "none", "none|batch",
+                    "normalisation after each hidden layer"),
     PARE_OWN_NUMBER("output", "threads", PARE_OPTION_INTEGER, "0", 0, 256,
                     "threads; 0: one per core. The answer does not depend on it"),
     PARE_OWN_CHOICE(
@@ -24,8 +34,9 @@ const pare_option pare_embed_own[PARE_EMBED_OWN] = {
 };
 
 static const char *const sets[PARE_EMBED_OWN] = {
-    "embed-format", "target", "ignore",      "categorical", "header",
-    "validation",   "seed",   "embed-model", "threads",     "embed-method"};
+    "embed-format", "target",    "ignore",      "categorical",     "header",
+    "validation",   "seed",      "embed-model", "embed-optimizer", "batch",
+    "dropout",      "normalise", "threads",     "embed-method"};
 
 static pare_exit write_results(pare_cli *cli, pare_embedding *plan) {
     const char *path = pare_cli_text(cli, "out"), *text = NULL;

@@ -27,9 +27,11 @@ pare_status pare_embedding_create(pare_context *ctx, const char *path, const par
     plan->ctx = ctx;
     plan->text.ctx = ctx;
     const pare_options *options = &config->options;
-    if (options->continue_from[0]) {
+    bool state = options->continue_from[0] || options->state[0];
+    status = state ? pare_embed_state_check(ctx, options) : PARE_OK;
+    if (status == PARE_OK && options->continue_from[0]) {
         status = pare_embed_continue(ctx, path, options, &plan->embed);
-    } else {
+    } else if (status == PARE_OK) {
         status = pare_embed_run(ctx, path, options, &plan->embed);
         if (status == PARE_OK && options->state[0]) {
             status = pare_embed_state_begin(plan->embed, options->state);

@@ -80,12 +80,14 @@ X(embed, crosses, "crosses", INTEGER, "0", 0, 4096, "", "how many pairs of field
 X(embed, cross_rows, "cross-rows", INTEGER, "16384", 2, 16777216, "", "rows of the table of a cross; pairs of ids beyond that are hashed") \
 X(embed, passes, "passes", INTEGER, "0", 0, 10000, "", "passes over the training rows for each model; 0: the best number on an eighth of them, at most 16") \
 X(embed, rate, "rate", REAL, "0", 0, 10, "", "step size of the embedding tables; 0: the best on an eighth of the training rows, halving from the model's default") \
+X(embed, l2, "l2", REAL, "-1", -1, 10, "", "l2 penalty of the embedding tables, half of it times the squares: of the whole table in every batch (dense-adam), else of the rows that a data row looks up; -1: 0.001") \
 X(planned, plan, "plan", TEXT, "", 0, 0, "", "plan.json of pare embed: train what it keeps (default: every field)") \
 X(continual, state, "state", TEXT, "", 0, 0, "", "write what later files need to go on from this plan to this file") \
 X(continual, continue_from, "continue", TEXT, "", 0, 0, "", "go on from this state with the rows of a later file: score them, change the plan where that pays, learn from them; the state is replaced, or written to --state") \
 X(continual, switch_cost, "switch-cost", REAL, "0.0001", 0, 1e6, "", "nats a row that the lower confidence bound of a change's gain must exceed") \
 X(continual, audit, "audit", BOOL, "false", 0, 0, "", "with continue: also choose anew from this file alone, and take that choice if it is better by the switching cost") \
 X(embedding, embed_model, "embed-model", CHOICE, "fm", 0, 0, "lr|fm|deepfm|dnn|dcnv2", "model of pare embed: logistic regression, factorisation machine, DeepFM, a network alone, DCNv2") \
+X(embedding, embed_optimizer, "embed-optimizer", CHOICE, "row-adagrad", 0, 0, "row-adagrad|adagrad|adam|dense-adam", "how the embedding tables of pare embed learn: AdaGrad with a sum a row or a float, Adam on the rows of a batch or on the whole table") \
 X(embedding, embed_method, "embed-method", CHOICE, "sequential-attention", 0, 0, "sequential-attention|frequency|mutual-information|magnitude|sseds|uniform|random|permutation|shark|group-lasso", "how pare embed ranks fields and chunks") \
 X(embedding, embed_format, "embed-format", CHOICE, "auto", 0, 0, "auto|csv|tsv|libffm|libfm|criteo", "format of the rows of pare embed") \
 X(output, out, "out", TEXT, "", 0, 0, "", "write the selection as JSON to this file; - is standard output") \

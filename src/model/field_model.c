@@ -22,6 +22,24 @@ pare_field_spec pare_field_spec_default(pare_field_model_kind kind, int64_t dime
                              .batch = deep ? 64 : 1024};
 }
 
+void pare_field_spec_optimizer(pare_field_spec *spec, pare_field_optimizer optimizer) {
+    bool deep = pare_field_spec_deep(spec);
+    spec->optimizer = optimizer;
+    if (optimizer == PARE_FIELD_ADAGRAD) {
+        spec->decay = 1e-2f;
+    } else if (optimizer == PARE_FIELD_ADAM) {
+        spec->rate = 0.02f;
+        spec->decay = 0.03f;
+        spec->batch = deep ? 64 : 256;
+    } else if (optimizer == PARE_FIELD_DENSE_ADAM) {
+        spec->rate = spec->tower_rate = 1e-3f;
+        spec->decay = 3e-4f;
+        spec->scale = 1e-4f;
+        spec->batch = 4096;
+        spec->clip = 10;
+    }
+}
+
 int64_t pare_field_parameters(const pare_field_spec *spec, int64_t joint, int64_t fields) {
     int64_t dimension = spec->kind == PARE_FIELD_MODEL_LR ? 0 : spec->dimension;
     __int128_t total = (__int128_t)joint * (pare_field_spec_linear(spec) + dimension) + 1;
@@ -98,14 +116,19 @@ static void mark_used(const pare_fields *fields, uint8_t *used) {
 static void init_table(pare_field_model *model, const uint8_t *used) {
     for (int64_t r = 0; r < model->joint; r++) {
         float *row = model->table + r * model->stride;
-        row[1] = row[2] = model->spec.dense_exact ? 0 : model->spec.sum;
+        row[1] = row[2] = model->spec.optimizer == PARE_FIELD_ROW_ADAGRAD ? model->spec.sum : 0;
         for (int64_t j = 0; j < model->spec.dimension && used[r]; j++) {
             uint64_t index = (uint64_t)(r * model->spec.dimension + j);
             row[PARE_FM_HEAD + j] = model->spec.scale * (float)pare_random_normal(
                                                             model->seed, PARE_STREAM_TABLE, index);
         }
     }
+    for (int64_t i = 0;
+         model->spec.optimizer == PARE_FIELD_ADAGRAD && i < model->joint * model->stride; i++) {
+        model->first[i] = model->spec.sum;
+    }
     model->bias_sum = model->spec.sum;
+    model->factor = 1;
     for (int64_t f = 0; f < model->fields; f++) {
         float *mask = model->mask + f * model->stride;
         mask[0] = 1;
@@ -117,22 +140,26 @@ static void init_table(pare_field_model *model, const uint8_t *used) {
 
 static pare_status create_arrays(pare_field_model *model) {
     const pare_field_spec *spec = &model->spec;
-    int64_t cells = 0, input = 0, sums = 0;
+    int64_t cells = 0, input = 0, sums = 0, looked_up = 0;
     if (!pare_checked_multiply(model->joint, model->stride, &cells) ||
         !pare_checked_multiply(spec->batch, model->width, &input) ||
+        !pare_checked_multiply(spec->batch, model->fields, &looked_up) ||
         !pare_checked_multiply(spec->batch, model->stride, &sums)) {
         return pare_fail(model->ctx, PARE_ERROR_MEMORY, "out of memory: embedding tables");
     }
     bool deep = pare_field_spec_deep(spec);
-    int64_t dense = spec->dense_exact ? cells : 0, cut = deep ? input : 0;
+    bool sparse = spec->optimizer == PARE_FIELD_ADAGRAD || spec->optimizer == PARE_FIELD_ADAM;
+    int64_t beside = spec->optimizer != PARE_FIELD_ROW_ADAGRAD ? cells : 0;
+    int64_t moments = spec->optimizer >= PARE_FIELD_ADAM ? cells : 0, cut = deep ? input : 0;
+    int64_t touched = looked_up < model->joint ? looked_up : model->joint;
     const struct {
         int64_t count;
         float **array;
     } parts[] = {{model->fields * model->stride, &model->mask},
                  {model->fields * model->stride, &model->extra},
-                 {dense, &model->gradient},
-                 {dense, &model->first},
-                 {dense, &model->second},
+                 {beside, &model->gradient},
+                 {beside, &model->first},
+                 {moments, &model->second},
                  {sums, &model->sums},
                  {spec->batch, &model->logit},
                  {spec->batch, &model->slope},
@@ -151,7 +178,15 @@ static pare_status create_arrays(pare_field_model *model) {
             return status;
         }
     }
-    return pare_alloc(model->ctx, spec->batch, sizeof *model->label, &model->label);
+    pare_status status = pare_alloc(model->ctx, spec->batch, sizeof *model->label, &model->label);
+    if (status == PARE_OK && sparse) {
+        status = pare_alloc(model->ctx, touched, sizeof *model->touched_row, &model->touched_row);
+    }
+    if (status == PARE_OK && sparse) {
+        status =
+            pare_alloc_zero(model->ctx, model->joint, sizeof *model->look_ups, &model->look_ups);
+    }
+    return status;
 }
 
 pare_status pare_field_model_create(pare_context *ctx, const pare_field_spec *spec,
@@ -199,9 +234,10 @@ void pare_field_model_destroy(pare_field_model *model) {
     if (!model) {
         return;
     }
-    void *owned[] = {model->table, model->mask,   model->extra,   model->gradient,
-                     model->first, model->second, model->sums,    model->logit,
-                     model->slope, model->input,  model->d_input, model->label};
+    void *owned[] = {model->table,       model->mask,    model->extra,   model->gradient,
+                     model->first,       model->second,  model->sums,    model->logit,
+                     model->slope,       model->input,   model->d_input, model->label,
+                     model->touched_row, model->look_ups};
     for (size_t i = 0; i < sizeof owned / sizeof owned[0]; i++) {
         pare_free(model->ctx, owned[i]);
     }

@@ -20,6 +20,17 @@ typedef enum pare_field_model_kind {
     PARE_FIELD_MODEL_KINDS
 } pare_field_model_kind;
 
+/* How the tables learn; networks learn by Adam. */
+typedef enum pare_field_optimizer {
+    PARE_FIELD_ROW_ADAGRAD, /* a sum of squares for each linear weight and one for each vector */
+    PARE_FIELD_ADAGRAD,     /* one for each float (Duchi, Hazan, Singer 2011) */
+    PARE_FIELD_ADAM,        /* sparse: moments of the rows that a batch looks up */
+    PARE_FIELD_DENSE_ADAM,  /* every row at every batch, its l2 penalty included */
+    PARE_FIELD_OPTIMIZERS
+} pare_field_optimizer;
+
+enum { PARE_FIELD_DROPS = 3 };
+
 typedef struct pare_field_spec {
     pare_field_model_kind kind;
     int64_t dimension; /* of the vectors, 1 .. PARE_FM_STRIDE_MAX - PARE_FM_HEAD; LR ignores it */
@@ -28,14 +39,17 @@ typedef struct pare_field_spec {
     int64_t crosses;   /* DCNv2: cross layers */
     bool normalise;    /* batch normalisation after each hidden layer */
     float dropout;
-    bool dense_exact; /* Adam on the whole table at every batch, its l2 penalty included; else
-                         row-wise AdaGrad on the rows looked up */
+    pare_field_optimizer optimizer;
     float rate;       /* of the table */
-    float decay;      /* l2 penalty: lambda / 2 |w|^2 */
+    float decay;      /* l2 penalty lambda / 2 |w|^2: of the whole table in every batch's loss
+                         (DENSE_ADAM), else of each row looked up in the loss of the data row */
     float tower_rate; /* Adam of the networks */
     float scale;      /* standard deviation of fresh vectors */
     float sum;        /* AdaGrad: what the sums of squares start from, > 0 */
-    int64_t batch;    /* rows of a call of train, at most */
+    float clip;       /* DENSE_ADAM: most that the norm of a batch's gradient may be; 0: any */
+    int64_t drop[PARE_FIELD_DROPS]; /* Adam: passes of fit after which rates fall to a tenth,
+                                       ascending; 0: none */
+    int64_t batch;                  /* rows of a call of train, at most */
 } pare_field_spec;
 
 typedef struct pare_field_model {
@@ -46,10 +60,14 @@ typedef struct pare_field_model {
     float *table; /* (joint, stride), see pare_fm */
     float *mask;  /* (fields, stride): 1 in every place in use; the caller may change it */
     float bias, bias_sum;
-    float *gradient, *first, *second; /* dense_exact: (joint, stride) */
-    float bias_first, bias_second;
-    pare_graph *tower;     /* network; NULL: LR, FM */
-    pare_cross_net *cross; /* DCNv2 */
+    /* Beside the table, (joint, stride), NULL where the optimiser has none: gradient, zero between
+     * batches; AdaGrad's sums or Adam's first moments; second moments. */
+    float *gradient, *first, *second;
+    float bias_first, bias_second, factor; /* factor: on the rates, by spec.drop */
+    int64_t touched;                       /* table rows that the batch looks up, each once: */
+    int32_t *touched_row, *look_ups;       /* ADAGRAD, ADAM: (batch fields or joint), (joint) */
+    pare_graph *tower;                     /* network; NULL: LR, FM */
+    pare_cross_net *cross;                 /* DCNv2 */
     pare_optimizer optimizer, cross_optimizer;
     float *sums;  /* (batch, stride) */
     float *logit; /* (batch) */
@@ -63,6 +81,10 @@ typedef struct pare_field_model {
 
 /* The defaults of a kind: rows by AdaGrad; networks of 3 layers of 400, 2 cross layers. */
 pare_field_spec pare_field_spec_default(pare_field_model_kind kind, int64_t dimension);
+/* The defaults with another optimiser. DENSE_ADAM: step size 1e-3 for tables and networks, vectors
+ * from N(0, 1e-4^2), batches of 4096, gradients clipped at norm 10 (FuxiCTR 1.1; Zhu et al. 2021,
+ * 2022). */
+void pare_field_spec_optimizer(pare_field_spec *spec, pare_field_optimizer optimizer);
 /* Whether the model has linear weights, and a bias of its own (LR, FM) or that of a network. */
 static inline bool pare_field_spec_linear(const pare_field_spec *spec) {
     return spec->kind <= PARE_FIELD_MODEL_DEEPFM;
@@ -81,8 +103,10 @@ pare_status pare_field_model_create(pare_context *ctx, const pare_field_spec *sp
 void pare_field_model_destroy(pare_field_model *model);
 
 /*
- * One batch: rows row[0 .. count - 1] of `fields`, in order. LR and FM without dense_exact update
- * row after row, else all rows see the same parameters. d_mask (fields, stride; NULL: not): added
+ * One batch: rows row[0 .. count - 1] of `fields`, in order. LR and FM with AdaGrad update
+ * row after row, else all rows see the same parameters. ROW_ADAGRAD takes a step for each look-up,
+ * ADAGRAD one for each table row from the sum of its gradients, ADAM from that of the mean loss;
+ * Adam's bias correction counts all batches. d_mask (fields, stride; NULL: not): added
  * to, the sum over the batch of d loss / d mask. Returns the sum of the log loss before the
  * updates. Never allocates.
  */

@@ -60,6 +60,11 @@ void pare_field_forward(pare_field_model *model, const pare_fields *fields, int6
  * sees the mean loss. */
 double pare_field_batch_slopes(pare_field_model *model, const pare_fields *fields, int64_t count,
                                const int64_t *row);
+/* Step of the table, and of LR's and FM's bias, by model->gradient and slope of the mean loss of
+ * the batch; all optimisers but ROW_ADAGRAD (field_step.c). Leaves the gradient zero. Scales the
+ * networks' gradients where the whole is clipped. */
+void pare_field_step(pare_field_model *model, const pare_fields *fields, int64_t count,
+                     const int64_t *row);
 /* The network's gradients of row i times `factor`, in the places of the vectors; NULL without a
  * network. Valid until the next call. */
 const float *pare_field_extra_of(pare_field_model *model, int64_t i, float factor);

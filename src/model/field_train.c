@@ -97,83 +97,68 @@ static float wide_slope(const pare_field_model *model, int64_t i) {
     return pare_field_spec_linear(&model->spec) ? model->slope[i] : 0;
 }
 
-double pare_field_model_slopes(pare_field_model *model, const pare_fields *fields, int64_t count,
-                               const int64_t *row, float *gradient, float *d_mask) {
+/* Adds `factor` times the gradients of the mean loss. */
+static void add_slopes(pare_field_model *model, const pare_fields *fields, int64_t count,
+                       const int64_t *row, float factor, float *gradient, float *d_mask) {
     const pare_fm fm = pare_field_machine_of(model);
-    double loss = pare_field_batch_slopes(model, fields, count, row);
     for (int64_t i = 0; i < count; i++) {
         pare_fm_row data = pare_field_row_of(fields, row[i]);
         model->ctx->kernels->fm_slopes(&fm, &data, model->sums + i * model->stride,
-                                       wide_slope(model, i), pare_field_extra_of(model, i, 1),
-                                       gradient, d_mask);
+                                       factor * wide_slope(model, i),
+                                       pare_field_extra_of(model, i, factor), gradient, d_mask);
     }
+}
+
+double pare_field_model_slopes(pare_field_model *model, const pare_fields *fields, int64_t count,
+                               const int64_t *row, float *gradient, float *d_mask) {
+    double loss = pare_field_batch_slopes(model, fields, count, row);
+    add_slopes(model, fields, count, row, 1, gradient, d_mask);
     return loss;
 }
 
-static void adam_bias(pare_field_model *model, const pare_adam *step, float gradient) {
-    model->ctx->kernels->adam(1, step, &gradient, &model->bias, &model->bias_first,
-                              &model->bias_second);
-}
-
-/* Adam with its l2 penalty on every parameter of the tables (Kingma and Ba 2015). */
-static void step_dense(pare_field_model *model, int64_t count) {
-    const pare_field_spec *spec = &model->spec;
-    double steps = (double)model->steps + 1;
-    double second = sqrt(1 - pow(0.999, steps));
-    pare_adam step = {.rate = (float)((double)spec->rate * second / (1 - pow(0.9, steps))),
-                      .beta1 = 0.9f,
-                      .beta2 = 0.999f,
-                      .epsilon = (float)(1e-8 * second),
-                      .decay = spec->decay,
-                      .shrink = 1};
-    model->ctx->kernels->adam(model->joint * model->stride, &step, model->gradient, model->table,
-                              model->first, model->second);
-    if (!model->tower) {
-        float gradient = 0;
-        for (int64_t i = 0; i < count; i++) {
-            gradient += model->slope[i];
-        }
-        step.decay = 0;
-        adam_bias(model, &step, gradient);
-    }
-}
-
-/* All rows see the same parameters. AdaGrad takes the rows' own slopes, not those of the mean, so
- * that its rate does not depend on the batch. */
-static double train_batch(pare_field_model *model, const pare_fields *fields, int64_t count,
-                          const int64_t *row, float *d_mask) {
+/* Row-wise AdaGrad takes the rows' own slopes, not those of the mean, so that its rate does not
+ * depend on the batch; and a step for each look-up. */
+static void update_rows(pare_field_model *model, const pare_fields *fields, int64_t count,
+                        const int64_t *row, float *d_mask) {
     const pare_fm fm = pare_field_machine_of(model);
     const pare_kernels *kernels = model->ctx->kernels;
     const pare_adagrad step = {model->spec.rate, model->spec.decay,
                                1.0f /
                                    (float)(model->spec.dimension > 0 ? model->spec.dimension : 1)};
     float each = (float)count;
-    double loss = 0;
-    if (model->spec.dense_exact) {
-        memset(model->gradient, 0, (size_t)(model->joint * model->stride) * sizeof(float));
-        float *masks = d_mask;
-        loss = pare_field_model_slopes(model, fields, count, row, model->gradient, masks);
-        step_dense(model, count);
-    } else {
-        loss = pare_field_batch_slopes(model, fields, count, row);
-        for (int64_t i = 0; i < count; i++) {
-            pare_field_look_ahead(model, fields, count, row, i);
-            pare_fm_row data = pare_field_row_of(fields, row[i]);
-            const float *sum = model->sums + i * model->stride,
-                        *extra = pare_field_extra_of(model, i, each);
-            float slope = each * wide_slope(model, i);
-            if (d_mask) {
-                kernels->fm_slopes(&fm, &data, sum, slope, extra, NULL, d_mask);
-            }
-            kernels->fm_update(&fm, &data, sum, slope, extra, &step);
+    for (int64_t i = 0; i < count; i++) {
+        pare_field_look_ahead(model, fields, count, row, i);
+        pare_fm_row data = pare_field_row_of(fields, row[i]);
+        const float *sum = model->sums + i * model->stride,
+                    *extra = pare_field_extra_of(model, i, each);
+        float slope = each * wide_slope(model, i);
+        if (d_mask) {
+            kernels->fm_slopes(&fm, &data, sum, slope, extra, NULL, d_mask);
         }
+        kernels->fm_update(&fm, &data, sum, slope, extra, &step);
     }
+}
+
+/* All rows see the same parameters. */
+static double train_batch(pare_field_model *model, const pare_fields *fields, int64_t count,
+                          const int64_t *row, float *d_mask) {
+    double loss = pare_field_batch_slopes(model, fields, count, row);
+    if (model->spec.optimizer == PARE_FIELD_ROW_ADAGRAD) {
+        update_rows(model, fields, count, row, d_mask);
+    } else {
+        if (d_mask) {
+            add_slopes(model, fields, count, row, (float)count, NULL, d_mask);
+        }
+        add_slopes(model, fields, count, row, 1, model->gradient, NULL);
+        pare_field_step(model, fields, count, row);
+    }
+    float rate = model->factor * model->spec.tower_rate;
     if (model->tower) {
-        pare_optimizer_step(&model->optimizer, model->spec.tower_rate,
-                            pare_graph_gradient(model->tower), pare_graph_parameter(model->tower));
+        pare_optimizer_step(&model->optimizer, rate, pare_graph_gradient(model->tower),
+                            pare_graph_parameter(model->tower));
     }
     if (model->cross) {
-        pare_optimizer_step(&model->cross_optimizer, model->spec.tower_rate, model->cross->gradient,
+        pare_optimizer_step(&model->cross_optimizer, rate, model->cross->gradient,
                             model->cross->parameter);
     }
     model->steps++;
@@ -182,9 +167,26 @@ static double train_batch(pare_field_model *model, const pare_fields *fields, in
 
 double pare_field_model_train(pare_field_model *model, const pare_fields *fields, int64_t count,
                               const int64_t *row, float *d_mask) {
-    bool online = !model->tower && !model->spec.dense_exact;
-    return online ? train_online(model, fields, count, row, d_mask)
-                  : train_batch(model, fields, count, row, d_mask);
+    if (model->tower || model->spec.optimizer >= PARE_FIELD_ADAM) {
+        return train_batch(model, fields, count, row, d_mask);
+    }
+    if (model->spec.optimizer == PARE_FIELD_ROW_ADAGRAD) {
+        return train_online(model, fields, count, row, d_mask);
+    }
+    double loss = 0;
+    for (int64_t i = 0; i < count; i++) {
+        loss += train_batch(model, fields, 1, row + i, d_mask);
+    }
+    return loss;
+}
+
+/* Of the rates in this pass, the first being 0. */
+static float factor_of(const pare_field_spec *spec, int64_t pass) {
+    float factor = 1;
+    for (int d = 0; d < PARE_FIELD_DROPS; d++) {
+        factor *= spec->drop[d] > 0 && spec->drop[d] <= pass ? 0.1f : 1;
+    }
+    return factor;
 }
 
 double pare_field_model_fit_until(pare_field_model *model, const pare_fields *fields, int64_t count,
@@ -194,6 +196,7 @@ double pare_field_model_fit_until(pare_field_model *model, const pare_fields *fi
         uint64_t first = (uint64_t)epoch * (uint64_t)count;
         pare_random_shuffle(model->seed, PARE_STREAM_SHUFFLE, first, count, row);
         loss = 0;
+        model->factor = factor_of(&model->spec, epoch);
         for (int64_t at = 0; at < count; at += model->spec.batch) {
             int64_t rows = count - at < model->spec.batch ? count - at : model->spec.batch;
             double mean = at > 0 ? loss / (double)at : (double)NAN;

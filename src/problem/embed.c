@@ -15,6 +15,10 @@ enum {
     RATE_PASSES = 4
 };
 
+/* Of the published recipe: how long it learns at most, and the fall of its rate. */
+enum { DENSE_PASSES = 100 };
+#define DROP 0.1f
+
 static const double TELL_SECONDS = 0.1;
 
 void pare_embed_free(pare_embed *embed) {
@@ -153,11 +157,13 @@ pare_status pare_embed_train(pare_embed *embed, const uint8_t *keep, pare_field_
 
 /* Least loss on `count` rows of train_row from `first` on, the model learning from `first` rows
  * before them, and after how many passes. Stops once it has been worse twice running, or at `most`.
- */
+ * As published, dense Adam goes by the area under the ROC curve, and its rates fall to a tenth each
+ * time that is no better; the spec then knows the passes. */
 static pare_status least_loss(pare_embed *embed, int64_t first, int64_t count, int64_t most,
                               double *least, int64_t *passes) {
     pare_field_model *model = NULL;
-    int64_t *row = embed->train_row, worse = 0;
+    int64_t *row = embed->train_row, worse = 0, drops = 0, drop[PARE_FIELD_DROPS] = {0};
+    bool dense = embed->spec.optimizer == PARE_FIELD_DENSE_ADAM;
     pare_status status = create_kept(embed, NULL, &model);
     *least = INFINITY;
     *passes = 1;
@@ -171,9 +177,18 @@ static pare_status least_loss(pare_embed *embed, int64_t first, int64_t count, i
         if (status == PARE_OK) {
             status = pare_field_model_score(model, &embed->fields, count, row + first, &loss, &auc);
         }
+        loss = dense && isfinite(auc) ? -auc : loss;
         worse = loss < *least ? 0 : worse + 1;
         *passes = loss < *least ? pass : *passes;
         *least = fmin(*least, loss);
+        if (dense && worse > 0 && drops < PARE_FIELD_DROPS) {
+            drop[drops++] = pass;
+            model->spec.rate *= DROP;
+            model->spec.tower_rate *= DROP;
+        }
+    }
+    for (int d = 0; d < PARE_FIELD_DROPS && dense; d++) {
+        embed->spec.drop[d] = drop[d] < *passes ? drop[d] : 0;
     }
     pare_field_model_destroy(model);
     return status;
@@ -187,12 +202,19 @@ static pare_status find_rate(pare_embed *embed) {
     float rate = embed->spec.rate, kept = rate;
     if (embed->options.rate > 0) {
         embed->spec.rate = (float)embed->options.rate;
+    }
+    if (embed->spec.optimizer == PARE_FIELD_DENSE_ADAM) {
+        embed->spec.tower_rate = embed->spec.rate;
         return PARE_OK;
     }
+    if (embed->options.rate > 0) {
+        return PARE_OK;
+    }
+    bool sparse = embed->spec.optimizer == PARE_FIELD_ADAM; /* slow where its rate is right */
     for (int tries = 0, worse = 0; tries < RATES && worse < 1; tries++, rate /= 2) {
         embed->spec.rate = rate;
         pare_status status = least_loss(embed, rows - rows / INNER_SHARE, rows / INNER_SHARE,
-                                        RATE_PASSES, &loss, &passes);
+                                        sparse ? PASSES_MAX : RATE_PASSES, &loss, &passes);
         if (status != PARE_OK && status != PARE_ERROR_NUMERIC) {
             return status;
         }
@@ -215,17 +237,40 @@ static pare_status find_passes(pare_embed *embed) {
     }
     pare_status status = find_rate(embed);
     if (status == PARE_OK && embed->options.passes == 0) {
-        status = least_loss(embed, embed->train - inner, inner, PASSES_MAX, &loss, &embed->passes);
+        bool dense = embed->spec.optimizer == PARE_FIELD_DENSE_ADAM;
+        status = least_loss(embed, embed->train - inner, inner, dense ? DENSE_PASSES : PASSES_MAX,
+                            &loss, &embed->passes);
     }
     return status;
+}
+
+/* The model's defaults, and what the options say in their place. */
+static pare_status make_spec(pare_embed *embed) {
+    const pare_options *options = &embed->options;
+    pare_field_spec *spec = &embed->spec;
+    if (options->normalise == PARE_NORMALISE_LAYER) {
+        return pare_fail(embed->ctx, PARE_ERROR_ARGUMENT,
+                         "normalise: field models have batch normalisation only; expected none or "
+                         "batch");
+    }
+    *spec =
+        pare_field_spec_default((pare_field_model_kind)options->embed_model, options->dimension);
+    pare_field_spec_optimizer(spec, (pare_field_optimizer)options->embed_optimizer);
+    spec->batch = options->batch > 0 ? options->batch : spec->batch;
+    spec->decay = options->l2 >= 0 ? (float)options->l2 : spec->decay;
+    spec->dropout = (float)options->dropout;
+    spec->normalise = options->normalise == PARE_NORMALISE_BATCH;
+    return PARE_OK;
 }
 
 pare_status pare_embed_set_up(pare_embed *embed) {
     pare_context *ctx = embed->ctx;
     pare_serving *serving = &embed->serving;
     const pare_options *options = &embed->options;
-    pare_field_model_kind kind = (pare_field_model_kind)options->embed_model;
-    embed->spec = pare_field_spec_default(kind, options->dimension);
+    pare_status made = make_spec(embed);
+    if (made != PARE_OK) {
+        return made;
+    }
     serving->ctx = ctx;
     serving->fields = embed->fields.count;
     serving->units = embed->spec.layers ? embed->spec.units : 0;

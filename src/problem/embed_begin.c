@@ -14,6 +14,17 @@ void pare_embed_window_free(pare_context *ctx, pare_embed_window *window) {
     }
 }
 
+pare_status pare_embed_state_check(pare_context *ctx, const pare_options *options) {
+    bool usual = options->embed_optimizer == PARE_FIELD_ROW_ADAGRAD && options->l2 < 0 &&
+                 options->batch == 0 && options->dropout == 0 &&
+                 options->normalise == PARE_NORMALISE_NONE;
+    return usual ? PARE_OK
+                 : pare_fail(ctx, PARE_ERROR_INPUT,
+                             "state: models that go on learn by row-adagrad with the usual l2 and "
+                             "batch, without dropout and normalisation; expected none of optimizer, "
+                             "l2, batch, dropout, normalise");
+}
+
 /* The vocabulary in the order of rows: level l has row l + 1. */
 static pare_status copy_field(pare_context *ctx, const pare_field *field, pare_field *out) {
     int64_t *level = NULL;

@@ -32,6 +32,39 @@ static pare_status set_whole(pare_embed *e, const char *option, int64_t value) {
     return pare_options_set(&e->options, option, text);
 }
 
+/* How the tables learn; older plans know only the default. */
+static pare_status set_training(pare_embed *e, const json_t *root) {
+    const char *optimizer = json_string_value(json_object_get(root, "optimizer"));
+    const char *normalise = json_string_value(json_object_get(root, "normalise"));
+    const json_t *l2 = json_object_get(root, "l2"), *batch = json_object_get(root, "batch");
+    pare_status status =
+        pare_options_set(&e->options, "embed-optimizer", optimizer ? optimizer : "row-adagrad");
+    if (status == PARE_OK && batch && e->options.batch == 0) {
+        status = set_whole(e, "batch", json_integer_value(batch));
+    }
+    if (status == PARE_OK && normalise && e->options.normalise == PARE_NORMALISE_NONE) {
+        status = pare_options_set(&e->options, "normalise", normalise);
+    }
+    if (l2 && e->options.l2 < 0) {
+        e->options.l2 = json_number_value(l2);
+    }
+    if (e->options.dropout == 0) {
+        e->options.dropout = json_number_value(json_object_get(root, "dropout"));
+    }
+    bool fine = e->options.l2 <= 10 && e->options.dropout >= 0 && e->options.dropout <= 0.95;
+    return status == PARE_OK && !fine ? refuse(e, "out of range:", "l2 or dropout") : status;
+}
+
+/* Where passes are those of the plan, the falls of the rate among them. */
+static void set_drops(pare_embed *e, const json_t *root) {
+    const json_t *drops = json_object_get(root, "rate_drops");
+    if (e->options.passes == json_integer_value(json_object_get(root, "passes"))) {
+        for (size_t d = 0; d < PARE_FIELD_DROPS && d < json_array_size(drops); d++) {
+            e->spec.drop[d] = json_integer_value(json_array_get(drops, d));
+        }
+    }
+}
+
 pare_status pare_embed_plan_options(pare_embed *e) {
     json_t *root = NULL;
     pare_status status = load(e, &root);
@@ -51,6 +84,9 @@ pare_status pare_embed_plan_options(pare_embed *e) {
     }
     if (status == PARE_OK && dimension > 0) {
         status = set_whole(e, "chunk", json_integer_value(json_array_get(chunks, 0)));
+    }
+    if (status == PARE_OK) {
+        status = set_training(e, root);
     }
     if (status == PARE_OK) {
         status = set_whole(e, "min-count", json_integer_value(json_object_get(root, "min_count")));
@@ -84,6 +120,7 @@ pare_status pare_embed_plan_kinds(pare_embed *e) {
     const json_t *field = NULL;
     size_t at = 0;
     pare_status status = load(e, &root);
+    set_drops(e, root);
     json_array_foreach(json_object_get(root, "fields"), at, field) {
         const char *kind = json_string_value(json_object_get(field, "kind"));
         int64_t f = 0;

@@ -342,6 +342,22 @@ static void json_curve(const pare_embed *e, pare_text *out) {
     pare_text_append(out, "  ],\n");
 }
 
+/* What `pare train` needs beside passes and step size to train alike. */
+static void json_training(const pare_embed *e, pare_text *out) {
+    char word[64];
+    pare_text_append(out, ",\n  \"optimizer\": \"%s\",\n  \"l2\": ",
+                     pare_embed_option_word(e, "embed-optimizer", word, sizeof word));
+    pare_put_json_real(out, (double)e->spec.decay);
+    pare_text_append(out, ",\n  \"batch\": %lld,\n  \"dropout\": ", (long long)e->spec.batch);
+    pare_put_json_real(out, (double)e->spec.dropout);
+    pare_text_append(out, ",\n  \"normalise\": \"%s\",\n  \"rate_drops\": [",
+                     e->spec.normalise ? "batch" : "none");
+    for (int d = 0; d < PARE_FIELD_DROPS && e->spec.drop[d] > 0; d++) {
+        pare_text_append(out, d > 0 ? ", %lld" : "%lld", (long long)e->spec.drop[d]);
+    }
+    pare_text_append(out, "]");
+}
+
 void pare_embed_report_json(const pare_embed *e, pare_text *out) {
     char word[64];
     pare_text_append(out, "{\n  \"pare_embed\": 1,\n  \"model\": \"%s\",\n",
@@ -353,6 +369,7 @@ void pare_embed_report_json(const pare_embed *e, pare_text *out) {
                      (long long)e->passes);
     pare_text_append(out, "  \"rate\": ");
     pare_put_json_real(out, (double)e->spec.rate);
+    json_training(e, out);
     pare_text_append(out, ",\n  \"train_rows\": %lld,\n  \"held_out_rows\": %lld,\n  \"chunk\": [",
                      (long long)e->train, (long long)e->held);
     for (int64_t c = 0; c < e->serving.chunks; c++) {
