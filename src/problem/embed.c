@@ -157,12 +157,13 @@ pare_status pare_embed_train(pare_embed *embed, const uint8_t *keep, pare_field_
 
 /* Least loss on `count` rows of train_row from `first` on, the model learning from `first` rows
  * before them, and after how many passes. Stops once it has been worse twice running, or at `most`.
- * As published, dense Adam goes by the area under the ROC curve, and its rates fall to a tenth each
- * time that is no better; the spec then knows the passes. */
+ * As published, the passes of dense Adam are those of the largest area under the ROC curve, and its
+ * rates fall to a tenth each time neither is better, which the spec then knows. */
 static pare_status least_loss(pare_embed *embed, int64_t first, int64_t count, int64_t most,
                               double *least, int64_t *passes) {
     pare_field_model *model = NULL;
     int64_t *row = embed->train_row, worse = 0, drops = 0, drop[PARE_FIELD_DROPS] = {0};
+    double most_auc = 0;
     bool dense = embed->spec.optimizer == PARE_FIELD_DENSE_ADAM;
     pare_status status = create_kept(embed, NULL, &model);
     *least = INFINITY;
@@ -177,10 +178,11 @@ static pare_status least_loss(pare_embed *embed, int64_t first, int64_t count, i
         if (status == PARE_OK) {
             status = pare_field_model_score(model, &embed->fields, count, row + first, &loss, &auc);
         }
-        loss = dense && isfinite(auc) ? -auc : loss;
-        worse = loss < *least ? 0 : worse + 1;
-        *passes = loss < *least ? pass : *passes;
+        bool better = loss < *least, area = dense && auc > most_auc;
+        worse = better || area ? 0 : worse + 1;
+        *passes = (dense ? area : better) ? pass : *passes;
         *least = fmin(*least, loss);
+        most_auc = area ? auc : most_auc;
         if (dense && worse > 0 && drops < PARE_FIELD_DROPS) {
             drop[drops++] = pass;
             model->spec.rate *= DROP;

@@ -18,11 +18,12 @@ pare_status pare_embed_state_check(pare_context *ctx, const pare_options *option
     bool usual = options->embed_optimizer == PARE_FIELD_ROW_ADAGRAD && options->l2 < 0 &&
                  options->batch == 0 && options->dropout == 0 &&
                  options->normalise == PARE_NORMALISE_NONE;
-    return usual ? PARE_OK
-                 : pare_fail(ctx, PARE_ERROR_INPUT,
-                             "state: models that go on learn by row-adagrad with the usual l2 and "
-                             "batch, without dropout and normalisation; expected none of optimizer, "
-                             "l2, batch, dropout, normalise");
+    return usual
+               ? PARE_OK
+               : pare_fail(ctx, PARE_ERROR_INPUT,
+                           "state: models that go on learn by row-adagrad with the usual l2 and "
+                           "batch, without dropout and normalisation; expected none of optimizer, "
+                           "l2, batch, dropout, normalise");
 }
 
 /* The vocabulary in the order of rows: level l has row l + 1. */
