@@ -18,8 +18,8 @@ const pare_option pare_embed_own[PARE_EMBED_OWN] = {
                     "how the tables learn: AdaGrad with a sum a row or a float, Adam on the rows "
                     "of a batch, or on the whole table at every batch"),
     PARE_OWN_NUMBER("model", "batch", PARE_OPTION_INTEGER, "0", 0, 1000000,
-                    "rows in a batch of networks and of adam; 0: 64 for networks, 256, dense-adam "
-                    "4096"),
+                    "rows in a batch of networks and of adam; 0: 64 in networks, 256 in lr and fm, "
+                    "4096 with dense-adam"),
     PARE_OWN_NUMBER("model", "dropout", PARE_OPTION_REAL, "0", 0, 0.95,
                     "share of hidden units dropped while training"),
     PARE_OWN_CHOICE("model", "normalise", "none", "none|batch",

@@ -55,6 +55,14 @@ static const bad_case cases[] = {
      "day --continue s --schema f",
      {"never groups", "'u'"}},
     {DAY, "day --target y --budget lines", {"lines: "}},
+    {DAY, "day --target y --optimizer sgd", {"optimizer", "row-adagrad"}},
+    {DAY, "day --target y --l2 -7", {"l2", "-7"}},
+    {DAY, "day --target y --batch many", {"batch", "many"}},
+    {DAY, "day --target y --dropout 1", {"dropout", "0.95"}},
+    {DAY, "day --target y --normalise layer", {"normalise", "batch"}},
+    {DAY, "day --target y --optimizer adam --state t", {"state: ", "row-adagrad"}},
+    {DAY, "day --optimizer dense-adam --continue s", {"state: ", "row-adagrad"}},
+    {DAY, "day --l2 0.01 --continue s", {"state: ", "row-adagrad"}},
 };
 
 static void write_day(const char *name) {
@@ -136,6 +144,43 @@ static void latency_is_a_resource(void **state) {
     assert_null(strstr(cli_out, "predicted_us"));
 }
 
+static double number_after(const char *what) {
+    const char *at = strstr(cli_out, what);
+    assert_non_null(at);
+    return strtod(at + strlen(what), NULL);
+}
+
+/* A plan holds how its model learned: trained again, it is the same model. */
+static void plan_keeps_training(void **state) {
+    (void)state;
+    static const char *const how[] = {
+        "--optimizer row-adagrad --l2 0.01", "--optimizer adagrad", "--optimizer adam --batch 32",
+        "--optimizer dense-adam --batch 64 --rate 0.05",
+        "--model deepfm --optimizer dense-adam --batch 64 --dropout 0.1 --normalise batch "
+        "--passes 3"};
+    for (size_t i = 0; i < sizeof how / sizeof how[0]; i++) {
+        char arguments[256];
+        snprintf(arguments, sizeof arguments,
+                 "embed day --format csv --target y --method uniform --out plan.json %s", how[i]);
+        assert_int_equal(cli_run(arguments), 0);
+        cli_read("plan.json", cli_out);
+        double planned = number_after("\"plan\": {\"log_loss\": ");
+        snprintf(arguments, sizeof arguments,
+                 "train day m%d --format csv --target y --plan plan.json", (int)i);
+        assert_int_equal(cli_run(arguments), 0);
+        assert_true(fabs(number_after("log loss ") - planned) < 1e-5);
+    }
+    static const char *const bad[][2] = {
+        {"{\"pare_embed\": 1, \"model\": \"fm\", \"optimizer\": \"sgd\"}", "optimizer"},
+        {"{\"pare_embed\": 1, \"model\": \"fm\", \"l2\": 11}", "l2"},
+        {"{\"pare_embed\": 1, \"model\": \"fm\", \"batch\": -3}", "batch"}};
+    for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
+        cli_write("f", bad[i][0], strlen(bad[i][0]));
+        assert_int_equal(cli_run("train day n --format csv --target y --plan f"), 2);
+        assert_non_null(strstr(cli_err, bad[i][1]));
+    }
+}
+
 static void curve_is_drawn(void **state) {
     (void)state;
     assert_int_equal(cli_run("embed day --format csv --target y --curve --passes 1 --rate 0.1 "
@@ -158,6 +203,7 @@ static void curve_is_drawn(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(bad_input_is_named), cmocka_unit_test(constant_fields_are_left),
-        cmocka_unit_test(latency_is_a_resource), cmocka_unit_test(curve_is_drawn)};
+        cmocka_unit_test(latency_is_a_resource), cmocka_unit_test(plan_keeps_training),
+        cmocka_unit_test(curve_is_drawn)};
     return cmocka_run_group_tests(tests, start, finish);
 }

@@ -260,8 +260,7 @@ static void test_mask_is_submodel(void **state) {
     }
 }
 
-static void test_failing_allocation(void **state) {
-    (void)state;
+static void fail_each_allocation(pare_field_optimizer optimizer) {
     pare_status status = PARE_ERROR_MEMORY;
     for (int64_t at = 0; status != PARE_OK; at++) {
         test_allocator memory = {.fail_at = -1};
@@ -271,6 +270,8 @@ static void test_failing_allocation(void **state) {
         assert_int_equal(pare_context_create(&allocator, &ctx), PARE_OK);
         make_fields(ctx, &fields, false);
         pare_field_spec spec = pare_field_spec_default(PARE_FIELD_MODEL_DCNV2, 4);
+        pare_field_spec_optimizer(&spec, optimizer);
+        spec.batch = 8;
         pare_field_model *model = NULL;
         double loss = 0, auc = 0;
         int64_t row[2] = {0, 1};
@@ -284,6 +285,13 @@ static void test_failing_allocation(void **state) {
         pare_fields_clear(&fields);
         pare_context_destroy(ctx);
         assert_int_equal(memory.live, 0);
+    }
+}
+
+static void test_failing_allocation(void **state) {
+    (void)state;
+    for (int at = 0; at < PARE_FIELD_OPTIMIZERS; at++) {
+        fail_each_allocation((pare_field_optimizer)at);
     }
 }
 
