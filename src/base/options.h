@@ -81,6 +81,7 @@ X(embed, cross_rows, "cross-rows", INTEGER, "16384", 2, 16777216, "", "rows of t
 X(embed, passes, "passes", INTEGER, "0", 0, 10000, "", "passes over the training rows for each model; 0: the best number on an eighth of them, at most 16") \
 X(embed, rate, "rate", REAL, "0", 0, 10, "", "step size of the embedding tables; 0: the best on an eighth of the training rows, halving from the model's default") \
 X(embed, l2, "l2", REAL, "-1", -1, 10, "", "l2 penalty of the embedding tables, half of it times the squares: of the whole table in every batch (dense-adam), else of the rows that a data row looks up; -1: 0.001, adagrad 0.01, adam 0.03, dense-adam 0.0003") \
+X(embed, by_time, "by-time", BOOL, "false", 0, 0, "", "rows are in the order of time: the last of them are held out, and the last of the others tune and judge, in place of rows drawn at random") \
 X(planned, plan, "plan", TEXT, "", 0, 0, "", "plan.json of pare embed: train what it keeps (default: every field)") \
 X(continual, state, "state", TEXT, "", 0, 0, "", "write what later files need to go on from this plan to this file") \
 X(continual, continue_from, "continue", TEXT, "", 0, 0, "", "go on from this state with the rows of a later file: score them, change the plan where that pays, learn from them; the state is replaced, or written to --state") \

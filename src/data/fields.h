@@ -70,6 +70,7 @@ typedef struct pare_fields {
     float *value;  /* (rows, count) factor of the embedding row; NULL: all 1 */
     float *label;  /* (rows) 0 or 1 */
     int64_t hash_bits; /* fields that would need more than 2^hash_bits rows are hashed; 0: none */
+    bool by_time;      /* before encoding: hold out the last rows, not some drawn at random */
     uint8_t *held_out; /* (rows) 1: not for training; set by encode */
     int64_t train_rows;
 } pare_fields;
@@ -93,11 +94,11 @@ void pare_fields_clear(pare_fields *fields);
 int64_t pare_fields_find(const pare_fields *fields, const char *name, int64_t length);
 
 /*
- * Holds out the rows whose draw of `seed` is below `share` and turns levels into rows: levels of a
- * category that occur in at least minimum_count (>= 1) training rows get rows 1, 2, ... by falling
- * count (ties: first appearance); all others share row 0. Where that makes too many rows
- * (hash_bits) every id, frequent or not, is hashed instead, and row 0 is not used. Fails if a class
- * is missing among the training rows, or no field varies.
+ * Holds out the rows whose draw of `seed` is below `share` (by_time: the last ones) and turns
+ * levels into rows: levels of a category that occur in at least minimum_count (>= 1) training rows
+ * get rows 1, 2, ... by falling count (ties: first appearance); all others share row 0. Where that
+ * makes too many rows (hash_bits) every id, frequent or not, is hashed instead, and row 0 is not
+ * used. Fails if a class is missing among the training rows, or no field varies.
  */
 pare_status pare_fields_encode(pare_fields *fields, double share, uint64_t seed,
                                int64_t minimum_count) PARE_MUST_CHECK;

@@ -32,7 +32,9 @@ static pare_status split(pare_fields *fields, double share, uint64_t seed) {
         return status;
     }
     for (int64_t i = 0; i < fields->rows; i++) {
-        bool out = pare_random_uniform(seed, PARE_STREAM_SPLIT, (uint64_t)i) < share;
+        bool out = fields->by_time
+                       ? (double)i >= (1 - share) * (double)fields->rows
+                       : pare_random_uniform(seed, PARE_STREAM_SPLIT, (uint64_t)i) < share;
         fields->held_out[i] = out;
         classes[fields->label[i] > 0] += !out;
     }

@@ -92,6 +92,10 @@ static inline bool pare_field_spec_linear(const pare_field_spec *spec) {
 static inline bool pare_field_spec_deep(const pare_field_spec *spec) {
     return spec->kind >= PARE_FIELD_MODEL_DEEPFM;
 }
+/* Whether its step size falls in the last pass where fit is told so: LR and FM by AdaGrad. */
+static inline bool pare_field_spec_settles(const pare_field_spec *spec) {
+    return !pare_field_spec_deep(spec) && spec->optimizer <= PARE_FIELD_ADAGRAD;
+}
 /* Parameters of such a model over `joint` embedding rows of `fields` fields. INT64_MAX where it
  * does not fit. */
 int64_t pare_field_parameters(const pare_field_spec *spec, int64_t joint, int64_t fields);
@@ -168,9 +172,12 @@ pare_status pare_fields_rows(const pare_fields *fields, bool held_out, int64_t *
 double pare_field_model_fit(pare_field_model *model, const pare_fields *fields, int64_t count,
                             int64_t *row, int64_t epochs);
 /* The same until `stop`, asked before each batch with the share done and the mean log loss of the
- * pass so far (NaN: none), says so. */
+ * pass so far (NaN: none), says so. settle: the step size falls to nothing within the
+ * last pass (pare_field_spec_settles), so that the parameters do not hang on its last rows; for a
+ * model that learns no more for now. */
 typedef bool (*pare_field_stop)(void *user, double done, double loss);
 double pare_field_model_fit_until(pare_field_model *model, const pare_fields *fields, int64_t count,
-                                  int64_t *row, int64_t epochs, pare_field_stop stop, void *user);
+                                  int64_t *row, int64_t epochs, bool settle, pare_field_stop stop,
+                                  void *user);
 
 #endif

@@ -4,6 +4,8 @@
 
 #include <math.h>
 
+enum { SETTLE_STEPS = 64 };
+
 /* log(1 + exp(z)) - y z, and its slope: the part that is no logarithm, and the factor (1, 2] whose
  * logarithm is the rest. */
 static double log_loss_parts(float z, float label, float *slope, double *factor) {
@@ -189,27 +191,40 @@ static float factor_of(const pare_field_spec *spec, int64_t pass) {
     return factor;
 }
 
+/* Rows of a call of train: where the step size falls, it does so in SETTLE_STEPS steps at least. */
+static int64_t batch_of(const pare_field_model *model, int64_t count, bool settles) {
+    int64_t batch = model->spec.batch, steps = (count + SETTLE_STEPS - 1) / SETTLE_STEPS;
+    return settles && steps > 0 && steps < batch ? steps : batch;
+}
+
 double pare_field_model_fit_until(pare_field_model *model, const pare_fields *fields, int64_t count,
-                                  int64_t *row, int64_t epochs, pare_field_stop stop, void *user) {
-    double loss = 0, all = (double)count * (double)epochs;
-    for (int64_t epoch = 0; epoch < epochs; epoch++) {
+                                  int64_t *row, int64_t epochs, bool settle, pare_field_stop stop,
+                                  void *user) {
+    double loss = 0, mean = NAN, all = (double)count * (double)epochs;
+    float rate = model->spec.rate;
+    bool stopped = false;
+    for (int64_t epoch = 0; epoch < epochs && !stopped; epoch++) {
+        bool settles = settle && pare_field_spec_settles(&model->spec) && epoch == epochs - 1;
+        int64_t batch = batch_of(model, count, settles);
         uint64_t first = (uint64_t)epoch * (uint64_t)count;
         pare_random_shuffle(model->seed, PARE_STREAM_SHUFFLE, first, count, row);
         loss = 0;
         model->factor = factor_of(&model->spec, epoch);
-        for (int64_t at = 0; at < count; at += model->spec.batch) {
-            int64_t rows = count - at < model->spec.batch ? count - at : model->spec.batch;
-            double mean = at > 0 ? loss / (double)at : (double)NAN;
-            if (stop && stop(user, (double)(epoch * count + at) / all, mean)) {
-                return mean;
+        for (int64_t at = 0; at < count && !stopped; at += batch) {
+            int64_t rows = count - at < batch ? count - at : batch;
+            stopped = stop && stop(user, (double)(epoch * count + at) / all, mean);
+            if (settles) {
+                model->spec.rate = rate * (1 - (float)at / (float)count);
             }
-            loss += pare_field_model_train(model, fields, rows, row + at, NULL);
+            loss += stopped ? 0 : pare_field_model_train(model, fields, rows, row + at, NULL);
+            mean = stopped ? mean : loss / (double)(at + rows);
         }
     }
-    return count > 0 ? loss / (double)count : 0;
+    model->spec.rate = rate;
+    return mean;
 }
 
 double pare_field_model_fit(pare_field_model *model, const pare_fields *fields, int64_t count,
                             int64_t *row, int64_t epochs) {
-    return pare_field_model_fit_until(model, fields, count, row, epochs, NULL, NULL);
+    return pare_field_model_fit_until(model, fields, count, row, epochs, false, NULL, NULL);
 }

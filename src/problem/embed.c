@@ -6,19 +6,6 @@
 
 #include <math.h>
 
-enum {
-    PASSES_MAX = 16,
-    WORSE_MAX = 2,
-    INNER_SHARE = 8,
-    RATES = 6, /* step sizes tried, each half of the one before */
-    RATE_ROWS = 100000,
-    RATE_PASSES = 4
-};
-
-/* Of the published recipe: how long it learns at most, and the fall of its rate. */
-enum { DENSE_PASSES = 100 };
-#define DROP 0.1f
-
 static const double TELL_SECONDS = 0.1;
 
 void pare_embed_free(pare_embed *embed) {
@@ -75,7 +62,7 @@ void pare_embed_fold(const pare_embed *embed, const pare_field_model *model, con
     }
 }
 
-static pare_status create_kept(pare_embed *embed, const uint8_t *keep, pare_field_model **out) {
+pare_status pare_embed_create(pare_embed *embed, const uint8_t *keep, pare_field_model **out) {
     double *weight = NULL;
     pare_status status = pare_field_model_create(embed->ctx, &embed->spec, &embed->fields,
                                                  (uint64_t)embed->options.seed, out);
@@ -139,11 +126,11 @@ void pare_embed_order(pare_embed *embed) {
 }
 
 pare_status pare_embed_train(pare_embed *embed, const uint8_t *keep, pare_field_model **out) {
-    pare_status status = create_kept(embed, keep, out);
+    pare_status status = pare_embed_create(embed, keep, out);
     if (status == PARE_OK) {
         pare_embed_order(embed);
         (void)pare_field_model_fit_until(*out, &embed->fields, embed->train, embed->train_row,
-                                         embed->passes, pare_embed_tell, embed);
+                                         embed->passes, true, pare_embed_tell, embed);
         status = pare_embed_going(embed);
     }
     if (status != PARE_OK) {
@@ -154,97 +141,6 @@ pare_status pare_embed_train(pare_embed *embed, const uint8_t *keep, pare_field_
 }
 
 /* ---- Set up ---------------------------------------------------------------------------------- */
-
-/* Least loss on `count` rows of train_row from `first` on, the model learning from `first` rows
- * before them, and after how many passes. Stops once it has been worse twice running, or at `most`.
- * As published, the passes of dense Adam are those of the largest area under the ROC curve, and its
- * rates fall to a tenth each time neither is better, which the spec then knows. */
-static pare_status least_loss(pare_embed *embed, int64_t first, int64_t count, int64_t most,
-                              double *least, int64_t *passes) {
-    pare_field_model *model = NULL;
-    int64_t *row = embed->train_row, worse = 0, drops = 0, drop[PARE_FIELD_DROPS] = {0};
-    double most_auc = 0;
-    bool dense = embed->spec.optimizer == PARE_FIELD_DENSE_ADAM;
-    pare_status status = create_kept(embed, NULL, &model);
-    *least = INFINITY;
-    *passes = 1;
-    pare_embed_order(embed);
-    pare_random_shuffle((uint64_t)embed->options.seed, PARE_STREAM_PREFIX, 0, embed->train, row);
-    for (int64_t pass = 1; pass <= most && worse < WORSE_MAX && status == PARE_OK; pass++) {
-        double loss = 0, auc = 0;
-        (void)pare_field_model_fit_until(model, &embed->fields, first, row, 1, pare_embed_tell,
-                                         embed);
-        status = pare_embed_going(embed);
-        if (status == PARE_OK) {
-            status = pare_field_model_score(model, &embed->fields, count, row + first, &loss, &auc);
-        }
-        bool better = loss < *least, area = dense && auc > most_auc;
-        worse = better || area ? 0 : worse + 1;
-        *passes = (dense ? area : better) ? pass : *passes;
-        *least = fmin(*least, loss);
-        most_auc = area ? auc : most_auc;
-        if (dense && worse > 0 && drops < PARE_FIELD_DROPS) {
-            drop[drops++] = pass;
-            model->spec.rate *= DROP;
-            model->spec.tower_rate *= DROP;
-        }
-    }
-    for (int d = 0; d < PARE_FIELD_DROPS && dense; d++) {
-        embed->spec.drop[d] = drop[d] < *passes ? drop[d] : 0;
-    }
-    pare_field_model_destroy(model);
-    return status;
-}
-
-/* The step size of the table, halved while that lowers the least loss on an eighth of the training
- * rows, left out for this; a part of the rows tells. */
-static pare_status find_rate(pare_embed *embed) {
-    int64_t rows = embed->train < RATE_ROWS ? embed->train : RATE_ROWS, passes = 0;
-    double best = INFINITY, loss = 0;
-    float rate = embed->spec.rate, kept = rate;
-    if (embed->options.rate > 0) {
-        embed->spec.rate = (float)embed->options.rate;
-    }
-    if (embed->spec.optimizer == PARE_FIELD_DENSE_ADAM) {
-        embed->spec.tower_rate = embed->spec.rate;
-        return PARE_OK;
-    }
-    if (embed->options.rate > 0) {
-        return PARE_OK;
-    }
-    bool sparse = embed->spec.optimizer == PARE_FIELD_ADAM; /* slow where its rate is right */
-    for (int tries = 0, worse = 0; tries < RATES && worse < 1; tries++, rate /= 2) {
-        embed->spec.rate = rate;
-        pare_status status = least_loss(embed, rows - rows / INNER_SHARE, rows / INNER_SHARE,
-                                        sparse ? PASSES_MAX : RATE_PASSES, &loss, &passes);
-        if (status != PARE_OK && status != PARE_ERROR_NUMERIC) {
-            return status;
-        }
-        bool better = status == PARE_OK && loss < best;
-        worse += status == PARE_OK && !better;
-        best = better ? loss : best;
-        kept = better ? rate : kept;
-    }
-    embed->spec.rate = kept;
-    return PARE_OK;
-}
-
-/* Passes after which the loss on an eighth of the training rows, left out for this, is least. */
-static pare_status find_passes(pare_embed *embed) {
-    int64_t inner = embed->train / INNER_SHARE;
-    double loss = 0;
-    embed->passes = embed->options.passes > 0 ? embed->options.passes : 1;
-    if (inner == 0) {
-        return PARE_OK;
-    }
-    pare_status status = find_rate(embed);
-    if (status == PARE_OK && embed->options.passes == 0) {
-        bool dense = embed->spec.optimizer == PARE_FIELD_DENSE_ADAM;
-        status = least_loss(embed, embed->train - inner, inner, dense ? DENSE_PASSES : PASSES_MAX,
-                            &loss, &embed->passes);
-    }
-    return status;
-}
 
 /* The model's defaults, and what the options say in their place. */
 static pare_status make_spec(pare_embed *embed) {
@@ -258,6 +154,7 @@ static pare_status make_spec(pare_embed *embed) {
     *spec =
         pare_field_spec_default((pare_field_model_kind)options->embed_model, options->dimension);
     pare_field_spec_optimizer(spec, (pare_field_optimizer)options->embed_optimizer);
+    embed->start = spec->rate;
     spec->batch = options->batch > 0 ? options->batch : spec->batch;
     spec->decay = options->l2 >= 0 ? (float)options->l2 : spec->decay;
     spec->dropout = (float)options->dropout;
@@ -377,6 +274,7 @@ static pare_status prepare(pare_embed *embed, const char *path) {
     status = pare_fields_read(embed->ctx, path, (pare_fields_format)options->embed_format, options,
                               &embed->fields);
     embed->fields.hash_bits = options->hash_bits;
+    embed->fields.by_time = options->by_time;
     if (status == PARE_OK) {
         status = pare_embed_set_up(embed);
     }
@@ -448,7 +346,7 @@ static pare_status run(pare_embed *embed) {
     }
     pare_embed_stage(embed, "tune", 0.05, 0.4);
     if (status == PARE_OK) {
-        status = find_passes(embed);
+        status = pare_embed_tune(embed, NULL);
     }
     pare_embed_stage(embed, "train all", 0.4, 0.6);
     if (status == PARE_OK) {
@@ -465,6 +363,11 @@ static pare_status run(pare_embed *embed) {
     if (status == PARE_OK) {
         pare_embed_stage(embed, "train plan", 0.85, 1);
         pare_serving_cost(&embed->serving, embed->keep, embed->cost);
+        if (pare_field_spec_settles(&embed->spec)) { /* the others: those of the model of all */
+            status = pare_embed_tune(embed, embed->keep);
+        }
+    }
+    if (status == PARE_OK) {
         status = score(embed, embed->keep, &embed->chosen);
     }
     if (status == PARE_OK) {
@@ -514,7 +417,7 @@ pare_status pare_embed_run_within(pare_context *ctx, const char *path, const par
 /* Trains what the plan keeps, else everything. */
 static pare_status fit(pare_embed *embed) {
     pare_embed_stage(embed, "tune", 0.05, 0.5);
-    pare_status status = find_passes(embed);
+    pare_status status = pare_embed_tune(embed, NULL);
     pare_embed_stage(embed, "train", 0.5, 1);
     double start_seconds = pare_cpu_seconds();
     if (status == PARE_OK && embed->options.plan[0]) {

@@ -61,6 +61,7 @@ typedef struct pare_embed {
     pare_options options; /* a copy */
     pare_fields fields;
     pare_field_spec spec;
+    float start;          /* step size of the tables that tuning starts from */
     pare_serving serving; /* borrows the arrays below */
     int64_t candidates;   /* serving.fields * (serving.chunks + 1) */
     int64_t *size, *width, *group, *fetch;
@@ -163,9 +164,14 @@ bool pare_embed_tell(void *embed, double done, double loss);
 pare_status pare_embed_going(const pare_embed *embed) PARE_MUST_CHECK;
 /* Puts train_row into file order: training shuffles it, and must not depend on what ran before. */
 void pare_embed_order(pare_embed *embed);
-/* A fresh model with what is kept (NULL: all), trained on the training rows. */
+/* A fresh model with what is kept (NULL: all); trained on the training rows, too. */
+pare_status pare_embed_create(pare_embed *embed, const uint8_t *keep,
+                              pare_field_model **out) PARE_MUST_CHECK;
 pare_status pare_embed_train(pare_embed *embed, const uint8_t *keep,
                              pare_field_model **out) PARE_MUST_CHECK;
+/* Step size (spec.rate) and passes for what is kept (NULL: all), where the options leave them open
+ * (embed_tune.c). Cost: some five trainings. */
+pare_status pare_embed_tune(pare_embed *embed, const uint8_t *keep) PARE_MUST_CHECK;
 /* gain of the baselines (embed_gains.c), and the choice of sequential attention (embed_search.c),
  * which fills gain and keep. */
 pare_status pare_embed_gains(pare_embed *embed) PARE_MUST_CHECK;

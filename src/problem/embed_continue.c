@@ -192,7 +192,7 @@ static pare_status learn(pare_embed_course *c) {
         }
     }
     pare_embed_set_masks(c);
-    (void)pare_field_model_fit_until(model, &e->fields, e->fields.rows, c->row, e->passes,
+    (void)pare_field_model_fit_until(model, &e->fields, e->fields.rows, c->row, e->passes, false,
                                      pare_embed_tell, e);
     c->window->cpu_training = pare_thread_cpu_seconds() - start;
     return pare_embed_going(e);

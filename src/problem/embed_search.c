@@ -188,7 +188,8 @@ static pare_status run(search *s) {
     int64_t batches = (s->learners + batch - 1) / batch, done = 0;
     int64_t total = (batches * e->passes + TRAINED - 1) / TRAINED;
     pare_embed_order(e);
-    pare_random_shuffle(seed, PARE_STREAM_METHOD, 0, e->train, e->train_row);
+    int64_t drawn = e->options.by_time ? s->learners : 0; /* by time, the last rows judge */
+    pare_random_shuffle(seed, PARE_STREAM_METHOD, 0, e->train - drawn, e->train_row + drawn);
     for (int64_t pass = 1; pass <= e->passes; pass++) {
         pare_random_shuffle(seed, PARE_STREAM_METHOD, (uint64_t)(pass * e->train), s->learners,
                             e->train_row);
