@@ -48,8 +48,9 @@ def movielens(folder):
     for r in ratings:
         movie = movies[r["movieId"]]
         when = datetime.datetime.fromtimestamp(int(r["timestamp"]), datetime.timezone.utc)
-        row = [r["userId"], r["movieId"], movie["genres"], movie["genres"].split("|")[0],
-               movie["title"].strip()[-5:-1]]
+        # letters before ids and years: columns of numbers would be read as numbers
+        row = ["u" + r["userId"], "f" + r["movieId"], movie["genres"], movie["genres"].split("|")[0],
+               "y" + movie["title"].strip()[-5:-1]]
         for key in ("u", r["userId"]), ("m", r["movieId"]):
             count, total = seen.get(key, (0, 0.0))
             row += [f"c{bucket(count)}", f"m{round(4 * total / count)}" if count else "none"]

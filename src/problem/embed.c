@@ -62,10 +62,17 @@ void pare_embed_fold(const pare_embed *embed, const pare_field_model *model, con
     }
 }
 
-pare_status pare_embed_create(pare_embed *embed, const uint8_t *keep, pare_field_model **out) {
+pare_status pare_embed_create(pare_embed *embed, const uint8_t *keep, int64_t known,
+                              pare_field_model **out) {
     double *weight = NULL;
+    for (int64_t i = known; i < embed->train; i++) {
+        embed->fields.held_out[embed->train_row[i]] = 1;
+    }
     pare_status status = pare_field_model_create(embed->ctx, &embed->spec, &embed->fields,
                                                  (uint64_t)embed->options.seed, out);
+    for (int64_t i = known; i < embed->train; i++) {
+        embed->fields.held_out[embed->train_row[i]] = 0;
+    }
     if (status == PARE_OK && keep) {
         status = pare_alloc(embed->ctx, embed->candidates, sizeof *weight, &weight);
     }
@@ -126,7 +133,7 @@ void pare_embed_order(pare_embed *embed) {
 }
 
 pare_status pare_embed_train(pare_embed *embed, const uint8_t *keep, pare_field_model **out) {
-    pare_status status = pare_embed_create(embed, keep, out);
+    pare_status status = pare_embed_create(embed, keep, embed->train, out);
     if (status == PARE_OK) {
         pare_embed_order(embed);
         (void)pare_field_model_fit_until(*out, &embed->fields, embed->train, embed->train_row,

@@ -164,8 +164,9 @@ bool pare_embed_tell(void *embed, double done, double loss);
 pare_status pare_embed_going(const pare_embed *embed) PARE_MUST_CHECK;
 /* Puts train_row into file order: training shuffles it, and must not depend on what ran before. */
 void pare_embed_order(pare_embed *embed);
-/* A fresh model with what is kept (NULL: all); trained on the training rows, too. */
-pare_status pare_embed_create(pare_embed *embed, const uint8_t *keep,
+/* A fresh model with what is kept (NULL: all); ids that only the rows after the first `known` of
+ * train_row have start at 0, like those of held-out rows. Then one trained on the training rows. */
+pare_status pare_embed_create(pare_embed *embed, const uint8_t *keep, int64_t known,
                               pare_field_model **out) PARE_MUST_CHECK;
 pare_status pare_embed_train(pare_embed *embed, const uint8_t *keep,
                              pare_field_model **out) PARE_MUST_CHECK;

@@ -180,14 +180,11 @@ static void judge(search *s, int64_t rows) {
 static pare_status run(search *s) {
     pare_embed *e = s->embed;
     uint64_t seed = (uint64_t)e->options.seed;
-    s->learners = e->train - (e->train + JUDGES - 1) / JUDGES;
-    s->learners = s->learners > 0 ? s->learners : e->train;
     int64_t batch = s->learners * e->passes / STEPS;
     batch = batch < BATCH_MIN ? BATCH_MIN : batch;
     batch = batch > e->spec.batch ? e->spec.batch : batch;
     int64_t batches = (s->learners + batch - 1) / batch, done = 0;
     int64_t total = (batches * e->passes + TRAINED - 1) / TRAINED;
-    pare_embed_order(e);
     int64_t drawn = e->options.by_time ? s->learners : 0; /* by time, the last rows judge */
     pare_random_shuffle(seed, PARE_STREAM_METHOD, 0, e->train - drawn, e->train_row + drawn);
     for (int64_t pass = 1; pass <= e->passes; pass++) {
@@ -222,8 +219,11 @@ pare_status pare_embed_search(pare_embed *embed) {
     double *block = NULL;
     memset(embed->keep, 0, (size_t)embed->candidates);
     memset(embed->gain, 0, (size_t)embed->candidates * sizeof *embed->gain);
-    pare_status status = pare_field_model_create(ctx, &embed->spec, &embed->fields,
-                                                 (uint64_t)embed->options.seed, &s.model);
+    s.learners = embed->train - (embed->train + JUDGES - 1) / JUDGES;
+    s.learners = s.learners > 0 ? s.learners : embed->train;
+    pare_embed_order(embed);
+    pare_status status = pare_embed_create(
+        embed, NULL, embed->options.by_time ? s.learners : embed->train, &s.model);
     if (status == PARE_OK) {
         status = pare_alloc_zero(ctx, 4 * embed->candidates, sizeof *block, &block);
     }

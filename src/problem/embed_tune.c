@@ -29,7 +29,7 @@ typedef struct snapshot {
 static pare_status keep_room(pare_embed *embed, const pare_field_model *model, snapshot *s) {
     int64_t cells = model->joint * model->stride;
     pare_status status = pare_alloc(embed->ctx, cells, sizeof *s->table, &s->table);
-    return status == PARE_OK && model->first
+    return status == PARE_OK && model->spec.optimizer == PARE_FIELD_ADAGRAD
                ? pare_alloc(embed->ctx, cells, sizeof *s->sums, &s->sums)
                : status;
 }
