@@ -7,11 +7,11 @@
 #include <math.h>
 #include <stdio.h>
 
-enum { FIELDS_MAX = 12, CHUNKS_MAX = 3, SEEDS = 1000 };
+enum { FIELDS_MAX = 12, CHUNKS_MAX = 3, GROUPS_MANY = 12, SEEDS = 1000 };
 
 typedef struct problem {
     pare_serving serving;
-    int64_t size[FIELDS_MAX], width[CHUNKS_MAX], group[2 * FIELDS_MAX], fetch[3];
+    int64_t size[FIELDS_MAX], width[CHUNKS_MAX], group[2 * FIELDS_MAX], fetch[GROUPS_MANY];
     const char *name[FIELDS_MAX];
     uint8_t pinned[FIELDS_MAX], banned[FIELDS_MAX], keep[FIELDS_MAX * (CHUNKS_MAX + 1)];
     double gain[FIELDS_MAX * (CHUNKS_MAX + 1)];
@@ -314,6 +314,7 @@ static void test_bound_holds(void **state) {
         double slope[16], curvature[16 * 16], gain[16], saved = 0, bound = 0, best = -1;
         make(&p, ctx, seed, fields, chunks, true);
         make_random(seed, n, slope, curvature);
+        p.serving.groups = seed % 2 ? GROUPS_MANY : 3; /* more than are told apart set by set */
         const pare_serving_joint joint = {slope, curvature, 1e-3, false};
         if (pare_serving_choose_joint(&p.serving, &joint, p.keep, gain) != PARE_OK) {
             continue;

@@ -9,7 +9,9 @@
  * rho_j the prior's curvature, and what h allows within the budget is at most, for prices l_r >= 0
  * of the resources r (Lagrange), sum_r l_r limit_r + sum_fields max(0, h of a bundle - l' its
  * costs). Both are convex: v moves towards the weights of the set that the prices choose, as the
- * bound's slope by v is G (v - those weights), and prices move against theirs. The larger own
+ * bound's slope by v is G (v - those weights), and prices move against theirs. Fetches have no
+ * price: each largest set of groups that can be fetched together has a bound of its own, or, where
+ * these are many, the groups that are worth most together are found at every step. The larger own
  * (Dong, Chen, Linderoth 2015), the tighter the bound: it is a share of the diagonal.
  */
 #include "select/serving_private.h"
@@ -20,7 +22,14 @@
 #include <string.h>
 
 #define SHARE_MIN 0.01
-enum { STEPS = 30, MOVES = 8, CHUNKS_MAX = PARE_SERVING_CHUNKS };
+enum {
+    STEPS = 30,
+    MOVES = 8,
+    UNITS = 200,
+    GROUPS_MAX = 10, /* of a store, whose sets are told apart, */
+    SETS_MAX = 16,   /* if there are no more of them */
+    CHUNKS_MAX = PARE_SERVING_CHUNKS
+};
 
 typedef struct dual {
     const pare_serving *serving;
@@ -32,8 +41,11 @@ typedef struct dual {
     double *share;        /* (n, PARE_RESOURCES) of the limits, of a field with its first k
                              chunks at place k: at most what any k of them cost */
     double price[PARE_RESOURCES], used[PARE_RESOURCES];
-    double *worth;   /* (fields) of the best bundle at the prices */
-    double *open;    /* (groups) the sum of it over the group's fields */
+    double *worth;  /* (fields) of the best bundle at the prices */
+    double *open;   /* (groups) the sum of it over the group's fields */
+    double *table;  /* (groups + 1, UNITS + 1) the worth of the first groups within so many units */
+    double *fitted; /* (n) weights fitted to what is kept */
+    uint32_t closed; /* bits of groups that are not fetched */
     uint8_t *chosen; /* (n) */
 } dual;
 
@@ -66,7 +78,7 @@ static void find_shares(dual *d) {
             for (int r = 0; r < PARE_RESOURCES; r++) {
                 double one = (double)cost[r], limit = (double)serving->limit[r];
                 if (r == PARE_RESOURCE_FETCH) {
-                    one = 0; /* its group pays, once */
+                    one = 0; /* see open_groups */
                 } else if (r == PARE_RESOURCE_LATENCY) {
                     one = times->call ? (double)times->each[f] / 1000 : 0;
                     limit += (double)times->spare / 1000;
@@ -102,6 +114,20 @@ static double find_values(dual *d) {
     return half;
 }
 
+static bool is_closed(const dual *d, int64_t field) {
+    for (int64_t i = 2 * field; i < 2 * field + 2 && d->closed; i++) {
+        if (d->serving->group[i] >= 0 && d->closed >> d->serving->group[i] & 1) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static int64_t units_of(int64_t fetch, int64_t limit) {
+    double share = (double)fetch / fmax((double)limit, 1);
+    return limit == INT64_MAX ? 0 : share > 1 ? UNITS + 1 : (int64_t)floor(share * UNITS);
+}
+
 /* The best bundle of a field at the prices: its worth, and the candidates of it in `chosen`. */
 static double best_bundle(dual *d, int64_t field) {
     int64_t chunks = d->serving->chunks, at = field * (chunks + 1), order[CHUNKS_MAX], count = 0;
@@ -110,7 +136,7 @@ static double best_bundle(dual *d, int64_t field) {
     double best = pinned ? -(double)INFINITY : 0, worth = d->value[at];
     int64_t longest = -1;
     memset(d->chosen + at, 0, (size_t)(chunks + 1));
-    if (d->serving->banned && d->serving->banned[field]) {
+    if ((d->serving->banned && d->serving->banned[field]) || is_closed(d, field)) {
         return 0;
     }
     for (int64_t k = at + 1; k <= at + chunks; k++, count++) {
@@ -137,11 +163,29 @@ static double best_bundle(dual *d, int64_t field) {
     return best;
 }
 
-static double fetch_share(const pare_serving *serving, int64_t group) {
-    int64_t limit = serving->limit[PARE_RESOURCE_FETCH];
-    return limited(serving, PARE_RESOURCE_FETCH)
-               ? (double)serving->fetch[group] / fmax((double)limit, 1)
-               : 0;
+/* The groups whose fields are worth most together within the limit of fetches, whole: open becomes
+ * 1 for these, 0 for others; returns the worth. Times are counted in units of the limit, rounded
+ * down, which can only allow more. */
+static double open_groups(dual *d) {
+    const pare_serving *serving = d->serving;
+    int64_t limit = serving->limit[PARE_RESOURCE_FETCH], left = UNITS;
+    memset(d->table, 0, (UNITS + 1) * sizeof *d->table);
+    for (int64_t g = 0; g < serving->groups; g++) {
+        const double *before = d->table + g * (UNITS + 1);
+        double *now = d->table + (g + 1) * (UNITS + 1);
+        int64_t units = units_of(serving->fetch[g], limit);
+        for (int64_t u = 0; u <= UNITS; u++) {
+            now[u] = units > u ? before[u] : fmax(before[u], before[u - units] + d->open[g]);
+        }
+    }
+    double worth = d->table[serving->groups * (UNITS + 1) + UNITS];
+    for (int64_t g = serving->groups - 1; g >= 0; g--) {
+        const double *before = d->table + g * (UNITS + 1) + left;
+        bool taken = before[UNITS + 1] > before[0];
+        left -= taken ? units_of(serving->fetch[g], limit) : 0;
+        d->open[g] = taken;
+    }
+    return worth;
 }
 
 /* What bundles in `chosen` take of the limits. */
@@ -155,8 +199,8 @@ static void add_used(dual *d, int64_t field) {
     }
 }
 
-/* sum_r price_r + what the best bundles are worth at the prices, a group's where they pay for its
- * fetch; fills chosen and used. A pinned field's counts always. */
+/* sum_r price_r + what the best bundles are worth at the prices, of the groups that can be fetched
+ * together; fills chosen and used. */
 static double at_prices(dual *d) {
     const pare_serving *serving = d->serving;
     double total = 0;
@@ -172,12 +216,7 @@ static double at_prices(dual *d) {
             d->open[group] += d->worth[f];
         }
     }
-    for (int64_t g = 0; g < serving->groups; g++) {
-        double paid = d->open[g] - d->price[PARE_RESOURCE_FETCH] * fetch_share(serving, g);
-        d->open[g] = paid > 0;
-        d->used[PARE_RESOURCE_FETCH] += paid > 0 ? fetch_share(serving, g) : 0;
-        total += fmax(paid, 0);
-    }
+    total += open_groups(d);
     for (int64_t f = 0; f < serving->fields; f++) {
         int64_t group = group_of(serving, f);
         total += group < 0 ? d->worth[f] : 0;
@@ -264,18 +303,60 @@ static void find_own(dual *d, double *a) {
     }
 }
 
-/* saved: by what is kept, which the bound cannot fall below. */
-static double descend(dual *d, double saved) {
+/* From weights fitted to a set; ends once the bound is no more than `enough`. */
+static double descend(dual *d, double enough) {
     double least = INFINITY;
     memset(d->price, 0, sizeof d->price);
-    for (int64_t step = 0; step < STEPS; step++) {
+    memcpy(d->v, d->fitted, (size_t)d->n * sizeof *d->v);
+    for (int64_t step = 0; step < STEPS && least > enough; step++) {
         double half = find_values(d), share = 2 / (double)(step + 3);
-        least = fmin(least, half + lower_prices(d, saved - half));
+        least = fmin(least, half + lower_prices(d, enough - half));
         for (int64_t i = 0; i < d->n; i++) {
             d->v[i] += share * ((d->chosen[i] ? d->peak[i] : 0) - d->v[i]);
         }
     }
     return least;
+}
+
+/* Sets of groups that can be fetched together and of which none is part of another, as bits; 0:
+ * there are too many. */
+static int64_t list_sets(const pare_serving *serving, uint32_t set[SETS_MAX]) {
+    int64_t count = 0;
+    if (serving->groups > GROUPS_MAX) {
+        return 0;
+    }
+    for (int64_t one = (INT64_C(1) << serving->groups) - 1; one >= 0; one--) {
+        int64_t time = 0;
+        bool part = false;
+        for (int64_t g = 0; g < serving->groups; g++) {
+            time += one >> g & 1 ? serving->fetch[g] : 0;
+        }
+        for (int64_t i = 0; i < count; i++) {
+            part = part || (one & ~(int64_t)set[i]) == 0;
+        }
+        if (part || time > serving->limit[PARE_RESOURCE_FETCH]) {
+            continue;
+        }
+        if (count == SETS_MAX) {
+            return 0;
+        }
+        set[count++] = (uint32_t)one;
+    }
+    return count;
+}
+
+/* The most that the bounds of all sets of groups say; each ends once it says no more than those
+ * before. */
+static double bound_all(dual *d, double saved) {
+    uint32_t set[SETS_MAX];
+    int64_t count = list_sets(d->serving, set);
+    double bound = saved;
+    d->closed = 0;
+    for (int64_t i = 0; i < count; i++) {
+        d->closed = ~set[i];
+        bound = fmax(bound, descend(d, bound));
+    }
+    return count > 0 ? bound : fmax(bound, descend(d, bound));
 }
 
 pare_status pare_serving_bound(const pare_serving *serving, const pare_serving_joint *joint,
@@ -287,20 +368,23 @@ pare_status pare_serving_bound(const pare_serving *serving, const pare_serving_j
     if (serving->chunks > CHUNKS_MAX || !pare_checked_multiply(n, n, &cells)) {
         return pare_fail(ctx, PARE_ERROR_MEMORY, "out of memory: too many candidates");
     }
-    pare_status status =
-        pare_alloc(ctx, cells + (7 + PARE_RESOURCES) * n + serving->fields + serving->groups,
-                   sizeof *real, &real);
+    pare_status status = pare_alloc(ctx,
+                                    cells + (8 + PARE_RESOURCES) * n + serving->fields +
+                                        serving->groups + (UNITS + 1) * (serving->groups + 1),
+                                    sizeof *real, &real);
     if (status == PARE_OK) {
         status = pare_alloc(ctx, n, 1, &d.chosen);
     }
     if (status == PARE_OK) {
         double *next = real + cells + n;
-        double **part[] = {&d.v, &d.product, &d.rho, &d.own, &d.value, &d.peak, &d.share};
+        double **part[] = {&d.v,   &d.fitted, &d.product, &d.rho,
+                           &d.own, &d.value,  &d.peak,    &d.share};
         for (size_t i = 0; i < sizeof part / sizeof part[0]; i++, next += n) {
             *part[i] = next;
         }
         d.worth = d.share + PARE_RESOURCES * n;
         d.open = d.worth + serving->fields;
+        d.table = d.open + serving->groups;
         for (int64_t i = 0; i < n; i++) {
             double diagonal = joint->curvature[i * n + i];
             d.rho[i] = diagonal > 0 ? pare_serving_prior(serving, i) * diagonal : 0;
@@ -308,7 +392,8 @@ pare_status pare_serving_bound(const pare_serving *serving, const pare_serving_j
         find_shares(&d);
         find_own(&d, real);
         *saved = fit(&d, keep, real);
-        *bound = fmax(descend(&d, *saved), *saved);
+        memcpy(d.fitted, d.v, (size_t)n * sizeof *d.v);
+        *bound = bound_all(&d, *saved);
     }
     pare_free(ctx, real);
     pare_free(ctx, d.chosen);
