@@ -29,8 +29,10 @@ pare_chart pare_chart_of(pare_text *out, double margin_right, double x_low, doub
                          double y_low, double y_high);
 double pare_chart_x(const pare_chart *chart, double value);
 double pare_chart_y(const pare_chart *chart, double value);
-/* Grid lines, tick labels, the name of the horizontal axis; whole: its ticks are whole numbers. */
-void pare_chart_axes(const pare_chart *chart, const char *x_name, bool whole);
+/* Grid lines, tick labels, the name of the horizontal axis; whole: its ticks are whole numbers, the
+ * first at x_low, of these names (NULL: the numbers). */
+void pare_chart_axes(const pare_chart *chart, const char *x_name, bool whole,
+                     const char *const *names);
 /* A line through the finite points. */
 void pare_chart_line(const pare_chart *chart, const char *class_name, int64_t count,
                      const double *x, const double *y);

@@ -137,7 +137,7 @@ void pare_chart_path(const pare_selection *s, pare_text *out) {
                       (double)s->path_count[s->path_points - 1], y.low - pad, y.high + pad);
     pare_svg_open(out, "path", PARE_CHART_WIDTH, PARE_CHART_HEIGHT, "Score by number kept");
     describe_path(s, out);
-    pare_chart_axes(&chart, s->height > 0 ? "pixels kept" : "columns kept", true);
+    pare_chart_axes(&chart, s->height > 0 ? "pixels kept" : "columns kept", true, NULL);
     put_band(&chart, s);
     const struct {
         const char *class_name, *name;
@@ -227,7 +227,7 @@ void pare_chart_trace(const pare_selection *s, pare_text *out) {
     pare_text_append(out, "to %s while selecting.",
                      pare_number_text(format, last, "unknown", number));
     pare_svg_end_describe(out);
-    pare_chart_axes(&chart, trace_axis(s), false);
+    pare_chart_axes(&chart, trace_axis(s), false, NULL);
     pare_chart_line(&chart, "curve", s->trace_points, s->trace_epoch, s->trace_loss);
     pare_svg_close(out);
 }

@@ -59,7 +59,7 @@ void pare_chart_scores(const pare_selection *s, pare_text *out) {
     pare_text_append(out, "to %s. The table of the chosen has each number.",
                      pare_number_text(format, high, "0", number));
     pare_svg_end_describe(out);
-    pare_chart_axes(&chart, "rank", true);
+    pare_chart_axes(&chart, "rank", true, NULL);
     pare_text_append(out, "<g class=\"bars\">\n");
     for (int64_t i = 0; i < count; i++) {
         put_bar(&chart, s, i, count <= TITLED_MAX);

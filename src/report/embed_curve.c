@@ -6,7 +6,9 @@
 
 #include <math.h>
 
-enum { LABEL_MARGIN = 150, LABEL_GAP = 17 };
+enum { LABEL_MARGIN = 170, LABEL_GAP = 17, LEADER = 24 };
+
+static const char *const share_names[PARE_EMBED_SHARES] = {"1/8", "1/4", "1/2", "all"};
 
 static const double *auc_of(const pare_embed *e, int64_t method, double y[PARE_EMBED_SHARES]) {
     for (int64_t i = 0; i < PARE_EMBED_SHARES; i++) {
@@ -16,7 +18,7 @@ static const double *auc_of(const pare_embed *e, int64_t method, double y[PARE_E
 }
 
 typedef struct label {
-    double y;
+    double y, end; /* of the name, of its line */
     int64_t method;
 } label;
 
@@ -39,7 +41,11 @@ static void put_labels(const pare_embed *e, const pare_chart *chart, int64_t cou
         most = labels[i].y - LABEL_GAP;
     }
     for (int64_t i = 0; i < count; i++) {
-        pare_svg_number(chart->out, "<text class=\"label\" x=\"", chart->right + 9);
+        pare_svg_number(chart->out, "<path class=\"other\" d=\"M", chart->right + 6);
+        pare_svg_number(chart->out, " ", labels[i].end);
+        pare_svg_number(chart->out, "L", chart->right + LEADER);
+        pare_svg_number(chart->out, " ", labels[i].y);
+        pare_svg_number(chart->out, "\"/><text class=\"label\" x=\"", chart->right + LEADER + 4);
         pare_svg_number(chart->out, "\" y=\"", labels[i].y + 4.5);
         pare_text_append(chart->out, "\"%s>%s</text>\n",
                          labels[i].method == e->options.embed_method ? " font-weight=\"bold\"" : "",
@@ -70,14 +76,15 @@ static void draw(const pare_embed *e, pare_text *out) {
                           "numbers are in the table below.");
     pare_svg_end_describe(out);
     pare_chart chart = pare_chart_of(out, LABEL_MARGIN, x[0], 0, low - pad, high + pad);
-    pare_chart_axes(&chart, "share of the budget, log2", true);
+    pare_chart_axes(&chart, "share of the budget", true, share_names);
     for (int64_t m = 0; m < methods; m++) {
         (void)auc_of(e, m, y);
         if (m != mine) {
-            pare_chart_line(&chart, "random", PARE_EMBED_SHARES, x, y);
+            pare_chart_line(&chart, "other", PARE_EMBED_SHARES, x, y);
         }
         if (isfinite(y[PARE_EMBED_SHARES - 1])) {
-            labels[count++] = (label){pare_chart_y(&chart, y[PARE_EMBED_SHARES - 1]), m};
+            double end = pare_chart_y(&chart, y[PARE_EMBED_SHARES - 1]);
+            labels[count++] = (label){end, end, m};
         }
     }
     pare_chart_line(&chart, "curve", PARE_EMBED_SHARES, x, auc_of(e, mine, y));
@@ -94,16 +101,15 @@ static void draw(const pare_embed *e, pare_text *out) {
 }
 
 void pare_embed_curve_html(const pare_embed *e, pare_text *out) {
-    static const char *const share[PARE_EMBED_SHARES] = {"1/8", "1/4", "1/2", "all"};
     char word[64];
     pare_text_append(out,
                      "<section><h2>Quality against budget</h2>\n<p>AUC on the rows held out, of "
                      "a model trained on what each method chooses within a part of the "
-                     "budget.</p>\n<figure>\n");
+                     "budget.</p>\n<figure class=\"single\">\n");
     draw(e, out);
     pare_text_append(out, "</figure>\n<div class=\"scroll\"><table><thead><tr><th>method</th>");
     for (int i = 0; i < PARE_EMBED_SHARES; i++) {
-        pare_text_append(out, "<th>%s: AUC</th><th>log loss</th>", share[i]);
+        pare_text_append(out, "<th>%s: AUC</th><th>log loss</th>", share_names[i]);
     }
     pare_text_append(out, "</tr></thead>\n<tbody>\n");
     for (int64_t m = 0; m * PARE_EMBED_SHARES < e->points; m++) {

@@ -264,7 +264,7 @@ static void put_curve(const pare_analysis *a, const curve *c, const double *x, i
     pare_svg_end_describe(out);
     pare_chart chart = pare_chart_of(out, 14, 0, (double)a->path, low - 0.05 * (high - low),
                                      high + 0.05 * (high - low));
-    pare_chart_axes(&chart, "variants", true);
+    pare_chart_axes(&chart, "variants", true, NULL);
     pare_chart_line(&chart, "curve", a->path + 1, x, c->y);
     pare_svg_number(out, "<circle class=\"dot\" r=\"5\" cx=\"",
                     pare_chart_x(&chart, (double)a->picks));

@@ -34,7 +34,7 @@ const char *const pare_page_style[] = {
     ".note li{overflow-wrap:anywhere}\n",
     ".figures{display:grid;grid-template-columns:repeat(2,minmax(0,1fr));gap:48px 56px;"
     "margin-top:52px}\n",
-    "figure{margin:0;min-width:0}\n",
+    "figure{margin:0;min-width:0}\nfigure.single{max-width:720px}\n",
     "figcaption h2{margin:0 0 2px}\n",
     "figcaption p{font-size:15px;line-height:1.45;margin-bottom:14px}\n",
     "svg{display:block;width:100%;height:auto;overflow:visible}\n",
@@ -51,6 +51,7 @@ const char *const pare_page_style[] = {
     "svg .band{fill:var(--accent);fill-opacity:.16}\n",
     ".all{stroke:var(--ink);stroke-width:1.5}\n",
     ".random{stroke:var(--ink);stroke-width:1.5;stroke-dasharray:2 5;stroke-linecap:round}\n",
+    ".other{stroke:var(--soft);stroke-width:1.25;stroke-linejoin:round}\n",
     ".dot{fill:var(--paper);stroke:var(--accent);stroke-width:2.5}\n",
     ".bars,.pixels{fill:var(--accent)}\n",
     ".pixels{shape-rendering:crispEdges}\n",

@@ -164,7 +164,7 @@ static void put_curve(const curve *c, pare_text *out) {
     }
     pare_svg_end_describe(out);
     bool rising = c->y[c->count - 1] > c->y[0]; /* numbers stand on the free side of the line */
-    pare_chart_axes(&chart, "share that may stay", false);
+    pare_chart_axes(&chart, "share that may stay", false, NULL);
     if (c->wanted) {
         pare_chart_line(&chart, "random", c->count, c->x, c->x);
     }

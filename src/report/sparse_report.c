@@ -245,7 +245,7 @@ static void html_trace(const pare_sparse *s, const char *title, const double *y,
                      "role=\"img\"><title>%s</title>\n",
                      title, (int)PARE_CHART_WIDTH, (int)PARE_CHART_HEIGHT, title);
     pare_chart chart = pare_chart_of(out, 16, 0, a->trace_epoch[a->trace - 1], low, high);
-    pare_chart_axes(&chart, "epochs", false);
+    pare_chart_axes(&chart, "epochs", false, NULL);
     pare_chart_line(&chart, "line", a->trace, a->trace_epoch, y);
     pare_text_append(out, "</svg></figure>\n");
 }

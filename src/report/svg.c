@@ -109,7 +109,8 @@ static void put_tick(const pare_chart *chart, double value, double step) {
     }
 }
 
-void pare_chart_axes(const pare_chart *chart, const char *x_name, bool whole) {
+void pare_chart_axes(const pare_chart *chart, const char *x_name, bool whole,
+                     const char *const *names) {
     pare_text *out = chart->out;
     double x_step = round_step((chart->x_high - chart->x_low) / 6);
     double y_step = round_step((chart->y_high - chart->y_low) / 5);
@@ -135,7 +136,11 @@ void pare_chart_axes(const pare_chart *chart, const char *x_name, bool whole) {
         pare_svg_number(out, "v5\"/><text class=\"middle\" x=\"", x);
         pare_svg_number(out, "\" y=\"", chart->bottom + 19);
         pare_text_append(out, "\">");
-        put_tick(chart, (first + i) * x_step, x_step);
+        if (names) {
+            pare_text_append(out, "%s", names[i]);
+        } else {
+            put_tick(chart, (first + i) * x_step, x_step);
+        }
         pare_text_append(out, "</text>\n");
     }
     pare_svg_number(out, "<path class=\"base\" d=\"M", chart->left);
