@@ -83,6 +83,7 @@ typedef struct pare_embed {
     int64_t cost[PARE_RESOURCES], full_cost[PARE_RESOURCES];
     pare_embed_score chosen, full;
     double saved, bound; /* certificate (pare_serving_bound) of the last choice; bound 0: none */
+    double cpu_tuning;   /* of step sizes and passes, of the model of all and of the plan */
     double cpu_selecting, cpu_screening;
     /* Progress: the stage, the share of the work where it begins and ends; clock seconds. */
     const char *stage;

@@ -3,6 +3,7 @@
 #include "problem/embed.h"
 
 #include "base/random.h"
+#include "platform/system.h"
 
 #include <math.h>
 
@@ -158,7 +159,7 @@ static pare_status find_rate(pare_embed *embed, const uint8_t *keep) {
 }
 
 pare_status pare_embed_tune(pare_embed *embed, const uint8_t *keep) {
-    double loss = 0;
+    double loss = 0, start = pare_cpu_seconds();
     embed->passes = embed->options.passes > 0 ? embed->options.passes : 1;
     if (embed->train < INNER_SHARE) {
         return PARE_OK;
@@ -169,5 +170,6 @@ pare_status pare_embed_tune(pare_embed *embed, const uint8_t *keep) {
         status = least_loss(embed, keep, embed->train, dense ? DENSE_PASSES : PASSES_MAX, &loss,
                             &embed->passes);
     }
+    embed->cpu_tuning += pare_cpu_seconds() - start;
     return status;
 }

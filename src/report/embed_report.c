@@ -196,7 +196,9 @@ void pare_embed_report_text(const pare_embed *e, pare_text *out) {
     text_latency(e, out);
     pare_text_append(out, "selecting: ");
     pare_put_fixed(out, e->cpu_selecting, 2);
-    pare_text_append(out, " CPU seconds\n");
+    pare_text_append(out, " CPU seconds; step sizes and passes: ");
+    pare_put_fixed(out, e->cpu_tuning, 2);
+    pare_text_append(out, "\n");
     pare_embed_certificate_text(e, out);
     if (e->options.crosses > 0) {
         text_crosses(e, out);
@@ -408,5 +410,7 @@ void pare_embed_report_json(const pare_embed *e, pare_text *out) {
     json_score(out, "all", &e->full, "");
     pare_text_append(out, "  },\n  \"selecting_cpu_seconds\": ");
     pare_put_json_real(out, e->cpu_selecting);
+    pare_text_append(out, ",\n  \"tuning_cpu_seconds\": ");
+    pare_put_json_real(out, e->cpu_tuning);
     pare_text_append(out, "\n}\n");
 }
