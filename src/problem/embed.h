@@ -20,6 +20,15 @@ typedef struct pare_embed_cross {
     double score;
 } pare_embed_cross;
 
+/* Why a plan had to change whether that pays or not; flags. */
+enum {
+    PARE_EMBED_GROWN = 1,   /* vocabularies outgrew the budget */
+    PARE_EMBED_SMALLER = 2, /* the budget is smaller than it was */
+    PARE_EMBED_DEARER = 4,  /* groups of the schema cost more than they did */
+    PARE_EMBED_SCHEMA = 8   /* it bans what was kept, or pins what was not */
+};
+enum { PARE_EMBED_COMES = 1, PARE_EMBED_GOES = 2 };
+
 /* What a later file changed (embed_continue.c). Gains and losses in nats a row. */
 typedef struct pare_embed_window {
     int64_t number;          /* of the file; the first run was 1 */
@@ -29,13 +38,14 @@ typedef struct pare_embed_window {
     double *psi;             /* (fields) population stability index */
     double *unknown, *usual; /* (fields) share of cells whose id had no row; before, NaN: none */
     uint8_t *fresh, *absent; /* (fields) new; without a single cell */
-    bool repaired;           /* vocabularies outgrew the budget: chosen anew within it */
+    int repaired;            /* why it was chosen anew within the budget; 0: it was not */
     int64_t added, dropped;  /* fields, -1: none; the first of those dropped */
-    double gain, bound;      /* of that change, and its lower confidence bound */
+    double gain, bound;      /* of that change, or of the rejected one; lower confidence bound */
+    uint8_t *rejected;       /* (fields) no change: COMES, GOES in the best one that does not pay */
     bool audited, adopted;   /* compared with a full new choice; which was taken */
     double audit_gain, audit_bound; /* of the new choice on its held-out rows */
     uint8_t *audit;                 /* (fields) in the new choice */
-    uint8_t *before;                /* (fields) kept before */
+    uint8_t *before;                /* (fields) candidates of it that were kept before */
     double cpu_scoring, cpu_selecting, cpu_training, cpu_audit;
 } pare_embed_window;
 

@@ -5,8 +5,8 @@
 
 void pare_embed_window_free(pare_context *ctx, pare_embed_window *window) {
     if (window) {
-        void *owned[] = {window->psi,    window->unknown, window->usual, window->fresh,
-                         window->absent, window->audit,   window->before};
+        void *owned[] = {window->psi,    window->unknown, window->usual,  window->fresh,
+                         window->absent, window->audit,   window->before, window->rejected};
         for (size_t i = 0; i < sizeof owned / sizeof owned[0]; i++) {
             pare_free(ctx, owned[i]);
         }

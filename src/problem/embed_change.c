@@ -36,26 +36,38 @@ typedef struct exchange {
     double mean, bound;
 } exchange;
 
-/* Whether the plan without what is dropped has room for what is added with its longest vector that
- * fits; the plan: keep. It may not be empty. */
-static bool has_room(const pare_embed_course *c, const exchange *x, uint8_t *keep) {
+/* Puts a field into the plan with its longest vector that fits; false: none does, and the shortest
+ * stands there. */
+static bool put_in(const pare_embed_course *c, int64_t f, uint8_t *keep) {
     const pare_embed *e = c->embed;
-    int64_t cost[PARE_RESOURCES], added = x->added;
-    memcpy(keep, e->keep, (size_t)e->candidates);
-    for (int64_t k = 0; k < x->count; k++) {
-        memset(keep + x->dropped[k] * c->width, 0, (size_t)c->width);
-    }
-    int64_t least = added < 0 || pare_field_spec_linear(&c->state.machine->spec) ? 0 : 1;
-    for (int64_t chunks = added < 0 ? 0 : e->serving.chunks; chunks >= least; chunks--) {
-        for (int64_t j = 0; added >= 0 && j < c->width; j++) {
-            keep[added * c->width + j] = j <= chunks;
+    int64_t cost[PARE_RESOURCES], least = pare_field_spec_linear(&c->state.machine->spec) ? 0 : 1;
+    for (int64_t chunks = e->serving.chunks; chunks >= least; chunks--) {
+        for (int64_t j = 0; j < c->width; j++) {
+            keep[f * c->width + j] = j <= chunks;
         }
         pare_serving_cost(&e->serving, keep, cost);
         if (pare_serving_fits(&e->serving, cost)) {
-            return cost[PARE_RESOURCE_BYTES] > 0;
+            return true;
         }
     }
     return false;
+}
+
+/* Within the budget, and not empty. */
+static bool is_plan(const pare_embed_course *c, const uint8_t *keep) {
+    int64_t cost[PARE_RESOURCES];
+    pare_serving_cost(&c->embed->serving, keep, cost);
+    return pare_serving_fits(&c->embed->serving, cost) && cost[PARE_RESOURCE_BYTES] > 0;
+}
+
+/* Whether the plan without what is dropped has room for what is added with its longest vector that
+ * fits; the plan: keep. It may not be empty. */
+static bool has_room(const pare_embed_course *c, const exchange *x, uint8_t *keep) {
+    memcpy(keep, c->embed->keep, (size_t)c->embed->candidates);
+    for (int64_t k = 0; k < x->count; k++) {
+        memset(keep + x->dropped[k] * c->width, 0, (size_t)c->width);
+    }
+    return x->added < 0 ? is_plan(c, keep) : put_in(c, x->added, keep) && is_plan(c, keep);
 }
 
 /* Which field an exchange changes, one after the other; false past the last. */
@@ -144,6 +156,48 @@ static void forget(pare_embed_course *c) {
            (size_t)(c->embed->fields.count * PARE_EMBED_TRACE) * sizeof *c->state.trace);
 }
 
+/* The exchange of the largest bound above that of best. all: also of fields that do not surely
+ * bring something by themselves. trial: room for (fields). */
+static void find(const pare_embed_course *c, bool all, int64_t *trial, exchange *best,
+                 uint8_t *keep) {
+    const pare_embed *e = c->embed;
+    for (int64_t added = -1; added < e->fields.count; added++) {
+        exchange x = {added, 0, trial, 0, 0};
+        if (added >= 0) {
+            judge(c, &x);
+            if (e->keep[added * c->width] || e->banned[added] || (!all && x.bound <= 0)) {
+                continue;
+            }
+            consider(c, &x, best, keep);
+        }
+        for (int64_t f = 0; f < e->fields.count; f++) {
+            if (may_drop(e, f, c->width)) {
+                x.count = 1;
+                x.dropped[0] = f;
+                consider(c, &x, best, keep);
+            }
+        }
+    }
+}
+
+/* What comes nearest to paying, for the report. */
+static void find_rejected(pare_embed_course *c, int64_t *trial, int64_t *best_dropped,
+                          uint8_t *keep) {
+    pare_embed_window *w = c->window;
+    exchange best = {-1, 0, best_dropped, 0, -(double)INFINITY};
+    find(c, true, trial, &best, keep);
+    if (best.added >= 0) {
+        w->rejected[best.added] = PARE_EMBED_COMES;
+    }
+    for (int64_t k = 0; k < best.count; k++) {
+        w->rejected[best.dropped[k]] = PARE_EMBED_GOES;
+    }
+    if (best.added >= 0 || best.count > 0) {
+        w->gain = best.mean;
+        w->bound = best.bound;
+    }
+}
+
 /* The exchange of the largest bound, if that exceeds the switching cost; a field put in for others
  * must bring something by itself. One a window: gains of two were not judged together. trial, best:
  * room for (fields) each. */
@@ -151,24 +205,9 @@ static void change(pare_embed_course *c, int64_t *trial, int64_t *best_dropped, 
     pare_embed *e = c->embed;
     pare_embed_window *w = c->window;
     exchange best = {-1, 0, best_dropped, 0, e->options.switch_cost};
-    for (int64_t added = -1; added < e->fields.count; added++) {
-        exchange x = {added, 0, trial, 0, 0};
-        if (added >= 0) {
-            judge(c, &x);
-            if (e->keep[added * c->width] || e->banned[added] || x.bound <= 0) {
-                continue;
-            }
-            consider(c, &x, &best, keep);
-        }
-        for (int64_t f = 0; f < e->fields.count; f++) {
-            if (may_drop(e, f, c->width)) {
-                x.count = 1;
-                x.dropped[0] = f;
-                consider(c, &x, &best, keep);
-            }
-        }
-    }
+    find(c, false, trial, &best, keep);
     if (best.added < 0 && best.count == 0) {
+        find_rejected(c, trial, best_dropped, keep);
         return;
     }
     bool fits = has_room(c, &best, keep);
@@ -201,24 +240,100 @@ static void adopt(pare_embed_course *c, const uint8_t *keep) {
     forget(c);
 }
 
-/* Where vocabularies have outgrown the budget: the best part of the plan that fits. */
-static pare_status repair(pare_embed_course *c, uint8_t *keep) {
-    pare_embed *e = c->embed;
+/* ---- Repair ---------------------------------------------------------------------------------- */
+
+/* Why the plan is no longer within the budget; 0: it is. */
+static int over_budget(const pare_embed_course *c) {
+    const pare_embed *e = c->embed;
     int64_t cost[PARE_RESOURCES];
+    int why = 0;
     pare_serving_cost(&e->serving, e->keep, cost);
-    if (pare_serving_fits(&e->serving, cost)) {
-        return PARE_OK;
+    for (int r = 0; r < PARE_RESOURCES; r++) {
+        if (cost[r] > e->serving.limit[r]) {
+            why |= cost[r] <= c->limit[r]     ? PARE_EMBED_SMALLER
+                   : r == PARE_RESOURCE_FETCH ? PARE_EMBED_DEARER
+                                              : PARE_EMBED_GROWN;
+        }
+    }
+    return why;
+}
+
+/* Where bans have left nothing, the field that is judged to bring most goes in. */
+static void put_in_best(const pare_embed_course *c, uint8_t *keep) {
+    const pare_embed *e = c->embed;
+    int64_t best = -1;
+    for (int64_t f = 0; f < e->fields.count; f++) {
+        const double *gain = c->state.gain;
+        bool better = best < 0 || gain[f * c->width] > gain[best * c->width];
+        if (better && !e->banned[f] && put_in(c, f, keep)) {
+            best = f;
+        }
+        memset(keep + f * c->width, 0, (size_t)c->width);
+    }
+    if (best >= 0) {
+        (void)put_in(c, best, keep);
+    }
+}
+
+/* What the schema bans goes, what it pins comes. Returns whether that changes anything. */
+static bool obey(const pare_embed_course *c, uint8_t *keep) {
+    const pare_embed *e = c->embed;
+    bool changed = false;
+    int64_t kept = 0;
+    memcpy(keep, e->keep, (size_t)e->candidates);
+    for (int64_t f = 0; f < e->fields.count; f++) {
+        if (keep[f * c->width] && e->banned[f]) {
+            memset(keep + f * c->width, 0, (size_t)c->width);
+            changed = true;
+        }
+        kept += keep[f * c->width];
+    }
+    for (int64_t f = 0; f < e->fields.count; f++) {
+        if (e->pinned[f] && !keep[f * c->width]) {
+            (void)put_in(c, f, keep);
+            changed = true;
+            kept++;
+        }
+    }
+    if (kept == 0) {
+        put_in_best(c, keep);
+    }
+    return changed;
+}
+
+/* What choosing anew goes by: losses of leaving out, of newly pinned fields the mean of these. */
+static void worth(const pare_embed_course *c, double *gain) {
+    const pare_embed *e = c->embed;
+    double sum = 0, count = 0;
+    for (int64_t i = 0; i < e->candidates; i++) {
+        gain[i] = e->keep[i] ? fmax(c->state.gain[i], 0) : 0;
+        sum += gain[i];
+        count += e->keep[i];
     }
     for (int64_t i = 0; i < e->candidates; i++) {
-        c->removal[i] = e->keep[i] ? fmax(c->state.gain[i], 0) : 0;
+        int64_t f = i / c->width;
+        gain[i] = e->pinned[f] && !e->keep[f * c->width] && count > 0 ? sum / count : gain[i];
     }
-    memset(keep, 0, (size_t)e->candidates);
-    pare_status status = pare_serving_choose(&e->serving, c->removal, keep);
-    if (status != PARE_OK) {
-        return status;
+}
+
+/* Where vocabularies have outgrown the budget, or budget and schema are others: what the schema
+ * wants, or the best part of it that fits. */
+static pare_status repair(pare_embed_course *c, uint8_t *keep) {
+    pare_embed *e = c->embed;
+    int why = over_budget(c) | (obey(c, keep) ? PARE_EMBED_SCHEMA : 0);
+    if (why == 0) {
+        return PARE_OK;
+    }
+    if (!is_plan(c, keep)) {
+        worth(c, c->removal);
+        memset(keep, 0, (size_t)e->candidates);
+        pare_status status = pare_serving_choose(&e->serving, c->removal, keep);
+        if (status != PARE_OK) {
+            return status;
+        }
     }
     adopt(c, keep);
-    c->window->repaired = true;
+    c->window->repaired = why;
     return PARE_OK;
 }
 
@@ -229,6 +344,9 @@ pare_status pare_embed_change(pare_embed_course *c) {
     pare_status status = pare_alloc(c->ctx, c->embed->candidates, 1, &keep);
     if (status == PARE_OK) {
         status = pare_alloc(c->ctx, 2 * fields, sizeof *dropped, &dropped);
+    }
+    if (status == PARE_OK) {
+        status = pare_alloc_zero(c->ctx, fields, 1, &c->window->rejected);
     }
     if (status == PARE_OK) {
         status = repair(c, keep);
@@ -249,6 +367,7 @@ pare_status pare_embed_change(pare_embed_course *c) {
 static bool translate(const pare_embed_course *c, const pare_embed *fresh, uint8_t *keep) {
     const pare_embed *e = c->embed;
     int64_t cost[PARE_RESOURCES];
+    bool allowed = true;
     for (int64_t f = 0; f < e->fields.count; f++) {
         const char *name = e->fields.field[f].name;
         int64_t at = pare_fields_find(&fresh->fields, name, (int64_t)strlen(name));
@@ -256,9 +375,10 @@ static bool translate(const pare_embed_course *c, const pare_embed *fresh, uint8
             keep[f * c->width + j] = at >= 0 && fresh->keep[at * c->width + j];
         }
         c->window->audit[f] = keep[f * c->width];
+        allowed = allowed && (keep[f * c->width] || !e->pinned[f]); /* the file may lack it */
     }
     pare_serving_cost(&e->serving, keep, cost);
-    return pare_serving_fits(&e->serving, cost);
+    return allowed && pare_serving_fits(&e->serving, cost);
 }
 
 /* Mean gain of a new choice over the rows it did not learn from, and its bound. */

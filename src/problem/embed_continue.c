@@ -306,6 +306,7 @@ static pare_status open_rows(pare_embed_course *c, const char *path) {
 static pare_status set_limits(pare_embed_course *c) {
     pare_embed *e = c->embed;
     pare_status status = PARE_OK;
+    memcpy(c->limit, c->state.limit, sizeof c->limit);
     if (e->options.budget[0]) {
         status = pare_embed_budget(e);
         memcpy(c->state.limit, e->serving.limit, sizeof c->state.limit);
@@ -338,7 +339,7 @@ static pare_status set_latency(pare_embed_course *c) {
         if (status == PARE_OK) {
             memset(all, 1, (size_t)e->candidates);
             pare_serving_cost(&e->serving, all, e->full_cost);
-            if (e->options.budget[0]) { /* what cannot fit is said before any work */
+            if (e->options.budget[0] || e->options.schema[0]) { /* said before any work */
                 memset(all, 0, (size_t)e->candidates);
                 status = pare_serving_choose(&e->serving, e->gain, all);
             }
@@ -371,7 +372,9 @@ static pare_status go_on(pare_embed_course *c, const char *path) {
     e->train = e->fields.rows;
     e->passes = e->options.passes > 0 ? e->options.passes : 1;
     for (int64_t f = 0; f < e->fields.count; f++) {
-        w->before[f] = e->keep[f * c->width];
+        for (int64_t j = 0; j < c->width; j++) {
+            w->before[f] += e->keep[f * c->width + j];
+        }
         if (w->before[f]) {
             c->in[f - c->outs] = f;
         } else {

@@ -23,6 +23,7 @@ typedef struct pare_embed_course {
     int64_t crosses;        /* the last fields */
     int64_t *out, *in;      /* (outs) fields left out; (fields - outs) kept ones */
     int64_t outs, width;
+    int64_t limit[PARE_RESOURCES]; /* of the file before */
     double *gain; /* (fields, PARE_EMBED_BLOCKS) a row: of adding a field left out; minus that of a
                      kept one */
     float *loss, *probability; /* (rows) before learning */

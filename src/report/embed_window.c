@@ -44,32 +44,106 @@ static void text_drift(const pare_embed *e, int64_t f, pare_text *out) {
     pare_text_append(out, "\n");
 }
 
-static void text_change(const pare_embed *e, pare_text *out) {
-    const pare_embed_window *w = e->window;
-    int64_t width = e->serving.chunks + 1, dropped = 0;
-    for (int64_t f = 0; f < e->fields.count && w->dropped >= 0; f++) {
-        if (w->before[f] && !e->keep[f * width]) {
-            pare_text_append(out, dropped++ > 0 ? ", " : "dropped ");
-            pare_embed_put_name(e, f, 0, out);
+static int64_t kept_now(const pare_embed *e, int64_t f) {
+    int64_t width = e->serving.chunks + 1, count = 0;
+    for (int64_t j = 0; j < width; j++) {
+        count += e->keep[f * width + j];
+    }
+    return count;
+}
+
+/* "dropped a, b; added c; shorter: d": what is otherwise than before. Returns whether anything is.
+ */
+static bool text_changed(const pare_embed *e, pare_text *out) {
+    static const char *const words[] = {"dropped ", "added ", "longer: ", "shorter: "};
+    bool any = false;
+    for (int kind = 0; kind < 4; kind++) {
+        bool first = true;
+        for (int64_t f = 0; f < e->fields.count; f++) {
+            int64_t before = e->window->before[f], now = kept_now(e, f);
+            int is = now == before ? -1 : now == 0 ? 0 : before == 0 ? 1 : now > before ? 2 : 3;
+            if (is == kind) {
+                pare_text_append(out, "%s", first ? (any ? "; " : "") : ", ");
+                pare_text_append(out, "%s", first ? words[kind] : "");
+                pare_embed_put_name(e, f, 0, out);
+                first = false;
+                any = true;
+            }
         }
     }
-    if (w->added >= 0) {
-        pare_text_append(out, dropped > 0 ? ", added " : "added ");
-        pare_embed_put_name(e, w->added, 0, out);
+    return any;
+}
+
+static void text_gain(const pare_embed *e, pare_text *out) {
+    pare_text_append(out, ": gain ");
+    pare_put_fixed(out, e->window->gain, 5);
+    pare_text_append(out, " nats a row, at least ");
+    pare_put_fixed(out, e->window->bound, 5);
+    pare_text_append(out, "; switching costs ");
+    pare_put_fixed(out, e->options.switch_cost, 5);
+    pare_text_append(out, "\n");
+}
+
+/* The change that came nearest to paying, and why it was not made. */
+static void text_rejected(const pare_embed *e, pare_text *out) {
+    static const char *const words[] = {"to add ", "to drop "};
+    bool any = false;
+    pare_text_append(out, "no change pays for its switching cost");
+    for (int kind = PARE_EMBED_COMES; kind <= PARE_EMBED_GOES; kind++) {
+        bool first = true;
+        for (int64_t f = 0; f < e->fields.count; f++) {
+            if (e->window->rejected[f] == kind) {
+                pare_text_append(out, "%s%s",
+                                 !any    ? "; the best would be "
+                                 : first ? "; "
+                                         : ", ",
+                                 first ? words[kind - PARE_EMBED_COMES] : "");
+                pare_embed_put_name(e, f, 0, out);
+                first = false;
+                any = true;
+            }
+        }
     }
-    if (w->dropped >= 0 || w->added >= 0) {
-        pare_text_append(out, ": gain ");
-        pare_put_fixed(out, w->gain, 5);
-        pare_text_append(out, " nats a row, at least ");
-        pare_put_fixed(out, w->bound, 5);
-        pare_text_append(out, "; switching costs ");
-        pare_put_fixed(out, e->options.switch_cost, 5);
-        pare_text_append(out, "\n");
+    if (any) {
+        text_gain(e, out);
     } else {
-        pare_text_append(out, "%s",
-                         w->repaired
-                             ? "chosen anew within the budget: tables have grown beyond it\n"
-                             : "no change pays for its switching cost\n");
+        pare_text_append(out, "\n");
+    }
+}
+
+static void text_repair(const pare_embed *e, pare_text *out) {
+    static const struct {
+        int flag;
+        const char *words;
+    } why[] = {{PARE_EMBED_SCHEMA, "the schema bans or pins otherwise"},
+               {PARE_EMBED_SMALLER, "the budget is smaller than it was"},
+               {PARE_EMBED_DEARER, "groups cost more than they did"},
+               {PARE_EMBED_GROWN, "tables have grown beyond the budget"}};
+    bool first = true;
+    for (size_t k = 0; k < sizeof why / sizeof why[0]; k++) {
+        if (e->window->repaired & why[k].flag) {
+            pare_text_append(out, "%s%s", first ? "changed within the budget, since " : ", ",
+                             why[k].words);
+            first = false;
+        }
+    }
+    pare_text_append(out, ": ");
+    pare_text_append(out, "%s\n", text_changed(e, out) ? "" : "the same fields");
+}
+
+static void text_change(const pare_embed *e, pare_text *out) {
+    const pare_embed_window *w = e->window;
+    if (w->repaired) {
+        text_repair(e, out);
+    } else if (w->dropped >= 0 || w->added >= 0) {
+        if (w->adopted) { /* what became of it, the audit says */
+            pare_text_append(out, "a change");
+        } else {
+            (void)text_changed(e, out);
+        }
+        text_gain(e, out);
+    } else {
+        text_rejected(e, out);
     }
 }
 
@@ -125,6 +199,35 @@ static void json_member(pare_text *out, const char *name, double value) {
     pare_put_json_real(out, value);
 }
 
+/* Why the plan was repaired, in words. */
+static void json_repair(const pare_embed_window *w, pare_text *out) {
+    static const char *const names[] = {"tables", "budget", "groups", "schema"};
+    bool first = true;
+    pare_text_append(out, ", \"repaired_for\": [");
+    for (int k = 0; k < 4; k++) {
+        if (w->repaired & 1 << k) {
+            pare_text_append(out, "%s\"%s\"", first ? "" : ", ", names[k]);
+            first = false;
+        }
+    }
+    pare_text_append(out, "]");
+}
+
+static void json_rejected(const pare_embed *e, pare_text *out) {
+    static const char *const names[] = {"rejected_added", "rejected_dropped"};
+    for (int kind = PARE_EMBED_COMES; kind <= PARE_EMBED_GOES; kind++) {
+        bool first = true;
+        pare_text_append(out, ", \"%s\": [", names[kind - PARE_EMBED_COMES]);
+        for (int64_t f = 0; f < e->fields.count; f++) {
+            if (e->window->rejected[f] == kind) {
+                pare_text_append(out, "%s%lld", first ? "" : ", ", (long long)f);
+                first = false;
+            }
+        }
+        pare_text_append(out, "]");
+    }
+}
+
 void pare_embed_window_json(const pare_embed *e, pare_text *out) {
     const pare_embed_window *w = e->window;
     pare_text_append(out, "  \"window\": {\"number\": %lld", (long long)w->number);
@@ -132,6 +235,8 @@ void pare_embed_window_json(const pare_embed *e, pare_text *out) {
     json_member(out, "cusum", w->cusum);
     pare_text_append(out, ", \"alarm\": %s, \"repaired\": %s", w->alarm ? "true" : "false",
                      w->repaired ? "true" : "false");
+    json_repair(w, out);
+    json_rejected(e, out);
     pare_text_append(out, ", \"added\": %lld, \"dropped\": %lld", (long long)w->added,
                      (long long)w->dropped);
     json_member(out, "gain", w->gain);

@@ -1,0 +1,165 @@
+/* What a later file is told beside its rows, and what it says: schema and budget that are others,
+ * why the plan is another or not. */
+#include "embed_support.h"
+
+#include "problem/embed_state.h"
+#include "report/embed_report.h"
+
+static char schema_path[64];
+
+static int setup(void **state) {
+    (void)state;
+    strcpy(schema_path, "/tmp/pare-embed-XXXXXX");
+    int schema = mkstemp(schema_path);
+    return embed_files_make() || schema < 0 || close(schema);
+}
+
+static int teardown(void **state) {
+    unlink(schema_path);
+    return embed_files_remove(state);
+}
+
+#define USUAL "embed-format=csv passes=2"
+
+static void write_text(const char *path, const char *text) {
+    FILE *file = fopen(path, "w");
+    assert_non_null(file);
+    fputs(text, file);
+    assert_int_equal(fclose(file), 0);
+}
+
+/* The first file; field a causes. */
+static void begin(const char *set) {
+    run r;
+    run_open(&r, NULL, 0, USUAL " target=y");
+    assert_ok(r.ctx, test_options_set(&r.options, set));
+    write_day(1, (day){.rows = 2000});
+    assert_ok(r.ctx, pare_embed_run(r.ctx, rows_path, &r.options, &r.embed));
+    assert_ok(r.ctx, pare_embed_state_begin(r.embed, other_path));
+    run_close(&r);
+}
+
+/* Goes on with the rows at hand; the caller closes. schema: "": none. */
+static pare_status next(run *r, const char *set, const char *schema) {
+    run_open(r, NULL, 0, USUAL);
+    assert_ok(r->ctx, test_options_set(&r->options, set));
+    assert_ok(r->ctx, pare_options_set(&r->options, "continue", other_path));
+    if (schema[0]) {
+        write_text(schema_path, schema);
+        assert_ok(r->ctx, pare_options_set(&r->options, "schema", schema_path));
+    }
+    return pare_embed_continue(r->ctx, rows_path, &r->options, &r->embed);
+}
+
+static void assert_says(const run *r, const char *wanted) {
+    pare_text text = {.ctx = r->ctx};
+    pare_embed_window_text(r->embed, &text);
+    assert_int_equal(text.status, PARE_OK);
+    if (!strstr(text.bytes, wanted)) {
+        fail_msg("'%s' lacks '%s'", text.bytes, wanted);
+    }
+    pare_text_clear(&text);
+}
+
+static void assert_within(const run *r) {
+    int64_t cost[PARE_RESOURCES];
+    pare_serving_cost(&r->embed->serving, r->embed->keep, cost);
+    assert_true(pare_serving_fits(&r->embed->serving, cost));
+    assert_true(cost[PARE_RESOURCE_BYTES] > 0);
+}
+
+/* A kept field that a new schema bans goes, one that it pins comes, at once and for good. */
+static void test_schema_changes(void **state) {
+    (void)state;
+    static const char *const first[] = {"embed-model=lr budget=lines=1",
+                                        "embed-model=fm budget=lines=2", "embed-model=dcnv2"};
+    for (int m = 0; m < 3; m++) {
+        run r;
+        begin(first[m]);
+        write_day(2, (day){.rows = 1000});
+        assert_int_equal(next(&r, "",
+                              "{\"fields\": {\"a\": {\"banned\": true},"
+                              " \"e\": {\"pinned\": true}}}"),
+                         PARE_OK);
+        assert_true(!kept_field(&r, "a") && kept_field(&r, "e"));
+        assert_true(r.embed->width[0] == 0 || m == 0 ||
+                    r.embed->keep[4 * r.embed->serving.chunks + 5]);
+        assert_int_equal(r.embed->window->repaired, PARE_EMBED_SCHEMA);
+        assert_says(&r, "since the schema bans or pins otherwise: dropped a");
+        assert_within(&r);
+        run_close(&r);
+        write_day(3, (day){.rows = 1000});
+        assert_int_equal(next(&r, "", ""), PARE_OK);
+        assert_true(!kept_field(&r, "a") && kept_field(&r, "e") && !r.embed->window->repaired);
+        run_close(&r);
+    }
+}
+
+/* A ban that leaves nothing brings another field in; a pinned one takes the place of others where
+ * there is no room; where the budget has none for all of them, a sentence, and the state stays. */
+static void test_schema_and_room(void **state) {
+    (void)state;
+    static unsigned char before[1 << 20], after[1 << 20];
+    run r;
+    begin("budget=lines=1");
+    write_day(2, (day){.rows = 1000});
+    int64_t length = file_size(other_path, before, sizeof before);
+    static const char *const bad[] = {
+        "{\"fields\": {\"b\": {\"pinned\": true}, \"c\": {\"pinned\": true}}}",
+        "{\"fields\": {\"a\": {\"banned\": true}, \"b\": {\"banned\": true},"
+        " \"c\": {\"banned\": true}, \"d\": {\"banned\": true}, \"e\": {\"banned\": true}}}"};
+    for (int k = 0; k < 2; k++) {
+        assert_int_equal(next(&r, "", bad[k]), PARE_ERROR_INPUT);
+        assert_non_null(strstr(pare_context_error(r.ctx), k ? "every field is banned" : "pinned"));
+        run_close(&r);
+        assert_int_equal(file_size(other_path, after, sizeof after), length);
+        assert_memory_equal(before, after, (size_t)length);
+    }
+    assert_int_equal(next(&r, "", "{\"fields\": {\"a\": {\"banned\": true}}}"), PARE_OK);
+    assert_false(kept_field(&r, "a"));
+    assert_within(&r);
+    run_close(&r);
+    assert_int_equal(next(&r, "", "{\"fields\": {\"d\": {\"pinned\": true}}}"), PARE_OK);
+    assert_true(kept_field(&r, "d"));
+    assert_within(&r);
+    run_close(&r);
+}
+
+/* Smaller budgets and dearer groups are said to be that, with what goes. */
+static void test_reasons(void **state) {
+    (void)state;
+    run r;
+    begin("budget=lines=5,fetch_us=10 embed-method=frequency");
+    write_day(2, (day){.rows = 1000});
+    assert_int_equal(next(&r, "budget=lines=2,fetch_us=10", ""), PARE_OK);
+    assert_int_equal(r.embed->window->repaired, PARE_EMBED_SMALLER);
+    assert_says(&r, "since the budget is smaller than it was: dropped ");
+    assert_true(kept_field(&r, "a"));
+    assert_within(&r);
+    run_close(&r);
+    assert_int_equal(next(&r, "",
+                          "{\"fields\": {\"b\": {\"group\": \"g\"}, \"c\": {\"group\": \"g\"},"
+                          " \"d\": {\"group\": \"g\"}, \"e\": {\"group\": \"g\"}},"
+                          " \"groups\": {\"g\": {\"fetch_us\": 11}}}"),
+                     PARE_OK);
+    assert_int_equal(r.embed->window->repaired, PARE_EMBED_DEARER);
+    assert_says(&r, "since groups cost more than they did: dropped ");
+    assert_within(&r);
+    run_close(&r);
+    write_day(3, (day){.rows = 4000});
+    assert_int_equal(next(&r, "budget=lines=2 switch-cost=0.5", ""),
+                     PARE_OK); /* what is not made is shown */
+    const pare_embed_window *w = r.embed->window;
+    assert_true(!w->repaired && w->added < 0 && w->dropped < 0 && w->bound < 0.5);
+    assert_says(&r, "no change pays for its switching cost; the best would be to ");
+    run_close(&r);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_schema_changes),
+        cmocka_unit_test(test_schema_and_room),
+        cmocka_unit_test(test_reasons),
+    };
+    return cmocka_run_group_tests(tests, setup, teardown);
+}
