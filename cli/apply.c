@@ -14,7 +14,7 @@ static pare_exit run_apply(pare_cli *cli) {
     }
     /* Tried here, so that a later failure of files can only be the output's. */
     const char *table = cli->positional[1];
-    pare_exit code = pare_cli_writable(cli, out);
+    pare_exit code = pare_cli_writable(cli, "out", out);
     if (code == PARE_EXIT_OK) {
         code = pare_cli_readable(cli, table);
     }

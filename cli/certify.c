@@ -65,10 +65,14 @@ static pare_exit write_results(pare_cli *cli, pare_selection *selection) {
 }
 
 static pare_exit run_certify(pare_cli *cli) {
+    static const char *const outputs[] = {"out", "report"};
     const char *chosen = cli->positional[0], *path = cli->positional[1];
     pare_selection *selection = NULL;
     pare_dataset *data = NULL;
     pare_exit code = pare_cli_readable(cli, chosen);
+    if (code == PARE_EXIT_OK) {
+        code = pare_cli_outputs_writable(cli, outputs, 2);
+    }
     if (code != PARE_EXIT_OK) {
         return code;
     }

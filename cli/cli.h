@@ -79,13 +79,6 @@ pare_exit pare_cli_flush(pare_cli *cli);
 /* PARE_EXIT_OK if the file can be opened for reading ("-" always), else a sentence: what would come
  * late is said before long work. */
 pare_exit pare_cli_readable(pare_cli *cli, const char *path);
-/* PARE_EXIT_OK if the file could be written ("-" always), else a sentence, for the same reason. */
-pare_exit pare_cli_writable(pare_cli *cli, const char *path);
-/* The same for the files STEM.* of an analysis, by its STEM.json, and its report; "": not wanted.
- */
-pare_exit pare_cli_results_writable(pare_cli *cli, const char *stem, const char *report);
-/* PARE_EXIT_OK if nothing of that name is there or option overwrite is given, else a sentence. */
-pare_exit pare_cli_absent(pare_cli *cli, const char *path);
 /* What writing came to: PARE_EXIT_OK, or the sentence, PARE_EXIT_OUTPUT where a file failed. */
 pare_exit pare_cli_written(pare_cli *cli, pare_status status);
 /* The same, and says "written to WHAT" where it went well. */
@@ -95,6 +88,22 @@ pare_exit pare_cli_put(pare_cli *cli, pare_status status, const char *text);
 /* The current value of a library option; "" if it cannot be had. */
 const char *pare_cli_text(pare_cli *cli, const char *option);
 bool pare_cli_flag(pare_cli *cli, const char *option);
+
+/* ---- outputs.c: PARE_EXIT_OK, or a sentence before any work ---- */
+
+/* Whether the file could be written ("-" always) and is no other file of the command line. option:
+ * the option that names it, "" for a file without one. */
+pare_exit pare_cli_writable(pare_cli *cli, const char *option, const char *path);
+/* The second part of that alone. A state may be that which option continue names. */
+pare_exit pare_cli_alone(pare_cli *cli, const char *option, const char *path);
+/* pare_cli_writable for library options; "": not wanted. */
+pare_exit pare_cli_outputs_writable(pare_cli *cli, const char *const *options, int64_t count);
+/* The same for the files STEM.* of an analysis, by its STEM.json, and its report; "": not wanted.
+ */
+pare_exit pare_cli_results_writable(pare_cli *cli, const char *stem, const char *report);
+/* A folder to be written: pare_cli_alone, and nothing of that name is there or option overwrite is
+ * given. */
+pare_exit pare_cli_absent(pare_cli *cli, const char *option, const char *path);
 
 /* ---- select.c ---- */
 
@@ -216,6 +225,8 @@ bool pare_system_exists(const char *path);
 /* Whether `path` could be written now, found by trying in its folder; "-" always can. On false,
  * *reason is the system's text. */
 bool pare_system_writable(const char *path, const char **reason);
+/* Whether both name one regular file or folder, or would once they are there. */
+bool pare_system_same(const char *a, const char *b);
 /* Makes a folder unless there is one. On false, *reason is the system's text. */
 bool pare_system_folder(const char *path, const char **reason);
 /* Removes a folder with nothing in it; any other stays. */

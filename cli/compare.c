@@ -363,6 +363,7 @@ static pare_exit name_scores(pare_cli *cli, pare_comparison_table *table) {
 }
 
 static pare_exit run_compare(pare_cli *cli) {
+    static const char *const outputs[] = {"out", "report"};
     char out[4096], report[4096];
     pare_comparison_table table = {.seeds = strtoll(cli->own[OWN_SEEDS], NULL, 10)};
     if (!pare_cli_text(cli, "k")[0]) {
@@ -382,7 +383,10 @@ static pare_exit run_compare(pare_cli *cli) {
     if (!table.method) {
         return pare_cli_fail(cli, PARE_EXIT_MEMORY, "out of memory");
     }
-    pare_exit code = list_methods(cli, &table);
+    pare_exit code = pare_cli_outputs_writable(cli, outputs, 2);
+    if (code == PARE_EXIT_OK) {
+        code = list_methods(cli, &table);
+    }
     if (code == PARE_EXIT_OK) {
         code = name_scores(cli, &table);
     }

@@ -23,7 +23,7 @@ static pare_exit run_convert(pare_cli *cli) {
         return pare_cli_fail(cli, PARE_EXIT_INPUT,
                              "convert writes to a file, not to standard output");
     }
-    code = pare_cli_writable(cli, out);
+    code = pare_cli_writable(cli, "", out);
     if (code != PARE_EXIT_OK) {
         return code;
     }

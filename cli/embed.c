@@ -98,12 +98,9 @@ static pare_exit run_embed(pare_cli *cli) {
     if (code != PARE_EXIT_OK) {
         return code;
     }
-    for (size_t i = 0; i < sizeof outputs / sizeof outputs[0]; i++) {
-        const char *path = pare_cli_text(cli, outputs[i]);
-        code = path[0] ? pare_cli_writable(cli, path) : PARE_EXIT_OK;
-        if (code != PARE_EXIT_OK) {
-            return code;
-        }
+    code = pare_cli_outputs_writable(cli, outputs, sizeof outputs / sizeof outputs[0]);
+    if (code != PARE_EXIT_OK) {
+        return code;
     }
     pare_embed_watch_work(cli);
     pare_status status = pare_embedding_create(cli->ctx, cli->positional[0], cli->config, &plan);

@@ -74,33 +74,6 @@ pare_exit pare_cli_readable(pare_cli *cli, const char *path) {
     return PARE_EXIT_OK;
 }
 
-pare_exit pare_cli_writable(pare_cli *cli, const char *path) {
-    const char *reason = NULL;
-    return pare_system_writable(path, &reason)
-               ? PARE_EXIT_OK
-               : pare_cli_fail(cli, PARE_EXIT_OUTPUT, "%s: cannot be written: %s", path, reason);
-}
-
-pare_exit pare_cli_results_writable(pare_cli *cli, const char *stem, const char *report) {
-    char path[4096];
-    pare_exit code = PARE_EXIT_OK;
-    int length = snprintf(path, sizeof path, "%s.json", stem);
-    if (length < 0 || (size_t)length >= sizeof path) {
-        return pare_cli_fail(cli, PARE_EXIT_INPUT, "option --out: the name is too long");
-    }
-    if (stem[0]) {
-        code = pare_cli_writable(cli, path);
-    }
-    return code == PARE_EXIT_OK && report[0] ? pare_cli_writable(cli, report) : code;
-}
-
-pare_exit pare_cli_absent(pare_cli *cli, const char *path) {
-    return !pare_system_exists(path) || pare_cli_flag(cli, "overwrite")
-               ? PARE_EXIT_OK
-               : pare_cli_fail(cli, PARE_EXIT_INPUT, "%s: exists already; --overwrite replaces it",
-                               path);
-}
-
 pare_exit pare_cli_written(pare_cli *cli, pare_status status) {
     if (status == PARE_OK) {
         return PARE_EXIT_OK;

@@ -174,9 +174,9 @@ static pare_exit check(pare_cli *cli, target *to, int *count) {
         return pare_cli_fail(cli, PARE_EXIT_INPUT,
                              "option rehearse: not with options report and budgets");
     }
-    pare_exit code = rehearse ? PARE_EXIT_OK : pare_cli_absent(cli, out);
+    pare_exit code = rehearse ? PARE_EXIT_OK : pare_cli_absent(cli, "out", out);
     if (code == PARE_EXIT_OK && report[0]) {
-        code = pare_cli_writable(cli, report);
+        code = pare_cli_writable(cli, "report", report);
     }
     if (code != PARE_EXIT_OK) {
         return code;

@@ -18,14 +18,7 @@ static pare_exit check_options(pare_cli *cli) {
             return code;
         }
     }
-    for (size_t i = 0; i < 3; i++) {
-        const char *path = pare_cli_text(cli, outputs[i]);
-        pare_exit code = path[0] ? pare_cli_writable(cli, path) : PARE_EXIT_OK;
-        if (code != PARE_EXIT_OK) {
-            return code;
-        }
-    }
-    return PARE_EXIT_OK;
+    return pare_cli_outputs_writable(cli, outputs, 3);
 }
 
 static pare_exit write_results(pare_cli *cli, pare_network_pruned *network) {

@@ -68,7 +68,7 @@ static pare_exit score_rows(pare_cli *cli, const char *model, const char *path) 
 
 static pare_exit run_score(pare_cli *cli) {
     const char *model = cli->positional[0], *rows = cli->positional[1];
-    pare_exit code = pare_cli_writable(cli, cli->own[OWN_OUT]);
+    pare_exit code = pare_cli_writable(cli, "out", cli->own[OWN_OUT]);
     if (code != PARE_EXIT_OK) {
         return code;
     }

@@ -9,7 +9,6 @@
 static pare_exit check_options(pare_cli *cli) {
     static const char *const inputs[] = {"target-file", "test", "test-target-file", "groups"};
     static const char *const outputs[] = {"out", "report"};
-    char seen[2][1024];
     if (!pare_cli_text(cli, "k")[0] && !pare_cli_text(cli, "budget")[0] &&
         strtod(pare_cli_text(cli, "fdr"), NULL) <= 0) {
         return pare_cli_fail(cli, PARE_EXIT_INPUT,
@@ -27,19 +26,7 @@ static pare_exit check_options(pare_cli *cli) {
             return code;
         }
     }
-    for (size_t i = 0; i < 2; i++) {
-        const char *path = pare_cli_text(cli, outputs[i]);
-        pare_exit code = path[0] ? pare_cli_writable(cli, path) : PARE_EXIT_OK;
-        if (code != PARE_EXIT_OK) {
-            return code;
-        }
-        snprintf(seen[i], sizeof seen[i], "%s", path);
-    }
-    if (seen[0][0] && strcmp(seen[0], seen[1]) == 0) {
-        return pare_cli_fail(cli, PARE_EXIT_INPUT, "options out and report: both name '%s'",
-                             seen[0]);
-    }
-    return PARE_EXIT_OK;
+    return pare_cli_outputs_writable(cli, outputs, 2);
 }
 
 pare_exit pare_cli_open_tables(pare_cli *cli, pare_dataset **train, pare_dataset **test) {

@@ -105,6 +105,38 @@ bool pare_system_writable(const char *path, const char **reason) {
     return file >= 0;
 }
 
+/* The folder that holds `path` and the last part of its name; false where there is none. */
+static bool folder_of(const char *path, struct stat *folder, const char **name) {
+    const char *slash = strrchr(path, '/');
+    size_t length = slash ? (size_t)(slash - path) + 1 : 1;
+    char *copy = malloc(length + 1);
+    if (!copy) {
+        return false;
+    }
+    memcpy(copy, slash ? path : ".", length);
+    copy[length] = '\0';
+    *name = slash ? slash + 1 : path;
+    bool there = stat(copy, folder) == 0;
+    free(copy);
+    return there;
+}
+
+bool pare_system_same(const char *a, const char *b) {
+    struct stat one, other;
+    const char *name[2] = {NULL, NULL};
+    if (strcmp(a, "-") == 0 || strcmp(b, "-") == 0) {
+        return false;
+    }
+    bool there = stat(a, &one) == 0;
+    if (there != (stat(b, &other) == 0)) {
+        return false;
+    }
+    bool named = there || (folder_of(a, &one, &name[0]) && folder_of(b, &other, &name[1]) &&
+                           strcmp(name[0], name[1]) == 0);
+    return named && (S_ISREG(one.st_mode) || S_ISDIR(one.st_mode)) && one.st_dev == other.st_dev &&
+           one.st_ino == other.st_ino;
+}
+
 bool pare_system_folder(const char *path, const char **reason) {
     struct stat about;
     *reason = "";

@@ -11,7 +11,7 @@ static pare_exit run_train(pare_cli *cli) {
         code = pare_embed_set(cli, PARE_EMBED_OWN - 1);
     }
     if (code == PARE_EXIT_OK) {
-        code = pare_cli_absent(cli, out);
+        code = pare_cli_absent(cli, "", out);
     }
     if (code != PARE_EXIT_OK) {
         return code;

@@ -88,7 +88,7 @@ static int start(void **state) {
 }
 
 static int finish(void **state) {
-    return folder_leave(state);
+    return system("rm -r model mixed own m?") == 0 ? folder_leave(state) : -1;
 }
 
 static void bad_input_is_named(void **state) {
@@ -114,6 +114,63 @@ static void bad_input_is_named(void **state) {
         cli_read("s", after);
         assert_memory_equal(before, after, sizeof before);
     }
+}
+
+/* No file of the command line is lost, and only folders of models are replaced. */
+static void nothing_is_overwritten(void **state) {
+    (void)state;
+    static const char *const same[][2] = {
+        {"embed day --format csv --target y --out day", "out: 'day' is read"},
+        {"embed day --format csv --target y --out hard", "out: 'hard' is read"},
+        {"embed day --format csv --target y --out p --report ./p", "report: both name 'p'"},
+        {"embed day --format csv --target y --schema s.json --report s.json", "both name 's.json'"},
+        {"embed day --format csv --continue s --out s", "both name 's'"},
+        {"score model day --format csv --out day", "'day' is read"},
+        {"select day -k 1 --target y --format csv --out day", "'day' is read"},
+        {"compare day -k 1 --target y --format csv --report day", "'day' is read"},
+        {"certify names day --target y --format csv --report names", "'names' is read"},
+        {"apply names day --out names", "'names' is read"},
+        {"convert day ./day --format csv", "is read and cannot be written too"},
+        {"prune-network day --target y --format csv --network day", "'day' is read"},
+        {"train day day --overwrite --format csv --target y", "'day' is read"},
+        {"train day own --overwrite --format csv --target y", "own: is not replaced: "},
+        {"train day own/ --overwrite --format csv --target y", "has thesis.tex"},
+        {"train day model --format csv --target y", "--overwrite replaces it"},
+        {"train day mixed --overwrite --format csv --target y", "has thesis.tex"}};
+    static char before[2][CLI_TEXT_MAX], after[CLI_TEXT_MAX];
+    const char *train = "train day %s --format csv --target y --passes 1 --rate 0.1";
+    char arguments[128];
+    for (int i = 0; i < 2; i++) {
+        snprintf(arguments, sizeof arguments, train, i == 0 ? "model" : "mixed");
+        assert_int_equal(cli_run(arguments), 0);
+    }
+    assert_int_equal(mkdir("own", 0777), 0);
+    assert_int_equal(link("day", "hard"), 0);
+    cli_write("own/thesis.tex", "work", 4);
+    cli_write("mixed/thesis.tex", "work", 4);
+    cli_write("names", "a\n", 2);
+    cli_write("s.json", "{}", 2);
+    cli_read("day", before[0]);
+    cli_read("s", before[1]);
+    for (size_t i = 0; i < sizeof same / sizeof same[0]; i++) {
+        int code = cli_run(same[i][0]);
+        if (code != 2 || !strstr(cli_err, same[i][1])) {
+            fail_msg("pare %s: exit code %d: %s", same[i][0], code, cli_err);
+        }
+    }
+    cli_read("day", after);
+    assert_memory_equal(before[0], after, sizeof after);
+    memset(after, 0, sizeof after);
+    cli_read("s", after);
+    assert_memory_equal(before[1], after, sizeof after);
+    cli_read("own/thesis.tex", after);
+    assert_string_equal(after, "work");
+    assert_false(cli_exists("p"));
+    /* What may be: two outputs to nowhere, the state again, a model in place of a model. */
+    assert_int_equal(cli_run("embed day --format csv --continue s --state s --out /dev/null "
+                             "--report /dev/null"),
+                     0);
+    assert_int_equal(cli_run("train day model --overwrite --format csv --target y --passes 1"), 0);
 }
 
 static void constant_fields_are_left(void **state) {
@@ -202,8 +259,8 @@ static void curve_is_drawn(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(bad_input_is_named), cmocka_unit_test(constant_fields_are_left),
-        cmocka_unit_test(latency_is_a_resource), cmocka_unit_test(plan_keeps_training),
-        cmocka_unit_test(curve_is_drawn)};
+        cmocka_unit_test(bad_input_is_named),       cmocka_unit_test(nothing_is_overwritten),
+        cmocka_unit_test(constant_fields_are_left), cmocka_unit_test(latency_is_a_resource),
+        cmocka_unit_test(plan_keeps_training),      cmocka_unit_test(curve_is_drawn)};
     return cmocka_run_group_tests(tests, start, finish);
 }

@@ -52,7 +52,7 @@ static int setup(void **state) {
 /* The folders first; the files are folder_leave's. */
 static int teardown(void **state) {
     pare_context_destroy(ctx);
-    return system("rm -rf hf out m*ny gpt2 neox sharded") == 0 ? folder_leave(state) : -1;
+    return system("rm -rf hf out m*ny gpt2 neox sharded own") == 0 ? folder_leave(state) : -1;
 }
 
 static double number_after(const char *text, const char *name) {
@@ -272,13 +272,15 @@ static void test_bad(void **state) {
          "--out o --budget params=0.5 --structure layers,ffn --criterion perplexity",
          2,
          {"layers alone"}},
-        {"prune hf " TEXT "--out hf --budget params=0.5", 2, {"exists already", "--overwrite"}},
+        {"prune hf " TEXT "--out gpt2 --budget params=0.5", 2, {"exists already", "--overwrite"}},
+        {"prune hf " TEXT "--out hf --overwrite", 2, {"out: 'hf' is read"}},
+        {"prune hf " TEXT "--out own --overwrite", 2, {"own: is not replaced", "has thesis.tex"}},
         {"prune hf " TEXT "--out o --budgets params=0.5,1.5", 2, {"params=0.5,1.5"}},
         {"prune hf " TEXT "--out o --budgets params=0.5,0.5", 2, {"different shares"}},
         {"prune hf " TEXT "--out o --budgets 0.5", 2, {"option budgets: '0.5'"}},
         {"prune hf " TEXT "--out o --budgets size=0.5", 2, {"size=0.5"}},
         {"prune hf " TEXT "--out o --budgets params=0.5 --budget params=0.5", 2, {"in place of"}},
-        {"prune hf " TEXT "--out hf --budgets params=0.5", 2, {"exists already", "--overwrite"}},
+        {"prune hf " TEXT "--out gpt2 --budgets params=0.5", 2, {"exists already", "--overwrite"}},
         {"prune hf " TEXT "--out o --budget params=0.5 --report no/r", 3, {"cannot be written"}},
         {"prune hf " TEXT "--out o --budget params=0.5 --report r --test gone", 2, {"gone"}},
         {"prune hf " TEXT "--out no/o --budget params=0.9", 3, {"cannot be written"}},
@@ -286,6 +288,8 @@ static void test_bad(void **state) {
         {"generate hf --tokenizer tokenizer.bin --prompt a --generate 100", 2, {"made for 48"}},
         {"latency hf", 2, {"48 tokens"}},
     };
+    assert_int_equal(mkdir("own", 0777), 0);
+    cli_write("own/thesis.tex", "work", 4);
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         int code = cli_run(cases[i].arguments);
         for (int j = 0; j < 2; j++) {

@@ -107,7 +107,10 @@ pare_status pare_embedding_train(pare_context *ctx, const char *path, const pare
         return pare_fail(ctx, PARE_ERROR_ARGUMENT, "training needs rows, a config and a folder");
     }
     pare_embed *embed = NULL;
-    pare_status status = pare_embed_fit(ctx, path, &config->options, &embed);
+    pare_status status = pare_field_model_check(ctx, folder, config->options.overwrite);
+    if (status == PARE_OK) {
+        status = pare_embed_fit(ctx, path, &config->options, &embed);
+    }
     if (status == PARE_OK) {
         const char *target = embed->fields.target;
         status = pare_field_model_save(embed->model, &embed->fields, target ? target : "", folder,

@@ -10,11 +10,15 @@
 
 /* Writes what the masks of the model leave: fields with a linear weight or a float of the vector,
  * and the parts of such crosses, without a table of their own where they have none. target: name of
- * the label's column, "" where it has none. Fails where no field is left, or path exists and not
- * `replace`. */
+ * the label's column, "" where it has none. Fails where no field is left, or path is refused by
+ * pare_field_model_check. */
 pare_status pare_field_model_save(const pare_field_model *model, const pare_fields *fields,
                                   const char *target, const char *path,
                                   bool replace) PARE_MUST_CHECK;
+/* Before training: whether the model can have the folder. One that exists must be that of a model,
+ * with no other files, and `replace` be said. */
+pare_status pare_field_model_check(pare_context *ctx, const char *path,
+                                   bool replace) PARE_MUST_CHECK;
 
 /* A model ready to predict, and the fields (without rows) that encode rows for it. */
 typedef struct pare_field_loaded {

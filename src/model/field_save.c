@@ -245,6 +245,14 @@ static pare_status save_all(saver *s, const char *target) {
     return status;
 }
 
+static const char *const written_files[] = {"model.json",  "field_*.npy",       "field_*.ids",
+                                            "network.npy", "network_state.npy", "cross_network.npy",
+                                            NULL};
+
+pare_status pare_field_model_check(pare_context *ctx, const char *path, bool replace) {
+    return pare_folder_check(ctx, path, replace, written_files);
+}
+
 pare_status pare_field_model_save(const pare_field_model *model, const pare_fields *fields,
                                   const char *target, const char *path, bool replace) {
     pare_folder folder = {0};
@@ -254,7 +262,7 @@ pare_status pare_field_model_save(const pare_field_model *model, const pare_fiel
         status = pare_alloc(fields->ctx, model->stride, sizeof *s.row, &s.row);
     }
     if (status == PARE_OK) {
-        status = pare_folder_open(fields->ctx, path, replace, &folder);
+        status = pare_folder_open(fields->ctx, path, replace, written_files, &folder);
     }
     if (status == PARE_OK) {
         s.folder = folder.temporary;

@@ -3,6 +3,7 @@
 
 #include <dirent.h>
 #include <errno.h>
+#include <fnmatch.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -36,9 +37,62 @@ static bool empty_folder(const char *path, bool dry) {
     return good;
 }
 
-pare_status pare_folder_open(pare_context *ctx, const char *path, bool replace, pare_folder *out) {
-    *out = (pare_folder){.ctx = ctx, .replace = replace};
+/* Whether a file of the folder matches none of the patterns, or none is named by the first one:
+ * `file` says which, or what is missing. Nothing in an empty folder is. */
+static bool foreign(const char *path, const char *const *owned, char *file, size_t size) {
+    DIR *folder = opendir(path);
+    bool marked = false, strange = false, empty = true;
+    for (struct dirent *entry = NULL; folder && !strange && (entry = readdir(folder));) {
+        const char *name = entry->d_name;
+        if (strcmp(name, ".") == 0 || strcmp(name, "..") == 0) {
+            continue;
+        }
+        bool known = false;
+        for (int i = 0; owned[i] && !known; i++) {
+            known = fnmatch(owned[i], name, 0) == 0;
+        }
+        empty = false;
+        strange = !known;
+        marked = marked || strcmp(name, owned[0]) == 0;
+        if (strange) {
+            snprintf(file, size, "%s", name);
+        }
+    }
+    if (folder) {
+        (void)closedir(folder);
+    }
+    if (!strange && !marked && !empty) {
+        snprintf(file, size, "no %s", owned[0]);
+    }
+    return strange || (!marked && !empty);
+}
+
+pare_status pare_folder_check(pare_context *ctx, const char *path, bool replace,
+                              const char *const *owned) {
     struct stat about;
+    char file[PATH_SIZE] = "";
+    if (lstat(path, &about) != 0) {
+        return PARE_OK;
+    }
+    if (!replace) {
+        return pare_fail(ctx, PARE_ERROR_ARGUMENT, "%s: exists already; --overwrite replaces it",
+                         path);
+    }
+    if (!S_ISDIR(about.st_mode) || !empty_folder(path, true)) {
+        return pare_fail(ctx, PARE_ERROR_ARGUMENT,
+                         "%s: is not replaced: not a folder, or one that holds folders", path);
+    }
+    return foreign(path, owned, file, sizeof file)
+               ? pare_fail(ctx, PARE_ERROR_ARGUMENT,
+                           "%s: is not replaced: a folder of a model holds its files alone, this "
+                           "one has %s",
+                           path, file)
+               : PARE_OK;
+}
+
+pare_status pare_folder_open(pare_context *ctx, const char *path, bool replace,
+                             const char *const *owned, pare_folder *out) {
+    *out = (pare_folder){.ctx = ctx, .replace = replace, .owned = owned};
     int64_t length = (int64_t)strlen(path);
     while (length > 1 && path[length - 1] == '/') {
         length--;
@@ -50,17 +104,8 @@ pare_status pare_folder_open(pare_context *ctx, const char *path, bool replace, 
     if (status != PARE_OK) {
         return status;
     }
-    if (lstat(out->path, &about) == 0 && !replace) {
-        status =
-            pare_fail(ctx, PARE_ERROR_IO, "%s: exists already; --overwrite replaces it", out->path);
-        pare_folder_abandon(out);
-        return status;
-    }
-    if (lstat(out->path, &about) == 0 &&
-        (!S_ISDIR(about.st_mode) || !empty_folder(out->path, true))) {
-        status =
-            pare_fail(ctx, PARE_ERROR_IO,
-                      "%s: is not replaced: not a folder, or one that holds folders", out->path);
+    status = pare_folder_check(ctx, out->path, replace, owned);
+    if (status != PARE_OK) {
         pare_folder_abandon(out);
         return status;
     }
@@ -85,10 +130,15 @@ pare_status pare_folder_open(pare_context *ctx, const char *path, bool replace, 
 }
 
 pare_status pare_folder_commit(pare_folder *folder) {
-    pare_status status = PARE_OK;
     bool there = pare_folder_is(folder->path);
-    if ((there &&
-         (!folder->replace || !empty_folder(folder->path, false) || rmdir(folder->path) != 0)) ||
+    pare_status status =
+        there ? pare_folder_check(folder->ctx, folder->path, folder->replace, folder->owned)
+              : PARE_OK;
+    if (status != PARE_OK) {
+        pare_folder_abandon(folder);
+        return status;
+    }
+    if ((there && (!empty_folder(folder->path, false) || rmdir(folder->path) != 0)) ||
         rename(folder->temporary, folder->path) != 0) {
         status = pare_fail(folder->ctx, PARE_ERROR_IO, "%s: cannot be written: %s", folder->path,
                            strerror(errno));

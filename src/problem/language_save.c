@@ -118,6 +118,11 @@ pare_status pare_language_save(const pare_model *model, const pare_options *opti
     static const char *const beside[] = {
         "tokenizer.model", "tokenizer.json", "tokenizer_config.json", "special_tokens_map.json",
         "vocab.json",      "merges.txt",     "generation_config.json"};
+    static const char *const written[] = {
+        "config.json", "model*.safetensors",     "model*.safetensors.index.json",
+        "model.gguf",  "tokenizer.model",        "tokenizer.json",
+        "vocab.json",  "tokenizer_config.json",  "special_tokens_map.json",
+        "merges.txt",  "generation_config.json", NULL};
     pare_context *ctx = model->ctx;
     const pare_model *origin = model->origin ? model->origin : model;
     bool hf = pare_folder_is(origin->path);
@@ -130,7 +135,7 @@ pare_status pare_language_save(const pare_model *model, const pare_options *opti
     }
     pare_status status = join(ctx, origin->path, "config.json", config);
     if (status == PARE_OK) {
-        status = pare_folder_open(ctx, path, options->overwrite, &folder);
+        status = pare_folder_open(ctx, path, options->overwrite, written, &folder);
     }
     if (status == PARE_OK) {
         status = pare_lm_write_hf(&model->lm, dtype, folder.temporary, hf ? config : NULL);
