@@ -35,8 +35,7 @@ bool pare_fields_cell(const pare_fields_reader *r, unsigned char **p, unsigned c
 }
 
 static bool unclosed(pare_fields_chunk *chunk, const unsigned char *p, const unsigned char *end) {
-    pare_fields_refuse(&chunk->fault, p, end,
-                       "a closing quote before the end of the cell and line");
+    pare_fields_refuse(&chunk->fault, p, end, PARE_FIELDS_UNCLOSED);
     return false;
 }
 

@@ -103,8 +103,7 @@ static pare_status split_line(const pare_fields_reader *r, unsigned char *line, 
         unsigned char *text = NULL;
         if (!pare_fields_cell(r, &p, end, &text, &(*out)[*count].length)) {
             pare_fields_fault fault = {.line = 1};
-            pare_fields_refuse(&fault, start, end,
-                               "a closing quote before the end of the cell and line");
+            pare_fields_refuse(&fault, start, end, PARE_FIELDS_UNCLOSED);
             return pare_fields_fail(r, &fault, r->line);
         }
         (*out)[(*count)++].text = text;
@@ -116,17 +115,42 @@ static bool is_text(const cell *c, const char *text) {
     return (int64_t)strlen(text) == c->length && memcmp(text, c->text, (size_t)c->length) == 0;
 }
 
-/* The column of the label, -1: none. *named: by its name. */
+/* The number in the name that a column without a header has, x3; -1: another text. */
+static int64_t headless(const char *name) {
+    int64_t index = -1;
+    bool digits = name[0] == 'x' && name[1] >= '0' && name[1] <= '9';
+    return digits && pare_parse_integer(name + 1, &index) ? index : -1;
+}
+
+/* Whether every cell of the line is its own index, as in the header of a frame without names. */
+static bool counts_up(const cell *cells, int64_t count) {
+    bool good = true;
+    for (int64_t c = 0; c < count && good; c++) {
+        char digits[24];
+        snprintf(digits, sizeof digits, "%lld", (long long)c);
+        good = is_text(&cells[c], digits);
+    }
+    return good;
+}
+
+/* The column of the label, -1: none. *named: by its name, in the first line. A whole number names
+ * a column by its text only where the line is known to be a header: labels are such numbers. */
 static pare_status find_target(pare_fields_reader *r, const cell *cells, bool *named) {
     bool criteo = r->format == PARE_FIELDS_CRITEO;
     const char *target = criteo ? "0" : r->options->target;
-    int64_t found = -1;
-    for (int64_t c = 0; c < r->columns && target[0] && !criteo; c++) {
+    int64_t found = -1, index = -1;
+    bool whole = pare_parse_integer(target, &index);
+    bool names = !criteo && r->options->header != PARE_HEADER_NO &&
+                 (r->options->header == PARE_HEADER_YES || !whole || counts_up(cells, r->columns));
+    for (int64_t c = 0; c < r->columns && target[0] && names; c++) {
         found = is_text(&cells[c], target) ? c : found;
     }
     *named = found >= 0;
-    bool known = *named || !target[0] ||
-                 (pare_parse_integer(target, &found) && found >= 0 && found < r->columns);
+    if (!*named && target[0]) {
+        /* A model of rows without a header calls its label x3. */
+        found = whole ? index : r->options->header != PARE_HEADER_YES ? headless(target) : -1;
+    }
+    bool known = !target[0] || (found >= 0 && found < r->columns);
     if (!known && !r->optional) {
         return pare_fail(r->ctx, PARE_ERROR_INPUT, "%s: there is no column '%s' for the label",
                          r->name, target);
@@ -143,32 +167,64 @@ static pare_status find_target(pare_fields_reader *r, const cell *cells, bool *n
                            r->name, (long long)r->columns, PARE_FIELDS_MAX);
 }
 
-/* A header is there if it names the label, or unless the label's cell is a number. */
+/* A header is there if it names the label, or unless the label's cell is a number. Rows without
+ * label have one unless the model's had none. */
 static bool has_header(const pare_fields_reader *r, const cell *cells, bool named) {
     double number = 0;
     if (r->format == PARE_FIELDS_CRITEO || r->options->header == PARE_HEADER_NO) {
-        return named;
+        return false;
     }
-    if (r->options->header == PARE_HEADER_YES || named || r->target < 0) {
+    if (r->options->header == PARE_HEADER_YES || named) {
         return true;
+    }
+    if (r->target < 0) {
+        return headless(r->options->target) < 0 || is_text(&cells[0], "x0");
     }
     const cell *label = &cells[r->target];
     return pare_cell_parse_double(label->text, label->text + label->length, &number) !=
            PARE_CELL_NUMBER;
 }
 
-static pare_status add_column(pare_fields_reader *r, const cell *cells, int64_t c, bool header) {
-    bool criteo = r->format == PARE_FIELDS_CRITEO, counter = criteo && c <= CRITEO_NUMBERS;
-    char name[NAME_SIZE];
+/* The name of column c, into name[NAME_SIZE]. */
+static void name_column(const pare_fields_reader *r, const cell *cells, int64_t c, bool header,
+                        char *name) {
+    bool criteo = r->format == PARE_FIELDS_CRITEO, counter = c <= CRITEO_NUMBERS;
     if (criteo) {
-        snprintf(name, sizeof name, "%c%lld", counter ? 'I' : 'C',
+        snprintf(name, NAME_SIZE, "%c%lld", counter ? 'I' : 'C',
                  (long long)(counter ? c : c - CRITEO_NUMBERS));
     } else if (header) {
         int64_t length = cells[c].length < NAME_SIZE - 1 ? cells[c].length : NAME_SIZE - 1;
-        snprintf(name, sizeof name, "%.*s", (int)length, (const char *)cells[c].text);
+        snprintf(name, NAME_SIZE, "%.*s", (int)length, (const char *)cells[c].text);
     } else {
-        snprintf(name, sizeof name, "x%lld", (long long)c);
+        snprintf(name, NAME_SIZE, "x%lld", (long long)c);
     }
+}
+
+/* Refuses a list that names a column that is not there. */
+static pare_status check_list(const pare_fields_reader *r, const cell *cells, bool header,
+                              const char *option, const char *list) {
+    const char *item = NULL;
+    int64_t length = 0;
+    while (pare_list_next(&list, &item, &length)) {
+        char one[NAME_SIZE], name[NAME_SIZE];
+        bool found = length >= NAME_SIZE;
+        snprintf(one, sizeof one, "%.*s", (int)length, item);
+        for (int64_t c = 0; c < r->columns && !found; c++) {
+            name_column(r, cells, c, header, name);
+            found = listed(one, name, c);
+        }
+        if (!found) {
+            return pare_fail(r->ctx, PARE_ERROR_INPUT, "%s: option %s: there is no column '%s'",
+                             r->name, option, one);
+        }
+    }
+    return PARE_OK;
+}
+
+static pare_status add_column(pare_fields_reader *r, const cell *cells, int64_t c, bool header) {
+    bool criteo = r->format == PARE_FIELDS_CRITEO, counter = criteo && c <= CRITEO_NUMBERS;
+    char name[NAME_SIZE];
+    name_column(r, cells, c, header, name);
     int64_t length = (int64_t)strlen(name);
     r->column_field[c] = -1;
     r->column[c] = c == r->target ? PARE_FIELDS_LABEL : PARE_FIELDS_IGNORED;
@@ -214,6 +270,12 @@ pare_status pare_fields_columns(pare_fields_reader *r, const unsigned char *line
         status = pare_alloc(r->ctx, count, 1, &r->column);
     }
     *consumed = status == PARE_OK && has_header(r, cells, named);
+    if (status == PARE_OK && r->format != PARE_FIELDS_CRITEO) {
+        status = check_list(r, cells, *consumed, "ignore", r->options->ignore);
+        if (status == PARE_OK) {
+            status = check_list(r, cells, *consumed, "categorical", r->options->categorical);
+        }
+    }
     for (int64_t c = 0; c < count && status == PARE_OK; c++) {
         status = add_column(r, cells, c, *consumed);
     }

@@ -485,9 +485,15 @@ static void free_reader(pare_fields_reader *r) {
 /* ---- A file ---------------------------------------------------------------------------------- */
 
 static pare_status open_reader(pare_fields_reader *r, pare_fields_format format) {
-    pare_status status = pare_input_look(r->input);
+    static const unsigned char mark[3] = {0xef, 0xbb, 0xbf}; /* of UTF-8 */
+    pare_input *input = r->input;
+    pare_status status = pare_input_look(input);
     if (status != PARE_OK) {
         return status;
+    }
+    if (input->head_end - input->head_begin >= 3 &&
+        memcmp(input->head + input->head_begin, mark, 3) == 0) {
+        input->head_begin += 3;
     }
     r->format = format == PARE_FIELDS_AUTO ? pare_fields_guess(r->input) : format;
     status = pare_text_copy(r->ctx, r->name, (int64_t)strlen(r->name), &r->fields->source);

@@ -17,7 +17,7 @@ pare_status pare_fields_read_input(pare_input *input, pare_fields_format format,
                                    const pare_options *options, pare_fields *out) PARE_MUST_CHECK;
 
 enum { PARE_CRITEO_COLUMNS = 40 };
-/* By name, then by the first line. */
+/* By name, then by the first line; a row of the Criteo logs in a .tsv by the line. */
 pare_fields_format pare_fields_guess(const pare_input *input);
 
 enum {
@@ -47,6 +47,9 @@ typedef enum pare_fields_fault_kind {
     PARE_FIELDS_WIDTH,   /* number: entries of a libfm line */
     PARE_FIELDS_RAGGED   /* number: columns of a csv line */
 } pare_fields_fault_kind;
+
+#define PARE_FIELDS_UNCLOSED                                                                       \
+    "a closing quote before the end of the cell and line (cells hold no line breaks)"
 
 typedef struct pare_fields_fault {
     pare_fields_fault_kind kind;

@@ -54,12 +54,15 @@ pare_status pare_embed_apply(pare_context *ctx, const char *folder, const char *
     }
     double start = pare_cpu_seconds();
     status = pare_field_model_load(ctx, folder, BATCH, &loaded);
+    /* Rows may lack the model's label; another one is asked for. */
+    bool asked = status == PARE_OK && own.target[0] && strcmp(own.target, loaded.target) != 0;
     if (status == PARE_OK && loaded.target[0] && !own.target[0]) {
         status = pare_options_set(&own, "target", loaded.target);
     }
     if (status == PARE_OK) {
-        status =
-            pare_fields_read_rows(ctx, path, (pare_fields_format)own.embed_format, &own, &fields);
+        pare_fields_format format = (pare_fields_format)own.embed_format;
+        status = asked ? pare_fields_read(ctx, path, format, &own, &fields)
+                       : pare_fields_read_rows(ctx, path, format, &own, &fields);
     }
     if (status == PARE_OK) {
         status = pare_fields_encode_like(&fields, &loaded.fields);

@@ -1,0 +1,155 @@
+/* What the first line of rows of fields says: header or none, names and indices, the format. */
+#include "folder_support.h"
+#include "readers_support.h"
+
+#include "data/fields_read.h"
+
+static pare_status read_text(reading *r, bool optional, const char *name, const char *text,
+                             pare_fields *out) {
+    FILE *file = fopen(name, "wb");
+    assert_non_null(file);
+    assert_int_equal(fwrite(text, 1, strlen(text), file), strlen(text));
+    assert_int_equal(fclose(file), 0);
+    return optional ? pare_fields_read_rows(r->ctx, name, PARE_FIELDS_AUTO, &r->options, out)
+                    : pare_fields_read(r->ctx, name, PARE_FIELDS_AUTO, &r->options, out);
+}
+
+#define BOM "\xef\xbb\xbf"
+
+static void header_or_row(void **state) {
+    (void)state;
+    static const struct {
+        const char *header, *target, *text;
+        bool optional;
+        int rows, labels; /* labels: the sum, -1: there are none */
+        const char *label, *first;
+    } cases[] = {
+        {"no", "0", "0,u1,0\n1,u2,0\n1,u3,0\n", false, 3, 2, "x0", "x1"},
+        {"auto", "0", "0,u1,0\n1,u2,0\n1,u3,0\n", false, 3, 2, "x0", "x1"},
+        {"auto", "2", "0,u1,0\n1,u2,1\n1,u3,0\n", false, 3, 1, "x2", "x0"},
+        {"auto", "0", "y,u,v\n1,u2,0\n1,u3,0\n", false, 2, 2, "y", "u"},
+        {"auto", "0", "0,1,2\n1,u2,0\n1,u3,0\n", false, 2, 2, "0", "1"},
+        {"yes", "5", "0,1,5\n1,u2,0\n1,u3,0\n", false, 2, 0, "5", "0"},
+        {"no", "", "7,0\n8,1\n", false, 2, 1, "x1", "x0"},
+        {"auto", "y", BOM "y,u\n1,a\n0,b\n", false, 2, 1, "y", "u"},
+        {"auto", "u", BOM "\"y\",u\na,1\nb,0\n", false, 2, 1, "u", "y"},
+        /* Rows to be scored by a model whose label is x0 or x2. */
+        {"auto", "x0", "0,u1,0\n1,u2,0\n", true, 2, 1, "x0", "x1"},
+        {"no", "x0", "0,u1,0\n1,u2,0\n", true, 2, 1, "x0", "x1"},
+        {"auto", "x2", "a,b\nc,d\n", true, 2, -1, NULL, "x0"},
+        {"auto", "x2", "x0,x1\nc,d\n", true, 1, -1, NULL, "x0"},
+        {"auto", "y", "a,b\nc,d\n", true, 1, -1, NULL, "a"},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        reading r;
+        pare_fields fields;
+        reading_open(&r, NULL, NULL);
+        assert_ok(r.ctx, pare_options_set(&r.options, "header", cases[i].header));
+        assert_ok(r.ctx, pare_options_set(&r.options, "target", cases[i].target));
+        assert_ok(r.ctx, read_text(&r, cases[i].optional, "rows.csv", cases[i].text, &fields));
+        int labels = 0;
+        for (int64_t k = 0; k < fields.rows; k++) {
+            labels += fields.label[k] > 0;
+        }
+        assert_int_equal(fields.rows, cases[i].rows);
+        assert_int_equal(fields.labelled ? labels : -1, cases[i].labels);
+        assert_string_equal(fields.field[0].name, cases[i].first);
+        if (cases[i].label) {
+            assert_string_equal(fields.target, cases[i].label);
+        } else {
+            assert_null(fields.target);
+        }
+        pare_fields_clear(&fields);
+        reading_close(&r);
+    }
+}
+
+static void unknown_names(void **state) {
+    (void)state;
+    static const char *const cases[][2] = {{"ignore", "nope"},      {"ignore", "a,nope"},
+                                           {"categorical", "nope"}, {"categorical", "7"},
+                                           {"target", "nope"},      {"target", "3"}};
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        reading r;
+        pare_fields fields;
+        reading_open(&r, NULL, NULL);
+        assert_ok(r.ctx, pare_options_set(&r.options, cases[i][0], cases[i][1]));
+        assert_int_equal(read_text(&r, false, "rows.csv", "a,b,y\n1,2,0\n1,3,1\n", &fields),
+                         PARE_ERROR_INPUT);
+        assert_non_null(strstr(pare_context_error(r.ctx), "there is no column"));
+        assert_ok(r.ctx, pare_options_set(&r.options, cases[i][0], i < 4 ? "0" : "2"));
+        assert_ok(r.ctx, read_text(&r, false, "rows.csv", "a,b,y\n1,2,0\n1,3,1\n", &fields));
+        pare_fields_clear(&fields);
+        reading_close(&r);
+    }
+}
+
+/* A row of the Criteo logs is one whatever the file is called; a header is no such row. */
+static void criteo_by_content(void **state) {
+    (void)state;
+    static const char *const names[] = {"rows.tsv", "rows.txt", "rows"};
+    char text[1024] = "", header[1024] = "";
+    for (int line = 0; line < 2; line++) {
+        for (int c = 0; c < PARE_CRITEO_COLUMNS; c++) {
+            char cell[32];
+            snprintf(cell, sizeof cell,
+                     c == 0   ? "%d"
+                     : c < 14 ? "\t%d"
+                              : "\t%08xe",
+                     c == 0 ? line : c);
+            strcat(text, cell);
+            snprintf(cell, sizeof cell, "%s%s%d", c > 0 ? "\t" : "", c > 0 ? "c" : "y", c);
+            strcat(header, line == 0 ? cell : "");
+        }
+        strcat(text, "\n");
+    }
+    strcat(header, "\n");
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
+        reading r;
+        pare_fields fields;
+        reading_open(&r, NULL, NULL);
+        assert_ok(r.ctx, read_text(&r, false, names[i], text, &fields));
+        assert_int_equal(fields.rows, 2);
+        assert_int_equal(fields.count, 39);
+        assert_string_equal(fields.field[0].name, "I1");
+        pare_fields_clear(&fields);
+        reading_close(&r);
+    }
+    reading r;
+    pare_fields fields;
+    reading_open(&r, NULL, NULL);
+    strcat(header, text);
+    assert_ok(r.ctx, pare_options_set(&r.options, "target", "y0"));
+    assert_ok(r.ctx, read_text(&r, false, "rows.tsv", header, &fields));
+    assert_string_equal(fields.field[0].name, "c1");
+    assert_int_equal(fields.rows, 2);
+    pare_fields_clear(&fields);
+    reading_close(&r);
+}
+
+static void line_breaks_in_quotes(void **state) {
+    (void)state;
+    reading r;
+    pare_fields fields;
+    reading_open(&r, NULL, NULL);
+    assert_int_equal(read_text(&r, false, "rows.csv", "a,y\n\"b\nc\",1\nd,0\n", &fields),
+                     PARE_ERROR_INPUT);
+    assert_non_null(strstr(pare_context_error(r.ctx), "rows.csv line 2: "));
+    assert_non_null(strstr(pare_context_error(r.ctx), "hold no line breaks"));
+    reading_close(&r);
+}
+
+static int enter(void **state) {
+    return folder_enter(state);
+}
+
+static int leave(void **state) {
+    return folder_leave(state);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(header_or_row), cmocka_unit_test(unknown_names),
+        cmocka_unit_test(criteo_by_content), cmocka_unit_test(line_breaks_in_quotes)};
+    return cmocka_run_group_tests(tests, enter, leave);
+}
