@@ -35,8 +35,16 @@ static void print_rates(const pare_serving_latency *cost) {
 static void print_text(const pare_serving_latency *cost) {
     printf("model: %s, %lld fields, vectors of %lld\n", cost->model, (long long)cost->fields,
            (long long)cost->dimension);
-    printf("tables in memory: %lld bytes\nlines of a row: %lld\nflops of a row: %.0f\n",
-           (long long)cost->bytes, (long long)cost->lines, cost->flops);
+    printf("%-24s %12s %12s\n", "", "as planned", "as loaded");
+    printf("%-24s %12lld %12lld\n", "bytes of the tables", (long long)cost->bytes,
+           (long long)cost->loaded_bytes);
+    printf("%-24s %12lld %12lld\n", "lines of a row", (long long)cost->lines,
+           (long long)cost->loaded_lines);
+    printf("%-24s %12.0f %12.0f\n", "flops of a row", cost->flops, cost->loaded_flops);
+    if (cost->loaded_bytes > cost->bytes) {
+        printf("as loaded: `pare score` lays every row out as long as the longest; times are of "
+               "that\n");
+    }
     if (cost->points == 0) {
         return;
     }
@@ -62,6 +70,8 @@ static void print_json(const pare_serving_latency *cost) {
            (long long)cost->fields, (long long)cost->dimension);
     printf("  \"batch\": %lld,\n  \"bytes\": %lld,\n  \"lines\": %lld,\n  \"flops\": %.0f",
            (long long)cost->batch, (long long)cost->bytes, (long long)cost->lines, cost->flops);
+    printf(",\n  \"as_loaded\": {\"bytes\": %lld, \"lines\": %lld, \"flops\": %.0f}",
+           (long long)cost->loaded_bytes, (long long)cost->loaded_lines, cost->loaded_flops);
     if (cost->points > 0) {
         printf(",\n  \"predicted_us\": {\"p50\": %.4f, \"p99\": %.4f},\n",
                1e6 * cost->predicted_p50, 1e6 * cost->predicted_p99);

@@ -33,6 +33,10 @@ static pare_exit run_train(pare_cli *cli) {
         printf("%lld ids of hashed fields, of which %lld share a row with others\n",
                (long long)scores.hashed_ids, (long long)scores.shared_ids);
     }
+    if (scores.crowded_ids > 0) {
+        printf("%lld ids beyond the rows of the plan's tables share row 0 of their field\n",
+               (long long)scores.crowded_ids);
+    }
     if (isfinite(scores.log_loss)) {
         printf("held out: log loss %.5f, AUC %.5f\n", scores.log_loss, scores.auc);
     }

@@ -51,8 +51,11 @@ static void test_counts(void **state) {
     assert_int_equal(cost.fields, 2);
     assert_int_equal(cost.dimension, 8);
     assert_int_equal(cost.lines, 2);
-    assert_int_equal(cost.bytes, 120 * 64);
-    assert_true(cost.flops == 2 + 4 * 16);
+    assert_int_equal(cost.bytes, 100 * 32 + 20 * 64); /* rows of 1 + 4 and of 1 + 8 floats */
+    assert_true(cost.flops == 2 + 4 * 12);
+    assert_int_equal(cost.loaded_lines, 2);
+    assert_int_equal(cost.loaded_bytes, 120 * 64);
+    assert_true(cost.loaded_flops == 2 + 4 * 16);
     assert_true(isnan(cost.measured.half) && isnan(cost.predicted.half));
     pare_context_destroy(ctx);
 }

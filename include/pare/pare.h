@@ -379,6 +379,8 @@ typedef struct pare_embedding_scores {
     double cpu_seconds;
     /* Training: ids of the file in hashed fields, and those that share a row with others. */
     int64_t hashed_ids, shared_ids;
+    int64_t crowded_ids; /* training: ids frequent enough, but without a row of their own, since
+                            the plan's tables have no more */
 } pare_embedding_scores;
 
 /*
@@ -401,9 +403,9 @@ PARE_API PARE_MUST_CHECK pare_status pare_embedding_score(pare_context *ctx, con
 typedef struct pare_serving_latency {
     size_t size;                      /* sizeof(pare_serving_latency) */
     const char *model;                /* "lr", "fm", "deepfm", "dnn", "dcnv2"; static */
-    int64_t fields, dimension, batch; /* looked up for a row; length of vectors; rows of a call */
-    int64_t bytes, lines; /* of the tables as they lie in memory; 64-byte lines of a row */
-    double flops;         /* of a row */
+    int64_t fields, dimension, batch; /* kept; length of vectors; rows of a call */
+    int64_t bytes, lines; /* of the tables as the plan counts them; 64-byte lines of a row */
+    double flops;         /* of a row, likewise */
     double predicted_p50, predicted_p99, measured_p50, measured_p99;
     int64_t levels, points;  /* the calibration, medians: */
     double level_bytes[8];   /* bytes in use between two visits of a table row */
@@ -411,6 +413,9 @@ typedef struct pare_serving_latency {
     double level_look_up[8]; /* and for each field */
     double point_flops[8];   /* of a row of the stand-ins */
     double point_seconds[8]; /* of a call, look-ups not counted */
+    /* As pare itself loads and scores, which the times are of: every row as long as the longest. */
+    int64_t loaded_bytes, loaded_lines;
+    double loaded_flops;
 } pare_serving_latency;
 
 /*

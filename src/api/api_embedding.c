@@ -94,6 +94,7 @@ static void give_scores(const pare_embed_score *score, int64_t rows, const pare_
         for (int64_t f = 0; fields && f < fields->count; f++) {
             all.hashed_ids += fields->field[f].ids;
             all.shared_ids += fields->field[f].shared;
+            all.crowded_ids += fields->field[f].crowded;
         }
         size_t size = out->size < sizeof all ? out->size : sizeof all;
         memcpy(out, &all, size);

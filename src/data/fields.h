@@ -49,6 +49,10 @@ typedef struct pare_field {
     /* CATEGORY: ids are hashed into rows 1 .. 2^hash_bits and no levels are kept; 0: not. Before
      * encoding 0: as pare_fields.hash_bits says, -1: never. */
     int64_t hash_bits;
+    /* CATEGORY, before encoding: training cells that an id of it needs for a row of its own, 0: as
+     * the others; rows of the table at most, 0: any number. Encoded: ids that the latter left in
+     * row 0. */
+    int64_t minimum_count, most_rows, crowded;
     int64_t ids, taken, shared; /* hashed: ids of the file, rows they take, ids not alone there */
     int64_t *decimal; /* (rows) NUMBER, as read: cells packed (data/decimal.h), -1: by cell */
     double *number;   /* (rows) NUMBER, while it is encoded: NaN: missing */
@@ -96,8 +100,8 @@ int64_t pare_fields_find(const pare_fields *fields, const char *name, int64_t le
 /*
  * Holds out the rows whose draw of `seed` is below `share` (by_time: the last ones) and turns
  * levels into rows: levels of a category that occur in at least minimum_count (>= 1) training rows
- * get rows 1, 2, ... by falling count (ties: first appearance); all others share row 0. Where that
- * makes too many rows (hash_bits) every id, frequent or not, is hashed instead, and row 0 is not
+ * get rows 1, 2, ... by falling count (ties: first appearance), as far as the field's most_rows
+ * allow; all others share row 0. Where that makes too many rows (hash_bits) every id, frequent or not, is hashed instead, and row 0 is not
  * used. Fails if a class is missing among the training rows, or no field varies.
  */
 pare_status pare_fields_encode(pare_fields *fields, double share, uint64_t seed,

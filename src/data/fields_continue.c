@@ -33,7 +33,7 @@ static pare_status extend(pare_fields *rows, int64_t f, int64_t minimum_count, p
         return PARE_OK; /* rows for all ids there may be */
     }
     const pare_vocabulary *level = &rows->field[f].level;
-    int64_t *count = NULL;
+    int64_t *count = NULL, own = rows->field[f].minimum_count;
     int32_t *row = NULL;
     pare_status status = pare_field_unpack(rows, f);
     if (status == PARE_OK) {
@@ -56,7 +56,7 @@ static pare_status extend(pare_fields *rows, int64_t f, int64_t minimum_count, p
     }
     for (int64_t l = 0; status == PARE_OK && l < level->count; l++) {
         int64_t before = rule->level.count, found = 0;
-        if (count[l] >= minimum_count) {
+        if (count[l] >= (own > 0 ? own : minimum_count)) {
             int64_t length = 0;
             const unsigned char *text = pare_vocabulary_text(level, l, &length);
             status = pare_vocabulary_add(ctx, &rule->level, text, length, &found);

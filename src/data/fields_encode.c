@@ -60,6 +60,8 @@ static void rank_levels(const coder *c, int64_t f) {
     const int64_t *count = c->count + c->from[f];
     counted *common = c->common + f * c->commons;
     int64_t commons = 0, size = 1, levels[COMMON] = {0};
+    int64_t least = field->minimum_count > 0 ? field->minimum_count : c->minimum_count;
+    int64_t most = field->most_rows > 0 ? field->most_rows : INT64_MAX;
     for (int64_t l = 0; l < field->level.count; l++) {
         if (count[l] >= COMMON) {
             common[commons++] = (counted){count[l], l};
@@ -69,23 +71,27 @@ static void rank_levels(const coder *c, int64_t f) {
         field->row[l] = 0;
     }
     qsort(common, (size_t)commons, sizeof *common, by_count);
-    for (int64_t i = 0; i < commons && common[i].count >= c->minimum_count; i++) {
-        field->row[common[i].level] = (int32_t)size++;
+    for (int64_t i = 0; i < commons && common[i].count >= least; i++) {
+        field->row[common[i].level] = size < most ? (int32_t)size : 0;
+        size++;
     }
-    for (int64_t k = COMMON - 1; k > 0 && k >= c->minimum_count; k--) {
+    for (int64_t k = COMMON - 1; k > 0 && k >= least; k--) {
         int64_t many = levels[k];
         levels[k] = size; /* the next row of a level with k cells */
         size += many;
     }
     for (int64_t l = 0; l < field->level.count; l++) {
-        if (count[l] < COMMON && count[l] > 0 && count[l] >= c->minimum_count) {
-            field->row[l] = (int32_t)levels[count[l]]++;
+        if (count[l] < COMMON && count[l] > 0 && count[l] >= least) {
+            int64_t row = levels[count[l]]++;
+            field->row[l] = row < most ? (int32_t)row : 0;
         }
     }
-    field->size = size;
+    field->size = size < most ? size : most;
+    field->crowded = size - field->size;
     field->hash_bits = pare_field_hash_wanted(c->fields, field, size - 1);
     if (field->hash_bits > 0) {
         pare_field_hash_levels(field);
+        field->crowded = 0;
     }
 }
 

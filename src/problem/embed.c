@@ -169,6 +169,20 @@ static pare_status make_spec(pare_embed *embed) {
     return PARE_OK;
 }
 
+void pare_embed_network(const pare_field_spec *spec, pare_serving *serving) {
+    int64_t layers = spec->layers, units = layers > 0 ? spec->units : 0;
+    serving->units = units;
+    serving->later = layers > 0 ? 2 * (layers - 1) * units * units + 2 * units : 0;
+    serving->crosses = spec->crosses;
+}
+
+int64_t pare_embed_part(const pare_serving *serving, int resource, int64_t limit, int64_t part,
+                        int64_t whole) {
+    int64_t always = resource == PARE_RESOURCE_FLOPS ? serving->later : 0;
+    return limit == INT64_MAX || limit < always ? limit
+                                                : always + (limit - always) / whole * part;
+}
+
 pare_status pare_embed_set_up(pare_embed *embed) {
     pare_context *ctx = embed->ctx;
     pare_serving *serving = &embed->serving;
@@ -179,8 +193,7 @@ pare_status pare_embed_set_up(pare_embed *embed) {
     }
     serving->ctx = ctx;
     serving->fields = embed->fields.count;
-    serving->units = embed->spec.layers ? embed->spec.units : 0;
-    serving->crosses = embed->spec.crosses;
+    pare_embed_network(&embed->spec, serving);
     int64_t chunk = options->chunk, dimension = embed->spec.dimension;
     int64_t most = serving->fields + options->crosses;
     serving->chunks = (dimension + chunk - 1) / chunk;
@@ -421,6 +434,20 @@ pare_status pare_embed_run_within(pare_context *ctx, const char *path, const par
     return start(ctx, path, options, within, run, out);
 }
 
+/* Only ids of tables that are looked up, for themselves or as part of a cross, are told of. */
+static void forget_crowded(pare_embed *embed) {
+    int64_t width = embed->serving.chunks + 1;
+    for (int64_t f = 0; f < embed->fields.count; f++) {
+        bool used = embed->keep[f * width];
+        for (int64_t g = 0; g < embed->fields.count; g++) {
+            const pare_field *cross = &embed->fields.field[g];
+            used = used || (cross->kind == PARE_FIELD_CROSS && embed->keep[g * width] &&
+                            (cross->part[0] == f || cross->part[1] == f));
+        }
+        embed->fields.field[f].crowded = used ? embed->fields.field[f].crowded : 0;
+    }
+}
+
 /* Trains what the plan keeps, else everything. */
 static pare_status fit(pare_embed *embed) {
     pare_embed_stage(embed, "tune", 0.05, 0.5);
@@ -429,6 +456,7 @@ static pare_status fit(pare_embed *embed) {
     double start_seconds = pare_cpu_seconds();
     if (status == PARE_OK && embed->options.plan[0]) {
         status = pare_embed_plan_keep(embed);
+        forget_crowded(embed);
     } else if (status == PARE_OK) {
         memset(embed->keep, 1, (size_t)embed->candidates);
     }

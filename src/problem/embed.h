@@ -136,6 +136,11 @@ void pare_embed_free(pare_embed *embed);
 
 /* ---- Private to the parts ---- */
 
+/* The flops of the model's network, for pare_serving_total. */
+void pare_embed_network(const pare_field_spec *spec, pare_serving *serving);
+/* The share part / whole of a limit, beside the flops that every plan needs. */
+int64_t pare_embed_part(const pare_serving *serving, int resource, int64_t limit, int64_t part,
+                        int64_t whole);
 /* Arrays and serving of the choice for the fields read; then what of each field it has to know. */
 pare_status pare_embed_set_up(pare_embed *embed) PARE_MUST_CHECK;
 void pare_embed_list_fields(pare_embed *embed);

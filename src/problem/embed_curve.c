@@ -7,7 +7,8 @@ static void set_limits(pare_embed *embed, const int64_t *limit, int halvings) {
     bool any = false;
     for (int r = 0; r < PARE_RESOURCES; r++) {
         any = any || limit[r] < INT64_MAX;
-        embed->serving.limit[r] = limit[r] < INT64_MAX ? limit[r] >> halvings : INT64_MAX;
+        embed->serving.limit[r] =
+            pare_embed_part(&embed->serving, r, limit[r], 1, INT64_C(1) << halvings);
     }
     if (!any) {
         embed->serving.limit[PARE_RESOURCE_BYTES] =

@@ -138,6 +138,9 @@ pare_status pare_embed_plan_kinds(pare_embed *e) {
             status = refuse(e, "expected hash_bits from 0 to 30, in", e->fields.field[f].name);
         } else if (status == PARE_OK) {
             e->fields.field[f].hash_bits = bits > 0 ? bits : -1;
+            e->fields.field[f].most_rows = json_integer_value(json_object_get(field, "rows"));
+            e->fields.field[f].minimum_count =
+                json_integer_value(json_object_get(field, "min_count"));
         }
     }
     json_decref(root);

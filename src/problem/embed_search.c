@@ -136,7 +136,7 @@ static pare_status commit(search *s, int64_t phase) {
     bool last = phase == PHASES;
     for (int r = 0; r < PARE_RESOURCES && !last; r++) {
         int64_t limit = part.limit[r] < e->full_cost[r] ? part.limit[r] : e->full_cost[r];
-        part.limit[r] = limit / PHASES * phase;
+        part.limit[r] = pare_embed_part(&part, r, limit, phase, PHASES);
     }
     (void)find_weights(s);
     pare_embed_mask(e, s->weight, s->model);

@@ -185,15 +185,52 @@ static pare_status read_rates(pare_context *ctx, const char *path, int64_t batch
 
 /* ---- Costs ----------------------------------------------------------------------------------- */
 
-static void count(const pare_field_loaded *loaded, pare_serve_cost *out) {
+/* As a plan counts, every place of a vector being a chunk of its own; and as scoring lays it out,
+ * all rows as long as the longest, also of fields that are only parts of crosses. */
+static pare_status count(const pare_field_loaded *loaded, pare_serve_cost *out) {
     const pare_field_model *model = loaded->model;
+    int64_t dimension = model->spec.dimension, fields = model->fields, candidates = 0;
+    int64_t *size = NULL, cost[PARE_RESOURCES];
+    uint8_t *keep = NULL;
     out->model = pare_field_model_names[model->spec.kind];
-    out->fields = model->fields;
-    out->dimension = model->spec.dimension;
+    out->dimension = dimension;
     out->batch = model->spec.batch;
-    out->bytes = model->joint * model->stride * (int64_t)sizeof *model->table;
-    out->lines = model->fields * (model->stride / PARE_FM_LINE);
-    out->flops = pare_field_latency_flops(&model->spec, model->fields);
+    out->loaded_bytes = model->joint * model->stride * (int64_t)sizeof *model->table;
+    out->loaded_lines = fields * (model->stride / PARE_FM_LINE);
+    out->loaded_flops = pare_field_latency_flops(&model->spec, fields);
+    if (!pare_checked_multiply(fields, dimension + 1, &candidates)) {
+        return pare_fail(model->ctx, PARE_ERROR_MEMORY, "out of memory: too many candidates");
+    }
+    pare_status status = pare_alloc(model->ctx, fields + dimension, sizeof *size, &size);
+    if (status == PARE_OK) {
+        status = pare_alloc_zero(model->ctx, candidates, 1, &keep);
+    }
+    if (status == PARE_OK) {
+        pare_serving serving = {.ctx = model->ctx,
+                                .fields = fields,
+                                .chunks = dimension,
+                                .size = size,
+                                .width = size + fields};
+        for (int64_t f = 0; f < fields; f++) {
+            const float *mask = model->mask + f * model->stride;
+            uint8_t *at = keep + f * (dimension + 1);
+            size[f] = loaded->fields.field[f].size;
+            at[0] = mask[0] != 0;
+            out->fields += at[0];
+            for (int64_t j = 0; j < dimension; j++) {
+                at[j + 1] = mask[PARE_FM_HEAD + j] != 0;
+                size[fields + j] = 1;
+            }
+        }
+        pare_embed_network(&model->spec, &serving);
+        pare_serving_cost(&serving, keep, cost);
+        out->bytes = cost[PARE_RESOURCE_BYTES];
+        out->lines = cost[PARE_RESOURCE_LINES];
+        out->flops = (double)cost[PARE_RESOURCE_FLOPS];
+    }
+    pare_free(model->ctx, size);
+    pare_free(model->ctx, keep);
+    return status;
 }
 
 /* Calibration and measurement take turns, so that both see the same machine; the least counts,
@@ -229,7 +266,7 @@ pare_status pare_serve_cost_run(pare_context *ctx, const char *path, int64_t bat
     pare_status status = plan ? from_plan(ctx, path, batch, &loaded)
                               : pare_field_model_load(ctx, path, batch, &loaded);
     if (status == PARE_OK) {
-        count(&loaded, out);
+        status = count(&loaded, out);
     }
     if (status == PARE_OK && plan && !host) {
         status = read_rates(ctx, path, batch, &out->rates);

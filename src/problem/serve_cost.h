@@ -8,8 +8,10 @@
 typedef struct pare_serve_cost {
     const char *model;                   /* its word, static */
     int64_t fields, dimension, batch;    /* looked up for a row; of the vectors; rows of a call */
-    int64_t bytes, lines;                /* of the tables as scoring lays them out; of a row */
-    double flops;                        /* of a row */
+    int64_t bytes, lines;                /* of the tables, and of a row, as a plan counts them */
+    double flops;                        /* of a row, likewise */
+    int64_t loaded_bytes, loaded_lines;  /* as scoring lays them out: every row as */
+    double loaded_flops;                 /* long as the longest */
     pare_field_rates rates;              /* host: the calibration */
     pare_field_time predicted, measured; /* host: of a call, else NaN */
 } pare_serve_cost;

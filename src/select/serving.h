@@ -12,7 +12,7 @@
 #define PARE_RESOURCE_LIST(X)                                                                      \
     X(BYTES, "bytes")        /* of all tables, rows padded as below */                             \
     X(LINES, "lines")        /* 64-byte lines looked up for a row */                               \
-    X(FLOPS, "flops")        /* of the pairs, and of the first layer of a network */               \
+    X(FLOPS, "flops")        /* of the pairs, and of a network */                                  \
     X(FETCH, "fetch_ns")     /* nanoseconds of the feature store, once for each group used */      \
     X(LATENCY, "latency_ns") /* of scoring one row, as `latency` predicts; 0 without it */
 
@@ -44,6 +44,7 @@ typedef struct pare_serving {
                                       has those of both its parts */
     const int64_t *fetch;          /* (groups) nanoseconds */
     int64_t units;                 /* of the network's first layer; 0: none */
+    int64_t later;                 /* flops of the later ones, whatever is kept */
     int64_t crosses;               /* layers of a cross network, of 2 width^2 flops each */
     const uint8_t *pinned;         /* (fields) must be kept; NULL: none */
     const uint8_t *banned;         /* (fields) must not be kept; NULL: none */

@@ -77,7 +77,10 @@ static void find_shares(dual *d) {
             pare_serving_total(serving, &sums, cost);
             for (int r = 0; r < PARE_RESOURCES; r++) {
                 double one = (double)cost[r], limit = (double)serving->limit[r];
-                if (r == PARE_RESOURCE_FETCH) {
+                if (r == PARE_RESOURCE_FLOPS) { /* what every plan needs is no field's */
+                    one -= (double)serving->later;
+                    limit -= (double)serving->later;
+                } else if (r == PARE_RESOURCE_FETCH) {
                     one = 0; /* see open_groups */
                 } else if (r == PARE_RESOURCE_LATENCY) {
                     one = times->call ? (double)times->each[f] / 1000 : 0;

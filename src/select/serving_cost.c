@@ -96,7 +96,7 @@ void pare_serving_total(const pare_serving *serving, const pare_serving_sums *su
     int64_t square = product(2 * serving->crosses, product(sums->width, sums->width));
     cost[PARE_RESOURCE_BYTES] = sums->bytes;
     cost[PARE_RESOURCE_LINES] = sums->lines;
-    cost[PARE_RESOURCE_FLOPS] = sum(sums->flops, square);
+    cost[PARE_RESOURCE_FLOPS] = sum(sums->flops, sum(square, serving->later));
     cost[PARE_RESOURCE_FETCH] = sums->fetch;
     cost[PARE_RESOURCE_LATENCY] = serving->latency.call ? latency_of(&serving->latency, sums) : 0;
 }

@@ -1,0 +1,139 @@
+/* What a plan says serving costs is what the trained model costs, and what `pare serve-cost` counts
+ * of both; never over the budget of the plan, whatever rows it is trained on. */
+#include "embed_support.h"
+
+#include "model/field_file.h"
+#include "problem/serve_cost.h"
+#include "report/embed_report.h"
+
+enum { ROWS = 5000, IDS = 1000 };
+
+static char folder[80];
+
+/* Fields a and b drive the label together; c has many ids, most of them rare. */
+static int setup(void **state) {
+    (void)state;
+    FILE *file = embed_files_make() == 0 ? fopen(rows_path, "w") : NULL;
+    if (!file) {
+        return -1;
+    }
+    snprintf(folder, sizeof folder, "%s-model", rows_path);
+    fprintf(file, "a,b,c,y\n");
+    for (uint64_t i = 0; i < ROWS; i++) {
+        int64_t a = pare_random_below(5, PARE_STREAM_TEST, 4 * i, 12);
+        int64_t b = pare_random_below(5, PARE_STREAM_TEST, 4 * i + 1, 7);
+        int64_t c = (int64_t)(IDS * pow(pare_random_uniform(5, PARE_STREAM_TEST, 4 * i + 2), 4));
+        double u = pare_random_uniform(5, PARE_STREAM_TEST, 4 * i + 3);
+        double z = ((a + b) % 2 ? 2 : -2) + 0.2 * (double)(a - 6) + (c % 2 ? 1.5 : -1.5);
+        fprintf(file, "%lld,%lld,i%lld,%d\n", (long long)a, (long long)b, (long long)c,
+                u < 1 / (1 + exp(-z)));
+    }
+    return fclose(file);
+}
+
+static int teardown(void **state) {
+    char command[128];
+    snprintf(command, sizeof command, "rm -rf %s", folder);
+    return system(command) != 0 || embed_files_remove(state);
+}
+
+#define USUAL "target=y passes=1 rate=0.2 validation=0.3 dimension=12 chunk=4 "
+
+/* Plans, and writes the plan to other_path. */
+static void make_plan(run *r, const char *set) {
+    pare_text text = {0};
+    run_open(r, NULL, 1, USUAL);
+    assert_ok(r->ctx, test_options_set(&r->options, set));
+    assert_ok(r->ctx, pare_embed_run(r->ctx, rows_path, &r->options, &r->embed));
+    text.ctx = r->ctx;
+    pare_embed_report_json(r->embed, &text);
+    assert_ok(r->ctx, pare_output_text(&text, other_path));
+    pare_text_clear(&text);
+}
+
+static void train(run *r, const char *set) {
+    run_open(r, NULL, 1, USUAL);
+    assert_ok(r->ctx, pare_options_set(&r->options, "plan", other_path));
+    assert_ok(r->ctx, test_options_set(&r->options, set));
+    assert_ok(r->ctx, pare_embed_fit(r->ctx, rows_path, &r->options, &r->embed));
+    assert_ok(r->ctx,
+              pare_field_model_save(r->embed->model, &r->embed->fields, "y", folder, true));
+}
+
+static void test_models(void **state) {
+    (void)state;
+    static const char *const sets[] = {
+        "embed-model=lr", "embed-model=fm crosses=2 budget=bytes=40000",
+        "embed-model=deepfm budget=flops=700000", "embed-model=dnn", "embed-model=dcnv2"};
+    for (size_t i = 0; i < sizeof sets / sizeof sets[0]; i++) {
+        run planned, trained;
+        pare_serve_cost of[2];
+        int64_t kept = 0;
+        make_plan(&planned, sets[i]);
+        train(&trained, "seed=1");
+        const pare_embed *e = planned.embed;
+        for (int64_t f = 0; f < e->fields.count; f++) {
+            kept += e->keep[f * (e->serving.chunks + 1)];
+        }
+        for (int k = 0; k < 2; k++) {
+            assert_ok(e->ctx,
+                      pare_serve_cost_run(e->ctx, k ? folder : other_path, 1, false, &of[k]));
+            assert_int_equal(of[k].bytes, e->cost[PARE_RESOURCE_BYTES]);
+            assert_int_equal(of[k].lines, e->cost[PARE_RESOURCE_LINES]);
+            assert_int_equal((int64_t)of[k].flops, e->cost[PARE_RESOURCE_FLOPS]);
+            assert_int_equal(of[k].fields, kept);
+            assert_true(of[k].loaded_bytes >= of[k].bytes && of[k].loaded_lines >= of[k].lines);
+            assert_true(of[k].loaded_flops >= of[k].flops);
+        }
+        run_close(&trained);
+        run_close(&planned);
+    }
+}
+
+/* All rows have more ids than those the plan was made from. */
+static void test_more_rows(void **state) {
+    (void)state;
+    run planned, trained;
+    make_plan(&planned, "budget=bytes=60000");
+    train(&trained, "validation=0");
+    const pare_embed *plan = planned.embed, *e = trained.embed;
+    assert_true(e->train > plan->train);
+    int64_t crowded = 0;
+    for (int64_t f = 0; f < e->fields.count; f++) {
+        assert_int_equal(e->size[f], plan->size[f]);
+        crowded += e->fields.field[f].crowded;
+    }
+    assert_true(kept_field(&trained, "c"));
+    assert_true(crowded > 0); /* of c */
+    assert_int_equal(crowded, e->fields.field[2].level.count - (plan->size[2] - 1));
+    for (int r = 0; r < PARE_RESOURCES; r++) {
+        assert_true(e->cost[r] <= plan->cost[r] && e->cost[r] <= plan->serving.limit[r]);
+    }
+    run_close(&trained);
+    run_close(&planned);
+}
+
+/* The sentence about the cheapest plan knows the network, and what it asks for is enough. */
+static void test_network(void **state) {
+    (void)state;
+    run r;
+    run_open(&r, NULL, 1, USUAL "embed-model=deepfm budget=flops=15000");
+    assert_int_equal(pare_embed_run(r.ctx, rows_path, &r.options, &r.embed), PARE_ERROR_INPUT);
+    const char *needs = strstr(pare_context_error(r.ctx), "needs flops=");
+    assert_non_null(needs);
+    char budget[64];
+    int64_t flops = strtoll(needs + strlen("needs flops="), NULL, 10);
+    assert_true(flops > 2 * 2 * 400 * 400);
+    run_close(&r);
+    snprintf(budget, sizeof budget, "embed-model=deepfm budget=flops=%lld", (long long)flops);
+    make_plan(&r, budget);
+    assert_true(r.embed->cost[PARE_RESOURCE_FLOPS] <= flops);
+    run_close(&r);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_models),
+                                       cmocka_unit_test(test_more_rows),
+                                       cmocka_unit_test(test_network)};
+    return cmocka_run_group_tests(tests, setup, teardown);
+}
