@@ -101,8 +101,9 @@ int64_t pare_fields_find(const pare_fields *fields, const char *name, int64_t le
  * Holds out the rows whose draw of `seed` is below `share` (by_time: the last ones) and turns
  * levels into rows: levels of a category that occur in at least minimum_count (>= 1) training rows
  * get rows 1, 2, ... by falling count (ties: first appearance), as far as the field's most_rows
- * allow; all others share row 0. Where that makes too many rows (hash_bits) every id, frequent or not, is hashed instead, and row 0 is not
- * used. Fails if a class is missing among the training rows, or no field varies.
+ * allow; all others share row 0. Where that makes too many rows (hash_bits) every id, frequent or
+ * not, is hashed instead, and row 0 is not used. Fails if a class is missing among the training
+ * rows, or no field varies.
  */
 pare_status pare_fields_encode(pare_fields *fields, double share, uint64_t seed,
                                int64_t minimum_count) PARE_MUST_CHECK;

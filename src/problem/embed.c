@@ -179,8 +179,7 @@ void pare_embed_network(const pare_field_spec *spec, pare_serving *serving) {
 int64_t pare_embed_part(const pare_serving *serving, int resource, int64_t limit, int64_t part,
                         int64_t whole) {
     int64_t always = resource == PARE_RESOURCE_FLOPS ? serving->later : 0;
-    return limit == INT64_MAX || limit < always ? limit
-                                                : always + (limit - always) / whole * part;
+    return limit == INT64_MAX || limit < always ? limit : always + (limit - always) / whole * part;
 }
 
 pare_status pare_embed_set_up(pare_embed *embed) {

@@ -205,6 +205,7 @@ void pare_embed_report_html(const pare_embed *e, pare_text *out) {
         pare_text_append(out, "</tr>\n");
     }
     pare_text_append(out, "</tbody></table></section>\n");
+    html_lines(e, "As loaded", pare_embed_loaded_text, out);
     html_lines(e, "Certificate", pare_embed_certificate_text, out);
     html_latency(e, out);
     if (e->points > 0) {

@@ -36,6 +36,29 @@ pare_embed_facts pare_embed_facts_of(const pare_embed *e, int64_t f) {
     return out;
 }
 
+pare_embed_loaded pare_embed_loaded_of(const pare_embed *e) {
+    int64_t dimension = e->spec.kind == PARE_FIELD_MODEL_LR ? 0 : e->spec.dimension, kept = 0;
+    int64_t line = (PARE_FM_HEAD + dimension + PARE_FM_LINE - 1) / PARE_FM_LINE;
+    pare_embed_loaded out = {0};
+    for (int64_t f = 0; f < e->fields.count; f++) {
+        if (e->keep[f * (e->serving.chunks + 1)]) {
+            out.bytes += e->size[f] * line * PARE_FM_LINE * (int64_t)sizeof(float);
+            kept++;
+        }
+    }
+    out.lines = kept * line;
+    out.flops = pare_field_latency_flops(&e->spec, kept);
+    return out;
+}
+
+void pare_embed_loaded_text(const pare_embed *e, pare_text *out) {
+    pare_embed_loaded loaded = pare_embed_loaded_of(e);
+    pare_text_append(out,
+                     "pare score itself lays rows out as long as the longest: %lld bytes, %lld "
+                     "lines, %.0f flops\n",
+                     (long long)loaded.bytes, (long long)loaded.lines, loaded.flops);
+}
+
 const char *pare_embed_limit_text(const pare_embed *e, int resource, char *buffer, size_t size) {
     if (e->serving.limit[resource] == INT64_MAX) {
         snprintf(buffer, size, "-");
@@ -186,6 +209,7 @@ void pare_embed_report_text(const pare_embed *e, pare_text *out) {
                          (long long)e->cost[r], pare_embed_limit_text(e, r, limit, sizeof limit),
                          (long long)e->full_cost[r]);
     }
+    pare_embed_loaded_text(e, out);
     if (e->window) {
         pare_embed_window_text(e, out);
         return;
@@ -381,6 +405,9 @@ void pare_embed_report_json(const pare_embed *e, pare_text *out) {
     json_costs(out, "budget", e->serving.limit);
     json_costs(out, "cost", e->cost);
     json_costs(out, "cost_of_all", e->full_cost);
+    pare_embed_loaded loaded = pare_embed_loaded_of(e);
+    pare_text_append(out, "  \"as_loaded\": {\"bytes\": %lld, \"lines\": %lld, \"flops\": %.0f},\n",
+                     (long long)loaded.bytes, (long long)loaded.lines, loaded.flops);
     pare_text_append(out, "  \"fields\": [\n");
     for (int64_t f = 0; f < e->fields.count; f++) {
         json_field(e, f, out);

@@ -24,6 +24,13 @@ typedef struct pare_embed_facts {
     double gain; /* of what is kept, or of all of it where nothing is */
 } pare_embed_facts;
 
+/* What the plan takes where pare itself scores: rows as long as the longest (docs/embed.md). */
+typedef struct pare_embed_loaded {
+    int64_t bytes, lines;
+    double flops;
+} pare_embed_loaded;
+pare_embed_loaded pare_embed_loaded_of(const pare_embed *e);
+void pare_embed_loaded_text(const pare_embed *e, pare_text *out);
 /* What is proved of the choice; nothing where there is no bound. */
 void pare_embed_certificate_text(const pare_embed *e, pare_text *out);
 /* A line for each hashed field: how many of its ids share rows. */
