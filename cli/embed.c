@@ -102,6 +102,11 @@ static pare_exit run_embed(pare_cli *cli) {
     if (code != PARE_EXIT_OK) {
         return code;
     }
+    const char *model = pare_cli_text(cli, "model-out");
+    code = model[0] ? pare_cli_absent(cli, model) : PARE_EXIT_OK;
+    if (code != PARE_EXIT_OK) {
+        return code;
+    }
     pare_embed_watch_work(cli);
     pare_status status = pare_embedding_create(cli->ctx, cli->positional[0], cli->config, &plan);
     pare_view_clear(&cli->view);
@@ -121,8 +126,9 @@ const pare_command pare_command_embed = {
                 "pare embed train.libffm --model deepfm --out plan.json --report plan.html\n"
                 "pare embed train.tsv --schema schema.json --budget budget.json\n"
                 "pare embed day1.tsv --budget lines=20 --state state.pare\n"
-                "pare embed day2.tsv --continue state.pare\n",
-    .sections = "budget|embed|continual|output",
+                "pare embed day2.tsv --continue state.pare\n"
+                "pare embed day3.tsv --continue state.pare --model-out clicks/ --overwrite\n",
+    .sections = "budget|embed|continual|output|replace",
     .own = pare_embed_own,
     .own_count = PARE_EMBED_OWN,
     .positionals = 1,

@@ -5,6 +5,8 @@
 #include "problem/embed_state.h"
 #include "report/embed_report.h"
 
+#include <stdlib.h>
+
 static char schema_path[64];
 
 static int setup(void **state) {
@@ -31,9 +33,9 @@ static void write_text(const char *path, const char *text) {
 /* The first file; field a causes. */
 static void begin(const char *set) {
     run r;
-    run_open(&r, NULL, 0, USUAL " target=y");
+    run_open(&r, NULL, 0, USUAL " target=y rate=0.1");
     assert_ok(r.ctx, test_options_set(&r.options, set));
-    write_day(1, (day){.rows = 2000});
+    write_day(1, (day){.rows = 1200});
     assert_ok(r.ctx, pare_embed_run(r.ctx, rows_path, &r.options, &r.embed));
     assert_ok(r.ctx, pare_embed_state_begin(r.embed, other_path));
     run_close(&r);
@@ -155,11 +157,45 @@ static void test_reasons(void **state) {
     run_close(&r);
 }
 
+/* What the model that a file leaves says of the next file's rows is what progressive validation
+ * scores them by. */
+static void test_model_out(void **state) {
+    (void)state;
+    static const char *const models[] = {"lr", "fm", "deepfm", "dnn", "dcnv2"};
+    char folder[] = "/tmp/pare-model-XXXXXX", set[128];
+    assert_non_null(mkdtemp(folder));
+    for (int m = 0; m < 5; m++) {
+        run r;
+        snprintf(set, sizeof set, "model-out=%s overwrite=true embed-model=%s budget=lines=3",
+                 folder, models[m]);
+        begin(set);
+        for (uint64_t window = 2; window <= 3; window++) {
+            int64_t rows = 0;
+            float *probability = NULL;
+            pare_embed_score score;
+            write_day(window, (day){.rows = 500, .by_b = window > 2});
+            run_open(&r, NULL, 0, USUAL);
+            assert_ok(r.ctx, pare_embed_apply(r.ctx, folder, rows_path, &r.options, &rows,
+                                              &probability, &score));
+            pare_free(r.ctx, probability);
+            run_close(&r);
+            snprintf(set, sizeof set, "model-out=%s overwrite=true", folder);
+            assert_int_equal(next(&r, set, ""), PARE_OK);
+            assert_true(fabs(r.embed->chosen.log_loss - score.log_loss) < 1e-6);
+            assert_true(fabs(r.embed->chosen.auc - score.auc) < 1e-9);
+            run_close(&r);
+        }
+    }
+    snprintf(set, sizeof set, "rm -r %s", folder);
+    assert_int_equal(system(set), 0);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_schema_changes),
         cmocka_unit_test(test_schema_and_room),
         cmocka_unit_test(test_reasons),
+        cmocka_unit_test(test_model_out),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
 }

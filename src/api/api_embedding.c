@@ -33,7 +33,7 @@ pare_status pare_embedding_create(pare_context *ctx, const char *path, const par
         status = pare_embed_continue(ctx, path, options, &plan->embed);
     } else if (status == PARE_OK) {
         status = pare_embed_run(ctx, path, options, &plan->embed);
-        if (status == PARE_OK && options->state[0]) {
+        if (status == PARE_OK && (options->state[0] || options->model_out[0])) {
             status = pare_embed_state_begin(plan->embed, options->state);
         }
     }

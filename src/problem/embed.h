@@ -129,9 +129,13 @@ pare_status pare_embed_apply(pare_context *ctx, const char *folder, const char *
  */
 pare_status pare_embed_continue(pare_context *ctx, const char *path, const pare_options *options,
                                 pare_embed **out) PARE_MUST_CHECK;
-/* Refuses what a state cannot hold; writes the first state of a plan (embed_begin.c). */
+/* Refuses what a state cannot hold; writes the first state of a plan (embed_begin.c), path "": only
+ * its model. */
 pare_status pare_embed_state_check(pare_context *ctx, const pare_options *options) PARE_MUST_CHECK;
 pare_status pare_embed_state_begin(pare_embed *embed, const char *path) PARE_MUST_CHECK;
+/* Writes a trained model with the plan's masks as a folder, where option model-out names one. */
+pare_status pare_embed_model_out(const pare_embed *embed,
+                                 const pare_field_model *model) PARE_MUST_CHECK;
 void pare_embed_free(pare_embed *embed);
 
 /* ---- Private to the parts ---- */

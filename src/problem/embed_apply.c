@@ -1,4 +1,4 @@
-/* A saved field model on new rows. */
+/* A field model saved, and on new rows. */
 #include "model/field_file.h"
 #include "problem/embed.h"
 
@@ -39,6 +39,14 @@ static pare_status judge(pare_field_model *model, const pare_fields *fields,
     }
     pare_free(fields->ctx, row);
     return status;
+}
+
+pare_status pare_embed_model_out(const pare_embed *embed, const pare_field_model *model) {
+    const char *target = embed->fields.target;
+    return embed->options.model_out[0]
+               ? pare_field_model_save(model, &embed->fields, target ? target : "",
+                                       embed->options.model_out, embed->options.overwrite)
+               : PARE_OK;
 }
 
 pare_status pare_embed_apply(pare_context *ctx, const char *folder, const char *path,

@@ -120,6 +120,9 @@ pare_status pare_embed_state_begin(pare_embed *embed, const char *path) {
     pare_embed_state state = {.ctx = embed->ctx};
     pare_status status = fill(embed, &state);
     if (status == PARE_OK) {
+        status = pare_embed_model_out(embed, state.machine);
+    }
+    if (status == PARE_OK && path[0]) {
         status = pare_embed_state_save(&state, path);
     }
     pare_embed_state_clear(&state);

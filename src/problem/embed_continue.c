@@ -395,6 +395,9 @@ static pare_status go_on(pare_embed_course *c, const char *path) {
         status = learn(c);
     }
     if (status == PARE_OK) {
+        status = pare_embed_model_out(e, c->state.machine);
+    }
+    if (status == PARE_OK) {
         memcpy(e->gain, c->state.gain, (size_t)e->candidates * sizeof *e->gain);
         pare_serving_cost(&e->serving, e->keep, e->cost);
         e->cpu_selecting = w->cpu_selecting + w->cpu_audit;
