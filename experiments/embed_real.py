@@ -4,8 +4,9 @@
     python3 experiments/embed_real.py adult|movielens FOLDER [--pare build/bin/pare] [--methods ...]
 
 FOLDER holds adult.data and adult.test, or ratings.csv and movies.csv. Every method chooses from the
-training rows under four budgets (shares of the bytes of all fields at 8 floats); `pare train`
-trains the plan on all training rows, `pare score` scores the others.
+training rows under four budgets (shares of the bytes of all fields at 8 floats), MovieLens with
+--by-time; `pare train` trains the plan on all training rows with the plan's own step size and
+passes, `pare score` scores the others.
 """
 import argparse
 import csv
@@ -72,6 +73,7 @@ def main():
     parser.add_argument("folder")
     parser.add_argument("--pare", default="build/bin/pare")
     parser.add_argument("--methods", default=",".join(METHODS))
+    parser.add_argument("--any-time", action="store_true", help="judge by rows drawn at random")
     args = parser.parse_args()
     names, parts = {"adult": adult, "movielens": movielens}[args.data](args.folder)
     with tempfile.TemporaryDirectory() as at:
@@ -80,10 +82,11 @@ def main():
             with open(path, "w", newline="") as file:
                 csv.writer(file).writerows([names + ["label"]] + rows)
         plan, model = os.path.join(at, "plan.json"), os.path.join(at, "model")
+        order = ["--by-time"] if args.data == "movielens" and not args.any_time else []
 
         def embed(*more):
             out, _ = call(args.pare, "embed", train, "--target", "label", "--held-out", "0.1",
-                          "--threads", "1", "--json", *more)
+                          "--threads", "1", "--json", *order, *more)
             return json.loads(out)
 
         def score(choice):
@@ -96,7 +99,6 @@ def main():
             return float(said[0]), float(said[2])
 
         base = embed("--method", "uniform")
-        fixed = ["--passes", str(base["passes"]), "--rate", str(base["rate"])]
         total = base["cost_of_all"]["bytes"]
         loss, auc = score(base)
         print(f"{args.data}: {len(parts[0])} and {len(parts[1])} rows, {len(names)} fields, "
@@ -106,7 +108,7 @@ def main():
         for method in args.methods.split(","):
             cells, counts = [], []
             for share in SHARES:
-                choice = embed("--method", method, "--budget", f"bytes={int(total * share)}", *fixed)
+                choice = embed("--method", method, "--budget", f"bytes={int(total * share)}")
                 counts.append(str(sum(f["kept"] for f in choice["fields"])))
                 cells.append("%.4f, %.4f" % score(choice))
             print(f"| {method} | " + " | ".join(cells) + f" | {', '.join(counts)} |", flush=True)

@@ -171,6 +171,7 @@ pare_status pare_embed_json(pare_context *ctx, const char *path, void **out) PAR
  * most option crosses (embed_cross.c). After encoding. Cost: a logistic regression, then one
  * addition of four floats a row and pair. */
 pare_status pare_embed_crosses(pare_embed *embed) PARE_MUST_CHECK;
+int64_t pare_embed_kept_chunks(const pare_embed *embed);
 /* Masks of the model by candidate: weight (candidates). */
 void pare_embed_mask(const pare_embed *embed, const double *weight, pare_field_model *model);
 /* Sums of the masks' gradients by candidate. d_mask: (fields, stride), out: (candidates). */

@@ -145,6 +145,27 @@ static void weigh(joint *j, const uint8_t *beside) {
     }
 }
 
+int64_t pare_embed_kept_chunks(const pare_embed *e) {
+    int64_t kept = 0;
+    for (int64_t k = 0; k < e->candidates; k++) {
+        kept += e->keep[k] && k % (e->serving.chunks + 1) > 0;
+    }
+    return kept;
+}
+
+/* What brings nothing beside the others in the end leaves: chunks, and fields without any. What was
+ * kept at first stays. */
+static void leave_idle(const pare_embed *e, const uint8_t *first) {
+    int64_t chunks = e->serving.chunks;
+    for (int64_t k = e->candidates - 1; k >= 0; k--) {
+        bool longer = false;
+        for (int64_t c = 1; c <= chunks && k % (chunks + 1) == 0; c++) {
+            longer = longer || e->keep[k + c];
+        }
+        e->keep[k] = e->keep[k] && (e->gain[k] > 0 || first[k] || longer);
+    }
+}
+
 pare_status pare_embed_joint(pare_embed *e, pare_field_model *model, int64_t rows,
                              const int64_t *row, const pare_serving *serving, bool again) {
     joint j = {.embed = e, .model = model, .rows = rows, .row = row};
@@ -181,10 +202,16 @@ pare_status pare_embed_joint(pare_embed *e, pare_field_model *model, int64_t row
     for (int round = 0; round < (again ? ROUNDS : 1) && status == PARE_OK; round++) {
         const pare_serving_joint what = {j.slope, j.curvature, 1 / (double)rows, !again};
         weigh(&j, round == FRESH ? all : e->keep);
+        int64_t chunks = pare_embed_kept_chunks(e);
         if (round == ANEW) {
             memcpy(e->keep, first, (size_t)n);
         }
         status = pare_serving_choose_joint(serving, &what, e->keep, e->gain);
+        /* A chunk that just came holds all of its products: its partners' columns lack them. */
+        if (round == BESIDE && status == PARE_OK && pare_embed_kept_chunks(e) == chunks) {
+            leave_idle(e, first);
+            status = pare_serving_choose_joint(serving, &what, e->keep, e->gain);
+        }
         if (status == PARE_OK && again && round == BESIDE) {
             status = pare_serving_bound(serving, &what, e->keep, &e->saved, &e->bound);
         }

@@ -21,6 +21,7 @@ enum {
     COLUMN_SHARE = 8,   /* rows seen in training for each row of the last choice, */
     COLUMNS_MIN = 1024, /* 2 PHASES times as many for the others; */
     COLUMNS_MAX = 32768,
+    SMALL = 1000,       /* training rows for each id that comes in unseen */
     TOGETHER_MAX = 1024 /* candidates weighed together; more add up */
 };
 
@@ -85,16 +86,18 @@ static void step_logits(search *s, int64_t open) {
     }
 }
 
-/* The chunk of a kept field that comes next: of those not kept the one that would bring most; -1.
- */
+/* The chunk that comes next of a kept field which brings something: of those not kept the one that
+ * would bring most; -1. */
 static int64_t next_chunk(const pare_embed *e, int64_t field) {
     int64_t at = field * (e->serving.chunks + 1), best = -1;
+    bool brings = e->gain[at] > 0;
     for (int64_t k = at + 1; e->keep[at] && k <= at + e->serving.chunks; k++) {
+        brings = brings || e->keep[k];
         if (!e->keep[k] && (best < 0 || e->gain[k] > e->gain[best])) {
             best = k;
         }
     }
-    return best;
+    return brings ? best : -1;
 }
 
 /* What the budget has left goes to longer vectors of the fields that are in, first of those that
@@ -128,6 +131,33 @@ static void lengthen(search *s) {
     }
 }
 
+/* The left-out field of fewest ids that fits; -1. */
+static int64_t smallest(const pare_embed *e) {
+    int64_t best = -1, cost[PARE_RESOURCES];
+    for (int64_t f = 0; f < e->serving.fields; f++) {
+        int64_t at = f * (e->serving.chunks + 1);
+        if (e->keep[at] || e->banned[f] || (best >= 0 && e->size[f] >= e->size[best])) {
+            continue;
+        }
+        e->keep[at] = 1;
+        pare_serving_cost(&e->serving, e->keep, cost);
+        e->keep[at] = 0;
+        best = pare_serving_fits(&e->serving, cost) ? f : best;
+    }
+    return best;
+}
+
+/* Fields of few ids come in by their linear weights where there is room: k weights that mean
+ * nothing cost some k / 2 nats over all training rows, which is less than the judging rows can
+ * tell, and most fields mean something. */
+static void add_small(const pare_embed *e) {
+    int64_t left = e->train / SMALL;
+    for (int64_t f = smallest(e); f >= 0 && e->size[f] <= left; f = smallest(e)) {
+        e->keep[f * (e->serving.chunks + 1)] = 1;
+        left -= e->size[f];
+    }
+}
+
 /* Commits within phase / PHASES of the limits. Early phases may have room for nothing. */
 static pare_status commit(search *s, int64_t phase) {
     pare_embed *e = s->embed;
@@ -157,8 +187,12 @@ static pare_status commit(search *s, int64_t phase) {
         }
         status = pare_serving_choose(&part, e->gain, e->keep);
     }
-    if (last && status == PARE_OK) {
-        lengthen(s);
+    if (last && status == PARE_OK && !e->options.by_time) { /* later rows mean what they say */
+        bool longer = pare_embed_kept_chunks(e) > 1; /* products of vectors were seen to help */
+        add_small(e);
+        if (longer) {
+            lengthen(s);
+        }
     }
     return !last && status == PARE_ERROR_INPUT ? PARE_OK : status;
 }
