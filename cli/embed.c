@@ -103,7 +103,7 @@ static pare_exit run_embed(pare_cli *cli) {
         return code;
     }
     const char *model = pare_cli_text(cli, "model-out");
-    code = model[0] ? pare_cli_absent(cli, model) : PARE_EXIT_OK;
+    code = model[0] ? pare_cli_absent(cli, "model-out", model) : PARE_EXIT_OK;
     if (code != PARE_EXIT_OK) {
         return code;
     }
