@@ -18,7 +18,8 @@ void pare_embed_free(pare_embed *embed) {
     pare_free(embed->ctx, embed->schema);
     void *owned[] = {embed->size,       embed->width,    embed->group,  embed->fetch, embed->name,
                      embed->group_name, embed->pinned,   embed->banned, embed->gain,  embed->keep,
-                     embed->train_row,  embed->held_row, embed->cross,  embed->times, embed->curve};
+                     embed->train_row,  embed->held_row, embed->cross,  embed->times, embed->curve,
+                     embed->reason,     embed->alone};
     for (size_t i = 0; i < sizeof owned / sizeof owned[0]; i++) {
         pare_free(embed->ctx, owned[i]);
     }
@@ -203,6 +204,8 @@ pare_status pare_embed_set_up(pare_embed *embed) {
     } parts[] = {{most, sizeof *embed->size, &embed->size},
                  {2 * most, sizeof *embed->group, &embed->group},
                  {most, sizeof *embed->name, &embed->name},
+                 {most, sizeof *embed->reason, &embed->reason},
+                 {most, sizeof *embed->alone, &embed->alone},
                  {most, 1, &embed->pinned},
                  {most, 1, &embed->banned},
                  {serving->chunks, sizeof *embed->width, &embed->width},
@@ -388,6 +391,9 @@ static pare_status run(pare_embed *embed) {
     }
     if (status == PARE_OK) {
         status = score(embed, embed->keep, &embed->chosen);
+    }
+    if (status == PARE_OK) {
+        status = pare_embed_reasons(embed);
     }
     if (status == PARE_OK) {
         status = pare_embed_latency_end(embed);

@@ -49,6 +49,23 @@ typedef struct pare_embed_window {
     double cpu_scoring, cpu_selecting, cpu_training, cpu_audit;
 } pare_embed_window;
 
+/* Why a field is not in the plan. */
+typedef enum pare_embed_why {
+    PARE_EMBED_KEPT,
+    PARE_EMBED_SINGLE, /* a single value in the training rows */
+    PARE_EMBED_BANNED,
+    PARE_EMBED_ABSENT,   /* from this file */
+    PARE_EMBED_TOO_DEAR, /* alone, or with the pinned ones, more than the budget has of a resource */
+    PARE_EMBED_NO_GAIN,  /* on the judging rows, or by the method */
+    PARE_EMBED_SAID,     /* saves alone, but nothing beside the plan */
+    PARE_EMBED_NO_ROOM,  /* beside the plan, of a resource: others bring more for their cost */
+    PARE_EMBED_UNSURE    /* has room: its gain is not sure enough */
+} pare_embed_why;
+typedef struct pare_embed_reason {
+    pare_embed_why why;
+    pare_resource resource;
+} pare_embed_reason;
+
 /* A choice by one method within a share of the budget. */
 typedef struct pare_embed_point {
     int64_t method; /* as option embed-method */
@@ -90,6 +107,9 @@ typedef struct pare_embed {
     /* The answer. */
     double *gain;  /* (candidates) as the method ranks them */
     uint8_t *keep; /* (candidates) */
+    pare_embed_reason *reason; /* (fields) */
+    bool judged;   /* alone is known: candidates were weighed together */
+    double *alone; /* (fields) pare_serving_alone */
     int64_t cost[PARE_RESOURCES], full_cost[PARE_RESOURCES];
     pare_embed_score chosen, full;
     double saved, bound; /* certificate (pare_serving_bound) of the last choice; bound 0: none */
@@ -153,6 +173,8 @@ void pare_embed_window_free(pare_context *ctx, pare_embed_window *window);
 /* Fields and groups of the schema file, whose text is kept, or of the text of a state
  * (embed_schema.c); a field the rows lack is refused. */
 pare_status pare_embed_schema(pare_embed *embed) PARE_MUST_CHECK;
+/* Fills reason from keep, gain and alone (embed_reason.c). */
+pare_status pare_embed_reasons(pare_embed *embed) PARE_MUST_CHECK;
 /* Bans fields with a single value in the training rows; a pinned one is refused. */
 enum { PARE_EMBED_CONSTANT = 2 }; /* in banned */
 pare_status pare_embed_leave_constant(pare_embed *embed) PARE_MUST_CHECK;

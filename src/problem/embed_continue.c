@@ -403,6 +403,9 @@ static pare_status go_on(pare_embed_course *c, const char *path) {
         e->cpu_selecting = w->cpu_selecting + w->cpu_audit;
         e->chosen.cpu = w->cpu_training;
         e->full = (pare_embed_score){(double)NAN, (double)NAN, (double)NAN};
+        status = pare_embed_reasons(e);
+    }
+    if (status == PARE_OK) {
         pare_embed_state view = c->state;
         view.keep = e->keep;
         view.fields = e->fields;

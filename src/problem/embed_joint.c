@@ -203,6 +203,10 @@ pare_status pare_embed_joint(pare_embed *e, pare_field_model *model, int64_t row
         const pare_serving_joint what = {j.slope, j.curvature, 1 / (double)rows, !again};
         weigh(&j, round == FRESH ? all : e->keep);
         int64_t chunks = pare_embed_kept_chunks(e);
+        if (again && round == FRESH) {
+            pare_serving_alone(serving, &what, e->alone);
+            e->judged = true;
+        }
         if (round == ANEW) {
             memcpy(e->keep, first, (size_t)n);
         }

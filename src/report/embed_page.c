@@ -92,6 +92,7 @@ static void html_kept(const pare_embed *e, uint8_t *scratch, pare_text *out) {
 }
 
 static void html_dropped(const pare_embed *e, pare_text *out) {
+    char reason[PARE_EMBED_REASON_SIZE];
     int64_t dropped = 0;
     for (int64_t f = 0; f < e->fields.count; f++) {
         dropped += !pare_embed_facts_of(e, f).kept;
@@ -113,7 +114,7 @@ static void html_dropped(const pare_embed *e, pare_text *out) {
         pare_page_count(out, e->size[f]);
         pare_text_append(out, "</td><td>");
         pare_put_fixed(out, facts.gain, 4);
-        pare_text_append(out, "</td><td class=\"text\">%s</td></tr>\n", pare_embed_reason_of(e, f));
+        pare_text_append(out, "</td><td class=\"text\">%s</td></tr>\n", pare_embed_reason_of(e, f, reason));
     }
     pare_text_append(out, "</tbody></table></section>\n");
 }

@@ -68,11 +68,44 @@ const char *pare_embed_limit_text(const pare_embed *e, int resource, char *buffe
     return buffer;
 }
 
-/* Why a field is not in the plan. */
-const char *pare_embed_reason_of(const pare_embed *e, int64_t f) {
-    return e->banned[f] == PARE_EMBED_CONSTANT ? "a single value in the training rows"
-           : e->banned[f]                      ? "banned"
-                                               : "others bring more for their cost";
+const char *pare_embed_resource_word(int resource, int64_t *unit) {
+    bool fetch = resource == PARE_RESOURCE_FETCH, time = fetch || resource == PARE_RESOURCE_LATENCY;
+    *unit = time ? 1000 : 1;
+    return fetch  ? "fetch_us"
+           : time ? "latency_us"
+                  : pare_resource_name((pare_resource)resource);
+}
+
+const char *pare_embed_reason_of(const pare_embed *e, int64_t f, char *buffer) {
+    const pare_embed_reason *reason = &e->reason[f];
+    int64_t unit = 0;
+    const char *word = pare_embed_resource_word((int)reason->resource, &unit);
+    bool never = false;
+    switch (reason->why) {
+    case PARE_EMBED_SINGLE:
+        return "a single value in the training rows";
+    case PARE_EMBED_BANNED:
+        return "banned";
+    case PARE_EMBED_ABSENT:
+        return "not in this file";
+    case PARE_EMBED_NO_GAIN:
+        return e->window   ? "brings nothing beside the plan"
+               : e->judged ? "brings nothing on judging rows"
+                           : "brings nothing by this method";
+    case PARE_EMBED_SAID:
+        return "others in the plan say it already";
+    case PARE_EMBED_UNSURE:
+        return e->window ? "its gain is not surely worth a change" : "the method prefers others";
+    case PARE_EMBED_TOO_DEAR:
+        never = true;
+        break;
+    default:
+        break;
+    }
+    snprintf(buffer, PARE_EMBED_REASON_SIZE, "%s: %s",
+             never ? "does not fit the budget" : "others bring more for their cost; no room left",
+             word);
+    return buffer;
 }
 
 void pare_embed_put_name(const pare_embed *e, int64_t f, int width, pare_text *out) {
@@ -178,7 +211,7 @@ void pare_embed_certificate_text(const pare_embed *e, pare_text *out) {
 }
 
 void pare_embed_report_text(const pare_embed *e, pare_text *out) {
-    char model[64], method[64], limit[32];
+    char model[64], method[64], limit[32], reason[PARE_EMBED_REASON_SIZE];
     pare_text_append(out,
                      "%s, %s: %lld fields, %lld table rows, %lld training rows, %lld held out, "
                      "%lld passes\n\n",
@@ -199,7 +232,8 @@ void pare_embed_report_text(const pare_embed *e, pare_text *out) {
             pare_put_fixed(out, facts.gain, 4);
             pare_text_append(out, "\n");
         } else {
-            pare_text_append(out, "%6s %12s  dropped: %s\n", "-", "-", pare_embed_reason_of(e, f));
+            pare_text_append(out, "%6s %12s  dropped: %s\n", "-", "-",
+                             pare_embed_reason_of(e, f, reason));
         }
     }
     pare_embed_hashed_text(e, out);
@@ -281,6 +315,10 @@ static void json_field(const pare_embed *e, int64_t f, pare_text *out) {
                          (long long)field->taken, (long long)field->shared);
     } else {
         pare_text_append(out, "]");
+    }
+    if (!facts.kept) {
+        char reason[PARE_EMBED_REASON_SIZE];
+        pare_text_append(out, ", \"reason\": \"%s\"", pare_embed_reason_of(e, f, reason));
     }
     pare_text_append(out, ", \"rare_cells\": %lld, \"unseen_cells\": %lld}%s\n",
                      (long long)field->rare, (long long)field->unseen,

@@ -39,8 +39,11 @@ void pare_embed_hashed_text(const pare_embed *e, pare_text *out);
 void pare_embed_put_name(const pare_embed *e, int64_t f, int width, pare_text *out);
 pare_embed_facts pare_embed_facts_of(const pare_embed *e, int64_t f);
 const char *pare_embed_kind_word(const pare_field *field);
-/* Why a field is not in the plan. */
-const char *pare_embed_reason_of(const pare_embed *e, int64_t f);
+/* Why a field is not in the plan; in the buffer, of 96 bytes, or static. */
+enum { PARE_EMBED_REASON_SIZE = 96 };
+const char *pare_embed_reason_of(const pare_embed *e, int64_t f, char *buffer);
+/* The name of a resource as budgets and people know it, and how many of its counts are one. */
+const char *pare_embed_resource_word(int resource, int64_t *unit);
 /* Text of an option, of a method, of a limit ("-": none), in the buffer or static. */
 const char *pare_embed_option_word(const pare_embed *e, const char *name, char *buffer,
                                    size_t size);

@@ -101,6 +101,10 @@ typedef struct pare_serving_joint {
 pare_status pare_serving_choose_joint(const pare_serving *serving, const pare_serving_joint *joint,
                                       uint8_t *keep, double *gain) PARE_MUST_CHECK;
 
+/* What the best candidate of each field saves beside nothing, in prices; <= 0: nothing. alone:
+ * (fields). */
+void pare_serving_alone(const pare_serving *serving, const pare_serving_joint *joint,
+                        double *alone);
 /* What a set saves, as above (at least so much, where weights below 0 are left out), and an upper
  * bound of what any set within the budget saves (serving_bound.c); *bound >= *saved. Cost: some 30
  * products of H with a vector and a few factorisations of it. */

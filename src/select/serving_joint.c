@@ -293,6 +293,20 @@ static void begin(const work *w, const pare_serving_joint *joint, double *cost, 
     }
 }
 
+void pare_serving_alone(const pare_serving *serving, const pare_serving_joint *joint,
+                        double *alone) {
+    int64_t n = pare_serving_candidates(serving), width = serving->chunks + 1;
+    for (int64_t i = 0; i < n; i++) {
+        double d = joint->curvature[i * n + i], prior = pare_serving_prior(serving, i);
+        double r = joint->slope[i] + prior * d, one = -1;
+        if (d > 0 && r > 0) {
+            one = (r * r / ((1 + prior) * d) - prior * d) / 2 / joint->price - 1;
+        }
+        double *best = &alone[i / width];
+        *best = i % width == 0 || one > *best ? one : *best;
+    }
+}
+
 pare_status pare_serving_choose_joint(const pare_serving *serving, const pare_serving_joint *joint,
                                       uint8_t *keep, double *gain) {
     pare_context *ctx = serving->ctx;
