@@ -136,9 +136,77 @@ static void test_network(void **state) {
     run_close(&r);
 }
 
+static pare_embed_why why(const run *r, const char *name) {
+    int64_t f = pare_fields_find(&r->embed->fields, name, (int64_t)strlen(name));
+    assert_true(f >= 0);
+    return r->embed->reason[f].why;
+}
+
+/* copy says what good says in more ids; dear fits no budget here. */
+static void write_reasons(void) {
+    FILE *file = fopen(rows_path, "w");
+    assert_non_null(file);
+    fprintf(file, "good,copy,noise,dear,weak,one,out,y\n");
+    for (uint64_t i = 0; i < ROWS; i++) {
+        int64_t id[4];
+        for (uint64_t f = 0; f < 4; f++) {
+            static const int64_t ids[4] = {20, 30, 400, 50};
+            id[f] = pare_random_below(7, PARE_STREAM_TEST, 5 * i + f, ids[f]);
+        }
+        double u = pare_random_uniform(7, PARE_STREAM_TEST, 5 * i + 4);
+        double z = 0.3 * (double)(id[0] - 10) + (id[2] % 2 ? 1.5 : -1.5) + (id[3] % 2 ? 0.5 : -0.5);
+        fprintf(file, "g%lld,c%lld,n%lld,d%lld,w%lld,x,g%lld,%d\n", (long long)id[0],
+                (long long)(id[0] * 5 + id[1] % 5), (long long)id[1], (long long)id[2],
+                (long long)id[3], (long long)id[0], u < 1 / (1 + exp(-z)));
+    }
+    assert_int_equal(fclose(file), 0);
+}
+
+static void test_reasons(void **state) {
+    (void)state;
+    run r;
+    write_reasons();
+    FILE *file = fopen(other_path, "w");
+    assert_non_null(file);
+    fputs("{\"fields\": {\"out\": {\"banned\": true}}}", file);
+    assert_int_equal(fclose(file), 0);
+    run_open(&r, NULL, 1, USUAL "budget=bytes=290");
+    assert_ok(r.ctx, pare_options_set(&r.options, "schema", other_path));
+    assert_ok(r.ctx, pare_embed_run(r.ctx, rows_path, &r.options, &r.embed));
+    assert_int_equal(why(&r, "good"), PARE_EMBED_KEPT);
+    assert_int_equal(why(&r, "noise"), PARE_EMBED_NO_GAIN);
+    assert_int_equal(why(&r, "dear"), PARE_EMBED_TOO_DEAR);
+    assert_int_equal(why(&r, "one"), PARE_EMBED_SINGLE);
+    assert_int_equal(why(&r, "out"), PARE_EMBED_BANNED);
+    /* The report says each in its own words. */
+    pare_text text = {.ctx = r.ctx};
+    pare_embed_report_json(r.embed, &text);
+    assert_ok(r.ctx, text.status);
+    assert_non_null(strstr(text.bytes, "\"reason\": \"does not fit the budget: bytes\""));
+    assert_non_null(strstr(text.bytes, "\"reason\": \"banned\""));
+    /* From what the run knows: said already, and no room. */
+    pare_embed *e = r.embed;
+    int64_t copy = pare_fields_find(&e->fields, "copy", 4), width = e->serving.chunks + 1;
+    assert_true(e->judged && e->alone[copy] > 20);
+    memset(e->keep + copy * width, 0, (size_t)width);
+    memset(e->gain + copy * width, 0, (size_t)width * sizeof *e->gain);
+    e->serving.limit[PARE_RESOURCE_BYTES] = 600;
+    assert_ok(r.ctx, pare_embed_reasons(e));
+    assert_int_equal(why(&r, "copy"), PARE_EMBED_SAID);
+    e->gain[copy * width] = 0.1;
+    pare_serving_cost(&e->serving, e->keep, e->cost);
+    e->serving.limit[PARE_RESOURCE_BYTES] = INT64_MAX;
+    e->serving.limit[PARE_RESOURCE_LINES] = e->cost[PARE_RESOURCE_LINES];
+    assert_ok(r.ctx, pare_embed_reasons(e));
+    assert_int_equal(why(&r, "copy"), PARE_EMBED_NO_ROOM);
+    assert_int_equal(e->reason[copy].resource, PARE_RESOURCE_LINES);
+    pare_text_clear(&text);
+    run_close(&r);
+}
+
 int main(void) {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_models),
-                                       cmocka_unit_test(test_more_rows),
-                                       cmocka_unit_test(test_network)};
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_models), cmocka_unit_test(test_more_rows),
+        cmocka_unit_test(test_network), cmocka_unit_test(test_reasons)};
     return cmocka_run_group_tests(tests, setup, teardown);
 }

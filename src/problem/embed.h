@@ -55,7 +55,8 @@ typedef enum pare_embed_why {
     PARE_EMBED_SINGLE, /* a single value in the training rows */
     PARE_EMBED_BANNED,
     PARE_EMBED_ABSENT,   /* from this file */
-    PARE_EMBED_TOO_DEAR, /* alone, or with the pinned ones, more than the budget has of a resource */
+    PARE_EMBED_TOO_DEAR, /* alone, or with the pinned ones, more than the budget has of a resource
+                          */
     PARE_EMBED_NO_GAIN,  /* on the judging rows, or by the method */
     PARE_EMBED_SAID,     /* saves alone, but nothing beside the plan */
     PARE_EMBED_NO_ROOM,  /* beside the plan, of a resource: others bring more for their cost */
@@ -105,11 +106,11 @@ typedef struct pare_embed {
     pare_embed_cross *cross; /* (pairs) by falling score */
 
     /* The answer. */
-    double *gain;  /* (candidates) as the method ranks them */
-    uint8_t *keep; /* (candidates) */
+    double *gain;              /* (candidates) as the method ranks them */
+    uint8_t *keep;             /* (candidates) */
     pare_embed_reason *reason; /* (fields) */
-    bool judged;   /* alone is known: candidates were weighed together */
-    double *alone; /* (fields) pare_serving_alone */
+    bool judged;               /* alone is known: candidates were weighed together */
+    double *alone;             /* (fields) pare_serving_alone */
     int64_t cost[PARE_RESOURCES], full_cost[PARE_RESOURCES];
     pare_embed_score chosen, full;
     double saved, bound; /* certificate (pare_serving_bound) of the last choice; bound 0: none */

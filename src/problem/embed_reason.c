@@ -38,7 +38,7 @@ static pare_embed_reason reason_of(const pare_embed *e, int64_t f, uint8_t *alon
     if (never >= 0) {
         return (pare_embed_reason){PARE_EMBED_TOO_DEAR, (pare_resource)never};
     }
-    if (e->judged ? !gains && !(e->alone[f] > SAYS) : !gains) {
+    if (e->judged ? !(e->alone[f] > SAYS) : !gains) {
         return (pare_embed_reason){PARE_EMBED_NO_GAIN, 0};
     }
     if (e->judged && (!gains || now < 0)) {

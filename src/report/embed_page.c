@@ -114,7 +114,8 @@ static void html_dropped(const pare_embed *e, pare_text *out) {
         pare_page_count(out, e->size[f]);
         pare_text_append(out, "</td><td>");
         pare_put_fixed(out, facts.gain, 4);
-        pare_text_append(out, "</td><td class=\"text\">%s</td></tr>\n", pare_embed_reason_of(e, f, reason));
+        pare_text_append(out, "</td><td class=\"text\">%s</td></tr>\n",
+                         pare_embed_reason_of(e, f, reason));
     }
     pare_text_append(out, "</tbody></table></section>\n");
 }

@@ -71,9 +71,7 @@ const char *pare_embed_limit_text(const pare_embed *e, int resource, char *buffe
 const char *pare_embed_resource_word(int resource, int64_t *unit) {
     bool fetch = resource == PARE_RESOURCE_FETCH, time = fetch || resource == PARE_RESOURCE_LATENCY;
     *unit = time ? 1000 : 1;
-    return fetch  ? "fetch_us"
-           : time ? "latency_us"
-                  : pare_resource_name((pare_resource)resource);
+    return fetch ? "fetch_us" : time ? "latency_us" : pare_resource_name((pare_resource)resource);
 }
 
 const char *pare_embed_reason_of(const pare_embed *e, int64_t f, char *buffer) {
