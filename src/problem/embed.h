@@ -35,7 +35,7 @@ typedef struct pare_embed_window {
     double reference;        /* decayed log loss of the windows before; NaN: none yet */
     double cusum;            /* of the log loss, in standard deviations, at its highest */
     bool alarm;              /* cusum was above its limit */
-    double *psi;             /* (fields) population stability index */
+    double *psi, *psi_limit; /* (fields) population stability index; a shift is above that */
     double *unknown, *usual; /* (fields) share of cells whose id had no row; before, NaN: none */
     uint8_t *fresh, *absent; /* (fields) new; without a single cell */
     int repaired;            /* why it was chosen anew within the budget; 0: it was not */

@@ -3,10 +3,15 @@
 
 #include "base/text.h"
 
+#include <math.h>
+
+enum { CHUNK = 256 };
+
 void pare_embed_window_free(pare_context *ctx, pare_embed_window *window) {
     if (window) {
-        void *owned[] = {window->psi,    window->unknown, window->usual,  window->fresh,
-                         window->absent, window->audit,   window->before, window->rejected};
+        void *owned[] = {window->psi_limit, window->psi,    window->unknown,
+                         window->usual,     window->fresh,  window->absent,
+                         window->audit,     window->before, window->rejected};
         for (size_t i = 0; i < sizeof owned / sizeof owned[0]; i++) {
             pare_free(ctx, owned[i]);
         }
@@ -62,6 +67,32 @@ static pare_status copy_field(pare_context *ctx, const pare_field *field, pare_f
     return status;
 }
 
+/* What later files are compared with from the first on: log loss and ids without a row of the rows
+ * that the model did not learn from. */
+static void refer(const pare_embed *embed, pare_embed_state *state) {
+    const pare_fields *fields = &embed->fields;
+    float logit[CHUNK];
+    for (int64_t at = 0; at < embed->held; at += CHUNK) {
+        int64_t count = embed->held - at < CHUNK ? embed->held - at : CHUNK;
+        pare_field_model_predict(state->machine, fields, count, embed->held_row + at, logit);
+        for (int64_t i = 0; i < count; i++) {
+            int64_t row = embed->held_row[at + i];
+            float z = logit[i];
+            double loss = (double)(fmaxf(z, 0) + log1pf(expf(-fabsf(z))) - fields->label[row] * z);
+            state->loss += loss;
+            state->loss_square += loss * loss;
+            for (int64_t f = 0; f < fields->count; f++) {
+                const pare_field *field = &fields->field[f];
+                int32_t cell = fields->cell[row * fields->count + f];
+                bool known = field->kind == PARE_FIELD_NUMBER || cell > field->first;
+                state->unknown[2 * f] += cell >= 0 && !known;
+                state->unknown[2 * f + 1] += cell >= 0;
+            }
+        }
+    }
+    state->loss_rows = (double)embed->held;
+}
+
 static pare_status fill(pare_embed *embed, pare_embed_state *state) {
     pare_context *ctx = embed->ctx;
     pare_fields *fields = &state->fields;
@@ -113,7 +144,11 @@ static pare_status fill(pare_embed *embed, pare_embed_state *state) {
     for (int64_t f = 0; f < count; f++) {
         pare_embed_count_bins(&embed->fields, f, state->bins + f * PARE_EMBED_BINS);
     }
-    return pare_embed_train(embed, embed->keep, &state->machine);
+    status = pare_embed_train(embed, embed->keep, &state->machine);
+    if (status == PARE_OK) {
+        refer(embed, state);
+    }
+    return status;
 }
 
 pare_status pare_embed_state_begin(pare_embed *embed, const char *path) {

@@ -215,6 +215,7 @@ static pare_status reserve(pare_embed_course *c) {
         size_t size;
         void *array;
     } parts[] = {{fields, sizeof *w->psi, &w->psi},
+                 {fields, sizeof *w->psi_limit, &w->psi_limit},
                  {fields, sizeof *w->unknown, &w->unknown},
                  {fields, sizeof *w->usual, &w->usual},
                  {fields, 1, &w->fresh},

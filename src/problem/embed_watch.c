@@ -22,6 +22,7 @@ enum {
 #define CUSUM_SLACK 0.5 /* Page (1954); standard deviations of a block */
 #define CUSUM_LIMIT 8.0
 #define WEIGHT_MAX  1e6
+#define PSI_LIMIT   0.25 /* the customary "significant shift" */
 
 /* Derivatives of the loss by the logit on the rows of a block that are sketched. A shift of the
  * logit that all rows want is taken off to first order: it is no field's merit. */
@@ -247,7 +248,8 @@ static int64_t judge_block(pare_embed_course *c, int64_t first, int64_t end, int
     return sampled;
 }
 
-/* Cumulative sum of how far the loss of a block is above the reference; sd of a row's loss. */
+/* Cumulative sum of how far the loss of a block is above the reference, less a standard error of
+ * that; sd of a row's loss. */
 static void watch_loss(pare_embed_course *c, int64_t first, int64_t end) {
     pare_embed_state *s = &c->state;
     double sum = 0, rows = (double)(end - first);
@@ -256,8 +258,8 @@ static void watch_loss(pare_embed_course *c, int64_t first, int64_t end) {
     }
     if (s->loss_rows > 0) {
         double mean = s->loss / s->loss_rows, square = s->loss_square / s->loss_rows - mean * mean;
-        double sd = sqrt(fmax(square, 1e-12) / rows);
-        s->cusum = fmax(0, s->cusum + (sum / rows - mean) / sd - CUSUM_SLACK);
+        double sd = sqrt(fmax(square, 1e-12) / rows), unsure = sqrt(rows / s->loss_rows);
+        s->cusum = fmax(0, s->cusum + (sum / rows - mean) / sd - CUSUM_SLACK - unsure);
         c->window->cusum = fmax(c->window->cusum, s->cusum);
         if (s->cusum > CUSUM_LIMIT) {
             c->window->alarm = true;
@@ -321,11 +323,14 @@ pare_status pare_embed_watch(pare_embed_course *c) {
     return PARE_OK;
 }
 
-/* Population stability index (Siddiqi 2006) with half a row in every bin; unknown ids. */
+/* Population stability index (Siddiqi 2006) with half a row in every bin; unknown ids. Two samples
+ * of one population have an index of (1/n + 1/m) chi^2 with as many degrees of freedom as bins that
+ * occur, less one: mean and three standard deviations of it are no shift. */
 void pare_embed_watch_field(pare_embed_course *c, int64_t f) {
     const pare_field *field = &c->embed->fields.field[f];
     double now[PARE_EMBED_BINS] = {0}, *past = c->state.bins + f * PARE_EMBED_BINS, sum = 0,
-           psi = 0, rows = (double)c->embed->fields.rows, *unknown = c->state.unknown + 2 * f;
+           psi = 0, bins = 0, rows = (double)c->embed->fields.rows,
+           *unknown = c->state.unknown + 2 * f;
     pare_embed_count_bins(&c->embed->fields, f, now);
     for (int b = 0; b < PARE_EMBED_BINS; b++) {
         sum += past[b];
@@ -334,9 +339,12 @@ void pare_embed_watch_field(pare_embed_course *c, int64_t f) {
         double p = (now[b] + 0.5) / (rows + 0.5 * PARE_EMBED_BINS),
                q = (past[b] + 0.5) / (sum + 0.5 * PARE_EMBED_BINS);
         psi += sum > 0 ? (p - q) * log(p / q) : 0;
+        bins += now[b] + past[b] > 0;
         past[b] = PARE_EMBED_DECAY * past[b] + now[b];
     }
+    double freedom = fmax(bins - 1, 0), noise = sum > 0 ? 1 / rows + 1 / sum : 0;
     c->window->psi[f] = psi;
+    c->window->psi_limit[f] = PSI_LIMIT + noise * (freedom + 3 * sqrt(2 * freedom));
     c->window->fresh[f] = c->before[f] == 0;
     c->window->absent[f] = field->present == 0;
     c->window->unknown[f] = field->present > 0 ? (double)field->unseen / (double)field->present : 0;

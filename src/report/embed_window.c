@@ -5,7 +5,6 @@
 
 #include <math.h>
 
-#define PSI_LIMIT    0.25 /* the customary "significant shift" */
 #define UNKNOWN_MORE 0.05 /* of all cells, beyond what is usual */
 
 static bool many_unknown(const pare_embed_window *w, int64_t f) {
@@ -13,7 +12,7 @@ static bool many_unknown(const pare_embed_window *w, int64_t f) {
 }
 
 static bool shifted(const pare_embed_window *w, int64_t f) {
-    return !w->fresh[f] && !w->absent[f] && w->psi[f] > PSI_LIMIT;
+    return !w->fresh[f] && !w->absent[f] && w->psi[f] > w->psi_limit[f];
 }
 
 static void text_drift(const pare_embed *e, int64_t f, pare_text *out) {
@@ -255,6 +254,7 @@ void pare_embed_window_json(const pare_embed *e, pare_text *out) {
         pare_text_append(out, ", \"new\": %s, \"absent\": %s", w->fresh[f] ? "true" : "false",
                          w->absent[f] ? "true" : "false");
         json_member(out, "psi", w->psi[f]);
+        json_member(out, "psi_limit", w->psi_limit[f]);
         json_member(out, "unknown", w->unknown[f]);
         json_member(out, "usually_unknown", w->usual[f]);
         pare_text_append(out, "}%s\n", f + 1 < e->fields.count ? "," : "");
