@@ -76,6 +76,7 @@ def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--pare", default="build/bin/pare")
     parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--first", type=int, default=1, help="the first seed")
     parser.add_argument("--windows", type=int, default=20)
     parser.add_argument("--rows", type=int, default=10000)
     parser.add_argument("--memory", type=int, default=2)
@@ -87,7 +88,7 @@ def main():
     parser.add_argument("--model", default="fm")
     options = parser.parse_args()
     budget = f"lines={options.lines}"
-    for seed in range(1, options.seeds + 1):
+    for seed in range(options.first, options.first + options.seeds):
         world = World(seed, options.stationary, options.crosses > 0)
         with tempfile.TemporaryDirectory() as folder:
             path = {n: os.path.join(folder, n) for n in ("day.csv", "past.csv", "state.pare", "peer.pare")}

@@ -301,6 +301,59 @@ static void test_crosses(void **state) {
     }
 }
 
+/* A pair that no screening proposed comes to matter: the alarm that no change answers brings it up,
+ * and it takes the place of the cross that died. Memory may run out in the file that brings it up,
+ * and in the next one, where it becomes a field. */
+static void test_proposes(void **state) {
+    (void)state;
+    char other[] = "/tmp/pare-continue-XXXXXX";
+    close(mkstemp(other));
+    run r;
+    run_open(&r, NULL, 0,
+             USUAL " passes=4 target=y budget=lines=1 crosses=1 embed-model=fm validation=0.2");
+    write_pairs(1, 4000, 2, 0, 8, false);
+    assert_ok(r.ctx, pare_embed_run(r.ctx, rows_path, &r.options, &r.embed));
+    assert_true(kept_field(&r, "a*b"));
+    assert_int_equal(r.embed->fields.count, 5);
+    assert_ok(r.ctx, pare_embed_state_begin(r.embed, other_path));
+    run_close(&r);
+    write_pairs(2, 4000, 2, 0, 8, false);
+    next_pairs(&r, false);
+    assert_int_equal(r.embed->window->proposed, 0);
+    run_close(&r);
+    int64_t proposed = -1;
+    bool there = false;
+    for (uint64_t window = 3; window <= 8; window++) {
+        write_pairs(window, 4000, 0, 2, 8, false);
+        pare_status status =
+            proposed < 0 || proposed + 1 == (int64_t)window ? PARE_ERROR_MEMORY : PARE_OK;
+        for (int64_t at = 0; status != PARE_OK; at++) {
+            test_allocator memory = {.fail_at = -1};
+            pare_allocator allocator = test_allocator_of(&memory);
+            run_open(&r, &allocator, 0, USUAL " passes=1");
+            assert_ok(r.ctx, pare_options_set(&r.options, "continue", other_path));
+            assert_ok(r.ctx, pare_options_set(&r.options, "state", other));
+            memory.fail_at = memory.count + at;
+            status = pare_embed_continue(r.ctx, rows_path, &r.options, &r.embed);
+            assert_true(status == PARE_OK || status == PARE_ERROR_MEMORY);
+            run_close(&r);
+            assert_int_equal(memory.live, 0);
+        }
+        next_pairs(&r, false);
+        const pare_embed_window *w = r.embed->window;
+        if (w->proposed > 0) {
+            assert_true(proposed < 0 && w->alarm);
+            assert_int_equal(w->proposed, 1); /* as many again as there were */
+            assert_true(w->pair[0][0] == 2 && w->pair[0][1] == 3);
+            proposed = (int64_t)window;
+        }
+        there = proposed >= 0 && proposed < (int64_t)window && kept_field(&r, "c*d");
+        run_close(&r);
+    }
+    assert_true(there);
+    unlink(other);
+}
+
 static int stop_later(void *user, const pare_progress *progress) {
     int64_t *calls = user;
     assert_true(progress->fraction >= 0 && progress->fraction <= 1);
@@ -496,13 +549,21 @@ static void test_failing_allocation(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_stationary),    cmocka_unit_test(test_hashed),
-        cmocka_unit_test(test_takes_over),    cmocka_unit_test(test_adds_up),
-        cmocka_unit_test(test_fields_change), cmocka_unit_test(test_makes_room),
-        cmocka_unit_test(test_audit),         cmocka_unit_test(test_crosses),
-        cmocka_unit_test(test_schema_stays),  cmocka_unit_test(test_refusals),
-        cmocka_unit_test(test_damage),        cmocka_unit_test(test_hostile),
-        cmocka_unit_test(test_same),          cmocka_unit_test(test_failing_allocation),
+        cmocka_unit_test(test_stationary),
+        cmocka_unit_test(test_hashed),
+        cmocka_unit_test(test_takes_over),
+        cmocka_unit_test(test_adds_up),
+        cmocka_unit_test(test_fields_change),
+        cmocka_unit_test(test_makes_room),
+        cmocka_unit_test(test_audit),
+        cmocka_unit_test(test_crosses),
+        cmocka_unit_test(test_proposes),
+        cmocka_unit_test(test_schema_stays),
+        cmocka_unit_test(test_refusals),
+        cmocka_unit_test(test_damage),
+        cmocka_unit_test(test_hostile),
+        cmocka_unit_test(test_same),
+        cmocka_unit_test(test_failing_allocation),
     };
     return cmocka_run_group_tests(tests, setup, embed_files_remove);
 }

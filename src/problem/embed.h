@@ -28,6 +28,7 @@ enum {
     PARE_EMBED_SCHEMA = 8   /* it bans what was kept, or pins what was not */
 };
 enum { PARE_EMBED_COMES = 1, PARE_EMBED_GOES = 2 };
+enum { PARE_EMBED_PROPOSED = 4 }; /* pairs by one file, at most */
 
 /* What a later file changed (embed_continue.c). Gains and losses in nats a row. */
 typedef struct pare_embed_window {
@@ -42,7 +43,9 @@ typedef struct pare_embed_window {
     int64_t added, dropped;  /* fields, -1: none; the first of those dropped */
     double gain, bound;      /* of that change, or of the rejected one; lower confidence bound */
     uint8_t *rejected;       /* (fields) no change: COMES, GOES in the best one that does not pay */
-    bool audited, adopted;   /* compared with a full new choice; which was taken */
+    int64_t proposed;        /* pairs of fields that are candidates from the next file on */
+    int64_t pair[PARE_EMBED_PROPOSED][2];
+    bool audited, adopted;          /* compared with a full new choice; which was taken */
     double audit_gain, audit_bound; /* of the new choice on its held-out rows */
     uint8_t *audit;                 /* (fields) in the new choice */
     uint8_t *before;                /* (fields) candidates of it that were kept before */

@@ -104,6 +104,7 @@ static pare_status fill(pare_embed *embed, pare_embed_state *state) {
     state->hash_bits = embed->options.hash_bits;
     state->cross_rows = embed->options.cross_rows;
     state->windows = 1;
+    state->crosses = embed->options.crosses;
     state->weight = 1;
     state->rate = (double)embed->spec.rate;
     state->rates = embed->latency.rates;

@@ -150,10 +150,16 @@ static void consider(const pare_embed_course *c, exchange *x, exchange *best, ui
     }
 }
 
-/* What was judged beside another plan says nothing of this one. */
-static void forget(pare_embed_course *c) {
-    memset(c->state.trace, 0,
-           (size_t)(c->embed->fields.count * PARE_EMBED_TRACE) * sizeof *c->state.trace);
+/* What was judged beside another plan: where returns diminish, fields left out bring no less when
+ * others leave (`left`: they do), and kept ones are worth no more when others come in (`came`); the
+ * rest is judged anew. Before the exchange is made. */
+static void forget(pare_embed_course *c, bool left, bool came) {
+    for (int64_t f = 0; f < c->embed->fields.count; f++) {
+        if (c->embed->keep[f * c->width] ? left : came) {
+            memset(c->state.trace + f * PARE_EMBED_TRACE, 0,
+                   PARE_EMBED_TRACE * sizeof *c->state.trace);
+        }
+    }
 }
 
 /* The exchange of the largest bound above that of best. all: also of fields that do not surely
@@ -211,6 +217,7 @@ static void change(pare_embed_course *c, int64_t *trial, int64_t *best_dropped, 
         return;
     }
     bool fits = has_room(c, &best, keep);
+    forget(c, best.count > 0, best.added >= 0);
     for (int64_t k = 0; k < best.count; k++) {
         drop(c, best.dropped[k]);
     }
@@ -222,7 +229,6 @@ static void change(pare_embed_course *c, int64_t *trial, int64_t *best_dropped, 
     w->bound = best.bound;
     w->added = best.added;
     w->dropped = best.count > 0 ? best.dropped[0] : -1;
-    forget(c);
 }
 
 /* Makes `keep` the plan. */
@@ -236,8 +242,8 @@ static void adopt(pare_embed_course *c, const uint8_t *keep) {
             add(c, f);
         }
     }
+    forget(c, true, true);
     memcpy(e->keep, keep, (size_t)e->candidates);
-    forget(c);
 }
 
 /* ---- Repair ---------------------------------------------------------------------------------- */

@@ -192,7 +192,7 @@ static pare_status learn(pare_embed_course *c) {
         }
     }
     pare_embed_set_masks(c);
-    (void)pare_field_model_fit_until(model, &e->fields, e->fields.rows, c->row, e->passes, false,
+    (void)pare_field_model_fit_until(model, &e->fields, e->fields.rows, c->row, e->passes, true,
                                      pare_embed_tell, e);
     c->window->cpu_training = pare_thread_cpu_seconds() - start;
     return pare_embed_going(e);
@@ -241,18 +241,43 @@ static pare_status reserve(pare_embed_course *c) {
     return status;
 }
 
-/* Which fields of the state the fields are now: new ones were put before the crosses. first: (old)
- * rows of the state's. */
+/* Which fields of the state the fields are now: new ones were put before the crosses, those
+ * proposed after them. first: (old) rows of the state's. */
 static pare_status trace(pare_embed_course *c, int64_t old, const int64_t *first) {
-    int64_t fields = c->embed->fields.count, added = fields - old;
+    int64_t fields = c->embed->fields.count, crosses = c->crosses - c->state.proposed;
+    int64_t added = fields - c->state.proposed - old;
     pare_status status = pare_alloc(c->ctx, fields, sizeof *c->was, &c->was);
     if (status == PARE_OK) {
         status = pare_alloc_zero(c->ctx, fields, sizeof *c->began, &c->began);
     }
+    int64_t first_cross = fields - c->crosses;
     for (int64_t f = 0; f < fields && status == PARE_OK; f++) {
-        bool plain = f < old - c->crosses, cross = f >= fields - c->crosses;
+        bool plain = f < old - crosses, cross = f >= first_cross && f < first_cross + crosses;
         c->was[f] = plain ? f : cross ? f - added : -1;
         c->began[f] = c->was[f] >= 0 ? first[c->was[f]] : 0;
+    }
+    return status;
+}
+
+/* Crosses of the pairs that the file before brought up: new fields. */
+static pare_status add_proposed(pare_embed_course *c) {
+    pare_embed *e = c->embed;
+    pare_field_pair pair[PARE_EMBED_PROPOSED];
+    int64_t count = c->state.proposed, fields = e->fields.count, *before = NULL;
+    if (count == 0) {
+        return PARE_OK;
+    }
+    for (int64_t k = 0; k < count; k++) {
+        pair[k] =
+            (pare_field_pair){{c->state.pair[k][0], c->state.pair[k][1]}, e->options.cross_rows};
+    }
+    pare_status status = pare_alloc_zero(c->ctx, fields + count, sizeof *before, &before);
+    if (status == PARE_OK) {
+        memcpy(before, c->before, (size_t)fields * sizeof *before);
+        pare_free(c->ctx, c->before);
+        c->before = before;
+        c->crosses += count;
+        status = pare_fields_cross(&e->fields, count, pair);
     }
     return status;
 }
@@ -289,6 +314,9 @@ static pare_status open_rows(pare_embed_course *c, const char *path) {
                                       e->options.cross_rows, &c->before);
     }
     pare_fields_clear(&rows);
+    if (status == PARE_OK) {
+        status = add_proposed(c);
+    }
     if (status == PARE_OK) {
         status = trace(c, old, first);
     }
@@ -387,6 +415,9 @@ static pare_status go_on(pare_embed_course *c, const char *path) {
     status = pare_embed_watch(c);
     if (status == PARE_OK) {
         status = pare_embed_change(c);
+    }
+    if (status == PARE_OK) {
+        status = pare_embed_propose(c);
     }
     if (status == PARE_OK && e->options.audit) {
         status = pare_embed_audit(c, path);

@@ -12,7 +12,7 @@
 #include <math.h>
 #include <stdio.h>
 
-enum { VERSION = 5, NAME_MAX_BYTES = 1 << 16, CROSS_ROWS_MAX = 1 << 24 };
+enum { VERSION = 6, NAME_MAX_BYTES = 1 << 16, CROSS_ROWS_MAX = 1 << 24 };
 
 static const char magic[8] = "pare-emb";
 
@@ -274,6 +274,19 @@ static void visit_schema(stream *s, pare_embed_state *state) {
     }
 }
 
+/* Pairs of categories. */
+static void visit_proposed(stream *s, pare_embed_state *state) {
+    for (int64_t k = 0; k < state->proposed && s->status == PARE_OK; k++) {
+        for (int i = 0; i < 2; i++) {
+            visit_whole(s, &state->pair[k][i], 0, state->fields.count - 1);
+            if (s->status == PARE_OK &&
+                state->fields.field[state->pair[k][i]].kind != PARE_FIELD_CATEGORY) {
+                damaged(s);
+            }
+        }
+    }
+}
+
 static void visit_state(stream *s, pare_embed_state *state) {
     visit_whole(s, &state->model, PARE_FIELD_MODEL_LR, PARE_FIELD_MODEL_KINDS - 1);
     visit_whole(s, &state->dimension, 1, PARE_FM_STRIDE_MAX - PARE_FM_HEAD);
@@ -282,6 +295,8 @@ static void visit_state(stream *s, pare_embed_state *state) {
     visit_whole(s, &state->hash_bits, 0, PARE_FIELD_HASH_MAX);
     visit_whole(s, &state->cross_rows, 2, CROSS_ROWS_MAX);
     visit_whole(s, &state->windows, 1, INT64_MAX);
+    visit_whole(s, &state->crosses, 0, PARE_FIELDS_MAX);
+    visit_whole(s, &state->proposed, 0, PARE_EMBED_PROPOSED);
     for (int r = 0; r < PARE_RESOURCES; r++) {
         visit_whole(s, &state->limit[r], 0, INT64_MAX);
     }
@@ -300,6 +315,7 @@ static void visit_state(stream *s, pare_embed_state *state) {
     }
     visit_schema(s, state);
     visit_fields(s, &state->fields, state->cross_rows);
+    visit_proposed(s, state);
     if (!s->to && s->status == PARE_OK) {
         s->status = make_arrays(s, state);
     }

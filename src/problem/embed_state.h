@@ -20,6 +20,9 @@ typedef struct pare_embed_state {
     int64_t model, dimension, chunk, minimum_count, hash_bits; /* as the options */
     int64_t cross_rows;                                        /* most of a cross, as the option */
     int64_t windows;                                           /* files learned from */
+    int64_t crosses;  /* as the option was: later files may bring up as many again */
+    int64_t proposed; /* pairs of fields, crosses of which come with the next file */
+    int64_t pair[PARE_EMBED_PROPOSED][2];
     int64_t limit[PARE_RESOURCES];
     char *schema;           /* its text; NULL: none */
     pare_field_rates rates; /* calibration of latency; rounds 0: none */

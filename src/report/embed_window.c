@@ -181,6 +181,13 @@ void pare_embed_window_text(const pare_embed *e, pare_text *out) {
         text_drift(e, f, out);
     }
     text_change(e, out);
+    for (int64_t k = 0; k < w->proposed; k++) {
+        pare_text_append(out, k > 0 ? ", " : "candidates from the next file on: ");
+        pare_embed_put_name(e, w->pair[k][0], 0, out);
+        pare_text_append(out, "*");
+        pare_embed_put_name(e, w->pair[k][1], 0, out);
+        pare_text_append(out, "%s", k + 1 == w->proposed ? "\n" : "");
+    }
     if (w->audited) {
         text_audit(e, out);
     }
@@ -245,6 +252,12 @@ void pare_embed_window_json(const pare_embed *e, pare_text *out) {
         json_member(out, "audit_bound", w->audit_bound);
         pare_text_append(out, ", \"audit_taken\": %s", w->adopted ? "true" : "false");
     }
+    pare_text_append(out, ", \"proposed\": [");
+    for (int64_t k = 0; k < w->proposed; k++) {
+        pare_text_append(out, "%s[%lld, %lld]", k > 0 ? ", " : "", (long long)w->pair[k][0],
+                         (long long)w->pair[k][1]);
+    }
+    pare_text_append(out, "]");
     json_member(out, "scoring_cpu_seconds", w->cpu_scoring);
     json_member(out, "selecting_cpu_seconds", w->cpu_selecting);
     json_member(out, "training_cpu_seconds", w->cpu_training);
