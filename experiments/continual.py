@@ -96,7 +96,7 @@ def main():
             for window in range(1, options.windows + 2):
                 rows = world.rows(window, options.rows)
                 write(path["day.csv"], [rows])
-                common = ["--target", "clicked", "--categorical", ",".join(rows[0]), "--seed", str(seed)]
+                common = ["--target", "clicked", "--seed", str(seed), "--categorical", ",".join(rows[0])]
                 if window == 1:
                     run(options.pare, path["day.csv"], *common, "--budget", budget, "--state",
                         path["state.pare"], "--crosses", str(options.crosses), "--model", options.model)
@@ -126,7 +126,8 @@ def main():
 def resolve(options, path, past, common, budget):
     """Log loss on the day's rows of a plan chosen and trained on `past` alone."""
     write(path["past.csv"], past)
-    run(options.pare, path["past.csv"], *common, "--budget", budget, "--held-out", "0.05", "--state",
+    names = sorted(set().union(*[window[0] for window in past]))
+    run(options.pare, path["past.csv"], *common[:-1], ",".join(names), "--budget", budget, "--held-out", "0.05", "--state",
         path["peer.pare"], "--crosses", str(options.crosses), "--model", options.model)
     text = run(options.pare, path["day.csv"], *common, "--continue", path["peer.pare"], "--json")
     return json.loads(text)["held_out"]["plan"]["log_loss"]
