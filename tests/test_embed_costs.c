@@ -204,9 +204,62 @@ static void test_reasons(void **state) {
     run_close(&r);
 }
 
+/* The label is the first column; ids of c that occur less than three times share a row, those of a
+ * have one each. */
+static void test_schema(void **state) {
+    (void)state;
+    run r, trained;
+    char state_path[96], set[256];
+    for (int window = 0; window < 2; window++) {
+        FILE *file = fopen(rows_path, "w");
+        assert_non_null(file);
+        fprintf(file, "y,a,c\n");
+        for (int i = 0; i < 400; i++) {
+            fprintf(file, "%d,a%d,c%d\n", i % 7 < 3, i % 7, i < 20 ? 1000 * window + i / 2 : i % 5);
+        }
+        assert_int_equal(fclose(file), 0);
+        if (window == 0) {
+            file = fopen(other_path, "w");
+            assert_non_null(file);
+            fputs("{\"target\": \"y\", \"fields\": {\"c\": {\"min_count\": 3, \"pinned\": true}}}",
+                  file);
+            assert_int_equal(fclose(file), 0);
+            snprintf(state_path, sizeof state_path, "%s.pare", other_path);
+            snprintf(set, sizeof set, "validation=0.1 passes=1 min-count=1 schema=%s state=%s",
+                     other_path, state_path);
+            run_open(&r, NULL, 1, set);
+            assert_ok(r.ctx, pare_embed_run(r.ctx, rows_path, &r.options, &r.embed));
+            assert_ok(r.ctx, pare_embed_state_begin(r.embed, state_path));
+        } else {
+            snprintf(set, sizeof set, "continue=%s", state_path);
+            run_open(&r, NULL, 1, set);
+            assert_ok(r.ctx, pare_embed_continue(r.ctx, rows_path, &r.options, &r.embed));
+        }
+        assert_string_equal(r.embed->fields.target, "y");
+        assert_int_equal(r.embed->size[0], 8); /* a: all 7, and row 0 */
+        assert_int_equal(r.embed->size[1], 6); /* c: 5 */
+        if (window == 0) {                     /* the plan says both to training */
+            pare_text text = {.ctx = r.ctx};
+            pare_embed_report_json(r.embed, &text);
+            assert_ok(r.ctx, pare_output_text(&text, other_path));
+            pare_text_clear(&text);
+            snprintf(set, sizeof set, "plan=%s validation=0", other_path);
+            run_open(&trained, NULL, 1, set);
+            assert_ok(trained.ctx,
+                      pare_embed_fit(trained.ctx, rows_path, &trained.options, &trained.embed));
+            assert_string_equal(trained.embed->fields.target, "y");
+            assert_int_equal(trained.embed->size[1], 6);
+            run_close(&trained);
+        }
+        run_close(&r);
+    }
+    unlink(state_path);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_models), cmocka_unit_test(test_more_rows),
-        cmocka_unit_test(test_network), cmocka_unit_test(test_reasons)};
+        cmocka_unit_test(test_network), cmocka_unit_test(test_reasons),
+        cmocka_unit_test(test_schema)};
     return cmocka_run_group_tests(tests, setup, teardown);
 }

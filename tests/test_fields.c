@@ -422,7 +422,8 @@ static void bad_input(void **state) {
         {PARE_FIELDS_CSV, "a,y\n1,0\n1,1,1\n", "line 3: 3 columns, expected 2"},
         {PARE_FIELDS_CSV, "a,y\n\"1,0\n", "closing quote"},
         {PARE_FIELDS_CSV, "a,a,y\n1,1,0\n", "two columns are named 'a'"},
-        {PARE_FIELDS_CSV, "a,y\n1,yes\n", "'yes': expected a label"},
+        {PARE_FIELDS_CSV, "a,y\n1,yes\n",
+         "'yes': expected a label 0 or 1, or -1 or 1, in the last column 'y'; --target"},
         {PARE_FIELDS_CSV, "a,y\n1,\n", "line 2: '': expected a label"},
         {PARE_FIELDS_CRITEO, "1\t2\n", "2 columns, expected 40"},
     };

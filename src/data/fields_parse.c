@@ -33,6 +33,16 @@ pare_status pare_fields_fail(const pare_fields_reader *r, const pare_fields_faul
     case PARE_FIELDS_REFUSED:
         return pare_fail(r->ctx, PARE_ERROR_INPUT, "%s line %lld: '%s': expected %s", r->name, line,
                          fault->text, fault->expected);
+    case PARE_FIELDS_NO_LABEL:
+        return r->fields->target
+                   ? pare_fail(r->ctx, PARE_ERROR_INPUT,
+                               "%s line %lld: '%s': expected a label 0 or 1, or -1 or 1, in %s "
+                               "column '%s'; --target names another",
+                               r->name, line, fault->text,
+                               r->options->target[0] ? "the" : "the last", r->fields->target)
+                   : pare_fail(r->ctx, PARE_ERROR_INPUT,
+                               "%s line %lld: '%s': expected a label 0 or 1, or -1 or 1", r->name,
+                               line, fault->text);
     case PARE_FIELDS_TWICE:
         return pare_fail(r->ctx, PARE_ERROR_INPUT,
                          "%s line %lld: field %s twice; expected at most one id a field and row",
@@ -61,7 +71,9 @@ bool pare_fields_end_row(pare_fields_chunk *chunk, const unsigned char *p,
         label = *p - '0';
     } else if (p && (pare_cell_parse_double(p, end, &label) != PARE_CELL_NUMBER ||
                      (label != 0 && label != 1 && label != -1))) {
-        return refuse(chunk, p, end, "a label 0 or 1, or -1 or 1");
+        refuse(chunk, p, end, NULL);
+        chunk->fault.kind = PARE_FIELDS_NO_LABEL;
+        return false;
     }
     chunk->missing = chunk->missing || !p;
     if (label < 0 && !chunk->negative) {

@@ -42,10 +42,11 @@ typedef struct pare_fields_tag {
 
 typedef enum pare_fields_fault_kind {
     PARE_FIELDS_FINE,
-    PARE_FIELDS_REFUSED, /* text, expected */
-    PARE_FIELDS_TWICE,   /* number: a field's second entry in a row */
-    PARE_FIELDS_WIDTH,   /* number: entries of a libfm line */
-    PARE_FIELDS_RAGGED   /* number: columns of a csv line */
+    PARE_FIELDS_REFUSED,  /* text, expected */
+    PARE_FIELDS_NO_LABEL, /* text */
+    PARE_FIELDS_TWICE,    /* number: a field's second entry in a row */
+    PARE_FIELDS_WIDTH,    /* number: entries of a libfm line */
+    PARE_FIELDS_RAGGED    /* number: columns of a csv line */
 } pare_fields_fault_kind;
 
 #define PARE_FIELDS_UNCLOSED                                                                       \

@@ -290,6 +290,9 @@ static pare_status inherit_crosses(pare_embed *embed) {
 static pare_status prepare(pare_embed *embed, const char *path) {
     const pare_options *options = &embed->options;
     pare_status status = options->plan[0] ? pare_embed_plan_options(embed) : PARE_OK;
+    if (status == PARE_OK) {
+        status = pare_embed_schema_target(embed);
+    }
     if (status != PARE_OK) {
         return status;
     }

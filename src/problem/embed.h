@@ -177,6 +177,10 @@ void pare_embed_window_free(pare_context *ctx, pare_embed_window *window);
 /* Fields and groups of the schema file, whose text is kept, or of the text of a state
  * (embed_schema.c); a field the rows lack is refused. */
 pare_status pare_embed_schema(pare_embed *embed) PARE_MUST_CHECK;
+/* Before rows are read: option target where it is empty and the schema names the label. After: what
+ * ids of each field need for a row, into `rows`, fields by name. */
+pare_status pare_embed_schema_target(pare_embed *embed) PARE_MUST_CHECK;
+pare_status pare_embed_schema_counts(pare_embed *embed, pare_fields *rows) PARE_MUST_CHECK;
 /* Fills reason from keep, gain and alone (embed_reason.c). */
 pare_status pare_embed_reasons(pare_embed *embed) PARE_MUST_CHECK;
 /* Bans fields with a single value in the training rows; a pinned one is refused. */

@@ -309,6 +309,9 @@ static pare_status open_rows(pare_embed_course *c, const char *path) {
                                   &e->options, &rows);
     }
     if (status == PARE_OK) {
+        status = pare_embed_schema_counts(e, &rows);
+    }
+    if (status == PARE_OK) {
         rows.hash_bits = e->options.hash_bits;
         status = pare_fields_continue(&e->fields, &rows, e->options.minimum_count,
                                       e->options.cross_rows, &c->before);

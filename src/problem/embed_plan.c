@@ -1,6 +1,7 @@
 /* The plan of `pare embed`, read again to train what it keeps. */
 #include "problem/embed.h"
 
+#include "base/json.h"
 #include "base/text.h"
 #include "model/field_file.h"
 
@@ -73,6 +74,7 @@ pare_status pare_embed_plan_options(pare_embed *e) {
     }
     const json_t *chunks = json_object_get(root, "chunk"), *width = NULL;
     const char *model = json_string_value(json_object_get(root, "model"));
+    const char *target = json_string_value(json_object_get(root, "target"));
     int64_t dimension = 0;
     size_t at = 0;
     json_array_foreach(chunks, at, width) {
@@ -84,6 +86,12 @@ pare_status pare_embed_plan_options(pare_embed *e) {
     }
     if (status == PARE_OK && dimension > 0) {
         status = set_whole(e, "chunk", json_integer_value(json_array_get(chunks, 0)));
+    }
+    if (status == PARE_OK && target && !e->options.target[0]) {
+        status = pare_options_set(&e->options, "target", target);
+        if (status == PARE_OK) {
+            pare_name_decode(e->options.target);
+        }
     }
     if (status == PARE_OK) {
         status = set_training(e, root);
@@ -106,8 +114,16 @@ pare_status pare_embed_plan_options(pare_embed *e) {
 }
 
 static pare_status find(const pare_embed *e, const char *name, int64_t *out) {
-    *out = name ? pare_fields_find(&e->fields, name, (int64_t)strlen(name)) : -1;
-    return *out < 0 ? refuse(e, "the rows have no field", name ? name : "") : PARE_OK;
+    char *plain = NULL;
+    name = name ? name : "";
+    pare_status status = pare_text_copy(e->ctx, name, (int64_t)strlen(name), &plain);
+    if (status != PARE_OK) {
+        return status;
+    }
+    pare_name_decode(plain);
+    *out = pare_fields_find(&e->fields, plain, (int64_t)strlen(plain));
+    pare_free(e->ctx, plain);
+    return *out < 0 ? refuse(e, "the rows have no field", name) : PARE_OK;
 }
 
 static bool is_cross(const json_t *field) {

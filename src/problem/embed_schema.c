@@ -195,6 +195,9 @@ static pare_status read_field(pare_embed *embed, const char *path, int64_t f, js
             int64_t bits = json_integer_value(setting);
             known = bits >= 0 && bits <= PARE_FIELD_HASH_MAX;
             field->hash_bits = bits > 0 ? bits : -1;
+        } else if (strcmp(member, "min_count") == 0 && json_is_integer(setting)) {
+            field->minimum_count = json_integer_value(setting);
+            known = field->minimum_count >= 1;
         } else if (strcmp(member, "group") == 0 && text) {
             for (int64_t g = 0; g < embed->serving.groups; g++) {
                 if (strcmp(text, embed->group_name[g]) == 0) {
@@ -204,15 +207,21 @@ static pare_status read_field(pare_embed *embed, const char *path, int64_t f, js
             }
         }
         if (!known) {
-            return pare_fail(embed->ctx, PARE_ERROR_INPUT,
-                             "%s: field '%s': %s: expected kind (category, number, bucket), group "
-                             "(one of groups), hash_bits (0 to 30), pinned or banned (true, false)",
-                             path, field->name, member);
+            return pare_fail(
+                embed->ctx, PARE_ERROR_INPUT,
+                "%s: field '%s': %s: expected kind (category, number, bucket), group "
+                "(one of groups), hash_bits (0 to 30), min_count (1 or more), pinned or "
+                "banned (true, false)",
+                path, field->name, member);
         }
     }
     if (field->hash_bits > 0 && field->kind != PARE_FIELD_CATEGORY) {
         return refuse(embed, path, "hash_bits are for the kind category, which is not that of",
                       field->name);
+    }
+    if (field->minimum_count > 0 && field->kind == PARE_FIELD_NUMBER && !embed->within) {
+        return refuse(embed, path,
+                      "min_count is for ids, of which a number has none:", field->name);
     }
     if (embed->pinned[f] && embed->banned[f]) {
         return refuse(embed, path, "pinned and banned:", field->name);
@@ -237,24 +246,64 @@ static pare_status keep_text(pare_embed *embed) {
     return status;
 }
 
-pare_status pare_embed_schema(pare_embed *embed) {
-    const char *path = embed->options.schema, *name = NULL;
-    json_t *root = NULL, *value = NULL;
+static const char *path_of(const pare_embed *embed) {
+    return embed->options.schema[0] ? embed->options.schema : embed->options.continue_from;
+}
+
+/* *out: NULL where there is no schema. */
+static pare_status parse(pare_embed *embed, json_t **out) {
     json_error_t error;
     pare_status status = keep_text(embed);
+    *out = NULL;
     if (status != PARE_OK || !embed->schema) {
         return status;
     }
-    path = path[0] ? path : embed->options.continue_from;
-    root = json_loads(embed->schema, JSON_REJECT_DUPLICATES, &error);
-    status = take(embed->ctx, path, root, &error, &root);
-    if (status != PARE_OK) {
+    json_t *root = json_loads(embed->schema, JSON_REJECT_DUPLICATES, &error);
+    return take(embed->ctx, path_of(embed), root, &error, out);
+}
+
+pare_status pare_embed_schema_target(pare_embed *embed) {
+    json_t *root = NULL;
+    pare_status status = parse(embed, &root);
+    const char *target = json_string_value(json_object_get(root, "target"));
+    if (status == PARE_OK && target && !embed->options.target[0]) {
+        status = pare_options_set(&embed->options, "target", target);
+    }
+    json_decref(root);
+    return status;
+}
+
+pare_status pare_embed_schema_counts(pare_embed *embed, pare_fields *rows) {
+    json_t *root = NULL, *value = NULL;
+    const char *name = NULL;
+    pare_status status = parse(embed, &root);
+    json_object_foreach(json_object_get(root, "fields"), name, value) {
+        const json_t *count = json_object_get(value, "min_count");
+        int64_t f = pare_fields_find(rows, name, (int64_t)strlen(name));
+        if (f >= 0 && json_integer_value(count) > 0) {
+            rows->field[f].minimum_count = json_integer_value(count);
+        }
+    }
+    json_decref(root);
+    return status;
+}
+
+pare_status pare_embed_schema(pare_embed *embed) {
+    const char *path = path_of(embed), *name = NULL;
+    json_t *root = NULL, *value = NULL;
+    pare_status status = parse(embed, &root);
+    if (status != PARE_OK || !root) {
         return status;
     }
     json_object_foreach(root, name, value) {
-        bool known = strcmp(name, "fields") == 0 || strcmp(name, "groups") == 0;
-        if (status == PARE_OK && (!known || !json_is_object(value))) {
-            status = refuse(embed, path, "expected the objects fields and groups, not", name);
+        bool parts = strcmp(name, "fields") == 0 || strcmp(name, "groups") == 0;
+        bool target = strcmp(name, "target") == 0;
+        if (status == PARE_OK && !(parts && json_is_object(value)) &&
+            !(target && json_string_length(value) > 0)) {
+            status = refuse(embed, path,
+                            "expected the objects fields and groups, and target, a column's name, "
+                            "not",
+                            name);
         }
     }
     if (status == PARE_OK && json_object_get(root, "groups")) {

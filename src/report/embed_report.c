@@ -318,6 +318,9 @@ static void json_field(const pare_embed *e, int64_t f, pare_text *out) {
         char reason[PARE_EMBED_REASON_SIZE];
         pare_text_append(out, ", \"reason\": \"%s\"", pare_embed_reason_of(e, f, reason));
     }
+    if (field->minimum_count > 0) {
+        pare_text_append(out, ", \"min_count\": %lld", (long long)field->minimum_count);
+    }
     pare_text_append(out, ", \"rare_cells\": %lld, \"unseen_cells\": %lld}%s\n",
                      (long long)field->rare, (long long)field->unseen,
                      f + 1 < e->fields.count ? "," : "");
@@ -424,6 +427,11 @@ void pare_embed_report_json(const pare_embed *e, pare_text *out) {
     char word[64];
     pare_text_append(out, "{\n  \"pare_embed\": 1,\n  \"model\": \"%s\",\n",
                      pare_embed_option_word(e, "embed-model", word, sizeof word));
+    if (e->fields.target) {
+        pare_text_append(out, "  \"target\": ");
+        pare_put_json_text(out, e->fields.target);
+        pare_text_append(out, ",\n");
+    }
     pare_text_append(out, "  \"method\": \"%s\",\n",
                      pare_embed_option_word(e, "embed-method", word, sizeof word));
     pare_text_append(out, "  \"seed\": %lld,\n  \"min_count\": %lld,\n  \"passes\": %lld,\n",
