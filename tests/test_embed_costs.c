@@ -204,6 +204,21 @@ static void test_reasons(void **state) {
     run_close(&r);
 }
 
+/* Costs are shown in the units that budgets have. */
+static void test_units(void **state) {
+    (void)state;
+    char text[PARE_EMBED_AMOUNT_SIZE];
+    int64_t unit = 0;
+    assert_string_equal(pare_embed_resource_word(PARE_RESOURCE_FETCH, &unit), "fetch_us");
+    assert_int_equal(unit, 1000);
+    assert_string_equal(pare_embed_resource_word(PARE_RESOURCE_LATENCY, &unit), "latency_us");
+    assert_string_equal(pare_embed_resource_word(PARE_RESOURCE_BYTES, &unit), "bytes");
+    assert_string_equal(pare_embed_amount_text(PARE_RESOURCE_FETCH, 7000, text), "7");
+    assert_string_equal(pare_embed_amount_text(PARE_RESOURCE_LATENCY, 1234, text), "1.234");
+    assert_string_equal(pare_embed_amount_text(PARE_RESOURCE_BYTES, 1234, text), "1234");
+    assert_string_equal(pare_embed_amount_text(PARE_RESOURCE_BYTES, INT64_MAX, text), "-");
+}
+
 /* The label is the first column; ids of c that occur less than three times share a row, those of a
  * have one each. */
 static void test_schema(void **state) {
@@ -258,8 +273,8 @@ static void test_schema(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_models), cmocka_unit_test(test_more_rows),
+        cmocka_unit_test(test_models),  cmocka_unit_test(test_more_rows),
         cmocka_unit_test(test_network), cmocka_unit_test(test_reasons),
-        cmocka_unit_test(test_schema)};
+        cmocka_unit_test(test_schema),  cmocka_unit_test(test_units)};
     return cmocka_run_group_tests(tests, setup, teardown);
 }

@@ -26,6 +26,23 @@ static void put_share(pare_text *out, int64_t cost, int64_t all) {
     pare_text_append(out, "</td>");
 }
 
+static const char *resource_word(int resource) {
+    int64_t unit = 0;
+    return pare_embed_resource_word(resource, &unit);
+}
+
+/* Of a resource, in the unit of its word. */
+static void put_amount(pare_text *out, int resource, int64_t amount) {
+    char text[PARE_EMBED_AMOUNT_SIZE];
+    int64_t unit = 0;
+    (void)pare_embed_resource_word(resource, &unit);
+    if (unit == 1 && amount < INT64_MAX) {
+        pare_page_count(out, amount);
+    } else {
+        pare_text_append(out, "%s", pare_embed_amount_text(resource, amount, text));
+    }
+}
+
 /* What leaving the field out would save, of a resource; groups count where it is the only one. */
 static void save_of(const pare_embed *e, int64_t f, uint8_t *scratch, int64_t *saved) {
     int64_t width = e->serving.chunks + 1, cost[PARE_RESOURCES];
@@ -59,7 +76,7 @@ static void html_kept(const pare_embed *e, uint8_t *scratch, pare_text *out) {
                           "<th>rows</th><th>floats</th>");
     for (int r = 0; r < PARE_RESOURCES; r++) {
         if (e->full_cost[r] > 0) {
-            pare_text_append(out, "<th>%s</th>", pare_resource_name((pare_resource)r));
+            pare_text_append(out, "<th>%s</th>", resource_word(r));
         }
     }
     pare_text_append(out, "<th>gain</th><th>linear | chunks</th></tr></thead>\n<tbody>\n");
@@ -78,7 +95,7 @@ static void html_kept(const pare_embed *e, uint8_t *scratch, pare_text *out) {
         for (int r = 0; r < PARE_RESOURCES; r++) {
             if (e->full_cost[r] > 0) {
                 pare_text_append(out, "<td>");
-                pare_page_count(out, saved[r]);
+                put_amount(out, r, saved[r]);
                 pare_text_append(out, "</td>");
             }
         }
@@ -166,7 +183,7 @@ static void html_lines(const pare_embed *e, const char *title,
 }
 
 void pare_embed_report_html(const pare_embed *e, pare_text *out) {
-    char model[64], method[64], limit[32];
+    char model[64], method[64];
     uint8_t *scratch = NULL;
     pare_text_append(out,
                      "<!DOCTYPE html>\n<html lang=\"en\" xmlns=\"http://www.w3.org/1999/xhtml\">\n"
@@ -196,12 +213,12 @@ void pare_embed_report_html(const pare_embed *e, pare_text *out) {
         if (e->full_cost[r] == 0) {
             continue;
         }
-        pare_text_append(out, "<tr><th scope=\"row\">%s</th><td>",
-                         pare_resource_name((pare_resource)r));
-        pare_page_count(out, e->cost[r]);
-        pare_text_append(out, "</td><td>%s</td><td>",
-                         pare_embed_limit_text(e, r, limit, sizeof limit));
-        pare_page_count(out, e->full_cost[r]);
+        pare_text_append(out, "<tr><th scope=\"row\">%s</th><td>", resource_word(r));
+        put_amount(out, r, e->cost[r]);
+        pare_text_append(out, "</td><td>");
+        put_amount(out, r, e->serving.limit[r]);
+        pare_text_append(out, "</td><td>");
+        put_amount(out, r, e->full_cost[r]);
         pare_text_append(out, "</td>");
         put_share(out, e->cost[r], e->full_cost[r]);
         pare_text_append(out, "</tr>\n");

@@ -59,11 +59,15 @@ void pare_embed_loaded_text(const pare_embed *e, pare_text *out) {
                      (long long)loaded.bytes, (long long)loaded.lines, loaded.flops);
 }
 
-const char *pare_embed_limit_text(const pare_embed *e, int resource, char *buffer, size_t size) {
-    if (e->serving.limit[resource] == INT64_MAX) {
-        snprintf(buffer, size, "-");
+const char *pare_embed_amount_text(int resource, int64_t amount, char *buffer) {
+    int64_t unit = 0;
+    (void)pare_embed_resource_word(resource, &unit);
+    if (amount == INT64_MAX) {
+        snprintf(buffer, PARE_EMBED_AMOUNT_SIZE, "-");
+    } else if (amount % unit == 0) {
+        snprintf(buffer, PARE_EMBED_AMOUNT_SIZE, "%lld", (long long)(amount / unit));
     } else {
-        snprintf(buffer, size, "%lld", (long long)e->serving.limit[resource]);
+        snprintf(buffer, PARE_EMBED_AMOUNT_SIZE, "%.3f", (double)amount / (double)unit);
     }
     return buffer;
 }
@@ -209,7 +213,7 @@ void pare_embed_certificate_text(const pare_embed *e, pare_text *out) {
 }
 
 void pare_embed_report_text(const pare_embed *e, pare_text *out) {
-    char model[64], method[64], limit[32], reason[PARE_EMBED_REASON_SIZE];
+    char model[64], method[64], reason[PARE_EMBED_REASON_SIZE];
     pare_text_append(out,
                      "%s, %s: %lld fields, %lld table rows, %lld training rows, %lld held out, "
                      "%lld passes\n\n",
@@ -237,9 +241,13 @@ void pare_embed_report_text(const pare_embed *e, pare_text *out) {
     pare_embed_hashed_text(e, out);
     pare_text_append(out, "\n%-10s %16s %16s %16s\n", "resource", "plan", "budget", "all");
     for (int r = 0; r < PARE_RESOURCES; r++) {
-        pare_text_append(out, "%-10s %16lld %16s %16lld\n", pare_resource_name((pare_resource)r),
-                         (long long)e->cost[r], pare_embed_limit_text(e, r, limit, sizeof limit),
-                         (long long)e->full_cost[r]);
+        char cost[PARE_EMBED_AMOUNT_SIZE], limit[PARE_EMBED_AMOUNT_SIZE],
+            full[PARE_EMBED_AMOUNT_SIZE];
+        int64_t unit = 0;
+        pare_text_append(out, "%-10s %16s %16s %16s\n", pare_embed_resource_word(r, &unit),
+                         pare_embed_amount_text(r, e->cost[r], cost),
+                         pare_embed_amount_text(r, e->serving.limit[r], limit),
+                         pare_embed_amount_text(r, e->full_cost[r], full));
     }
     pare_embed_loaded_text(e, out);
     if (e->window) {

@@ -44,10 +44,12 @@ enum { PARE_EMBED_REASON_SIZE = 96 };
 const char *pare_embed_reason_of(const pare_embed *e, int64_t f, char *buffer);
 /* The name of a resource as budgets and people know it, and how many of its counts are one. */
 const char *pare_embed_resource_word(int resource, int64_t *unit);
-/* Text of an option, of a method, of a limit ("-": none), in the buffer or static. */
+/* A cost or limit ("-": none) in the unit of the resource's word, in the buffer. */
+enum { PARE_EMBED_AMOUNT_SIZE = 32 };
+const char *pare_embed_amount_text(int resource, int64_t amount, char *buffer);
+/* Text of an option, of a method, in the buffer or static. */
 const char *pare_embed_option_word(const pare_embed *e, const char *name, char *buffer,
                                    size_t size);
 const char *pare_embed_method_word(const pare_embed *e, int64_t method, char *buffer, size_t size);
-const char *pare_embed_limit_text(const pare_embed *e, int resource, char *buffer, size_t size);
 
 #endif
