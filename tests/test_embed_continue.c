@@ -45,6 +45,7 @@ static void begin(const char *model) {
 static void next(run *r, uint64_t seed, day d) {
     run_open(r, NULL, 0, USUAL);
     write_day(seed, d);
+    assert_ok(r->ctx, pare_options_set(&r->options, "accept", d.without_a ? "true" : "false"));
     assert_ok(r->ctx, pare_options_set(&r->options, "continue", other_path));
     assert_ok(r->ctx, pare_embed_continue(r->ctx, rows_path, &r->options, &r->embed));
     int64_t cost[PARE_RESOURCES];
@@ -373,6 +374,7 @@ static void test_schema_stays(void **state) {
                   (day){.rows = 3000, .by_b = true, .without_a = window > 1});
         assert_ok(r.ctx, pare_options_set(&r.options, "continue", other_path));
         assert_ok(r.ctx, pare_options_set(&r.options, "audit", window > 0 ? "true" : "false"));
+        assert_ok(r.ctx, pare_options_set(&r.options, "accept", window > 1 ? "true" : "false"));
         assert_ok(r.ctx, pare_embed_continue(r.ctx, rows_path, &r.options, &r.embed));
         assert_int_equal(r.embed->serving.groups, 1);
         assert_false(kept_field(&r, "b"));

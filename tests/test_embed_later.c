@@ -217,11 +217,74 @@ static void test_compared_at_once(void **state) {
     run_close(&r);
 }
 
+/* The rows of the day with every label replaced, and of the columns only the first some. */
+static void spoil(int label, int columns) {
+    static char lines[1 << 20];
+    int64_t length = file_size(rows_path, (unsigned char *)lines, sizeof lines - 1);
+    lines[length] = '\0';
+    FILE *file = fopen(rows_path, "w");
+    assert_non_null(file);
+    char *rest = NULL;
+    for (char *line = strtok_r(lines, "\n", &rest); line; line = strtok_r(NULL, "\n", &rest)) {
+        char *last = strrchr(line, ',') + 1, *end = line - 1;
+        bool head = line == lines;
+        for (int k = 0; k < columns; k++) {
+            end = strchr(end + 1, ',');
+        }
+        fprintf(file, "%.*s,%s\n", (int)(end - line), line,
+                head        ? "y"
+                : label < 0 ? last
+                : label > 0 ? "1"
+                            : "0");
+    }
+    assert_int_equal(fclose(file), 0);
+}
+
+/* A file without most of the kept fields, or of one label though the model expects both, is refused
+ * by a sentence unless it is to be accepted; a few rows of one label are as they may be. */
+static void test_unlike(void **state) {
+    (void)state;
+    static unsigned char before[1 << 20], after[1 << 20];
+    static const struct {
+        int rows, label, columns;
+        bool refused;
+        const char *says;
+    } cases[] = {{200, 0, 5, true, "all 200 rows have the label 0"},
+                 {200, 1, 5, true, "all 200 rows have the label 1"},
+                 {3, 1, 5, false, "every label is 1, by the model with a probability of"},
+                 {200, -1, 2, true, "3 of the 5 kept fields have no cell, such as 'c'"},
+                 {200, -1, 3, false, "field d: without a single cell"}};
+    run r;
+    begin("budget=lines=5 embed-method=frequency");
+    int64_t length = file_size(other_path, before, sizeof before);
+    for (size_t k = 0; k < sizeof cases / sizeof cases[0]; k++) {
+        char set[128];
+        snprintf(set, sizeof set, "state=%s", schema_path);
+        for (int accept = 0; accept < 2; accept++) {
+            write_day(40, (day){.rows = cases[k].rows});
+            spoil(cases[k].label, cases[k].columns);
+            bool fine = accept || !cases[k].refused;
+            assert_int_equal(next(&r, set, ""), fine ? PARE_OK : PARE_ERROR_INPUT);
+            if (!fine && !strstr(pare_context_error(r.ctx), cases[k].says)) {
+                fail_msg("'%s' lacks '%s'", pare_context_error(r.ctx), cases[k].says);
+            } else if (!cases[k].refused) {
+                assert_says(&r, cases[k].says);
+            } else if (fine && cases[k].label >= 0) {
+                assert_says(&r, "alarm: every label is ");
+            }
+            run_close(&r);
+            snprintf(set, sizeof set, "state=%s accept=true", schema_path);
+        }
+        assert_int_equal(file_size(other_path, after, sizeof after), length);
+        assert_memory_equal(before, after, (size_t)length);
+    }
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_schema_changes),   cmocka_unit_test(test_schema_and_room),
         cmocka_unit_test(test_reasons),          cmocka_unit_test(test_model_out),
-        cmocka_unit_test(test_compared_at_once),
+        cmocka_unit_test(test_compared_at_once), cmocka_unit_test(test_unlike),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
 }

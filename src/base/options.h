@@ -85,6 +85,7 @@ X(embed, by_time, "by-time", BOOL, "false", 0, 0, "", "rows are in the order of 
 X(planned, plan, "plan", TEXT, "", 0, 0, "", "plan.json of pare embed: train what it keeps (default: every field)") \
 X(continual, state, "state", TEXT, "", 0, 0, "", "write what later files need to go on from this plan to this file") \
 X(continual, continue_from, "continue", TEXT, "", 0, 0, "", "go on from this state with the rows of a later file: score them, change the plan where that pays, learn from them; the state is replaced, or written to --state") \
+X(continual, accept, "accept", BOOL, "false", 0, 0, "", "with continue: learn even from a file that lacks more than half of the kept fields, or whose labels are all the same where the model gives that a probability below 1e-6") \
 X(continual, model_out, "model-out", TEXT, "", 0, 0, "", "also write the model that was learned, the plan's, to this folder, as pare train does: pare score reads it") \
 X(continual, switch_cost, "switch-cost", REAL, "0.0001", 0, 1e6, "", "nats a row that the lower confidence bound of a change's gain must exceed") \
 X(continual, audit, "audit", BOOL, "false", 0, 0, "", "with continue: also choose anew from this file alone, and take that choice if it is better by the switching cost") \

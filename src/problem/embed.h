@@ -37,6 +37,9 @@ typedef struct pare_embed_window {
     double cusum;            /* of the log loss, in standard deviations, at its highest */
     bool alarm;              /* cusum was above its limit */
     double *psi, *psi_limit; /* (fields) population stability index; a shift is above that */
+    bool alike;              /* every label is `label`, */
+    int label;               /* 0 or 1, */
+    double likely;           /* by the model with that probability */
     double *unknown, *usual; /* (fields) share of cells whose id had no row; before, NaN: none */
     uint8_t *fresh, *absent; /* (fields) new; without a single cell */
     int repaired;            /* why it was chosen anew within the budget; 0: it was not */

@@ -417,6 +417,9 @@ static pare_status go_on(pare_embed_course *c, const char *path) {
     pare_embed_stage(e, "judge", 0.3, 0.5);
     status = pare_embed_watch(c);
     if (status == PARE_OK) {
+        status = pare_embed_recognise(c);
+    }
+    if (status == PARE_OK) {
         status = pare_embed_change(c);
     }
     if (status == PARE_OK) {

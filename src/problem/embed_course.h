@@ -47,6 +47,9 @@ pare_status pare_embed_watch(pare_embed_course *c) PARE_MUST_CHECK;
 /* After an alarm that no change answered, pairs that may have come to matter (embed_pairs.c). Cost:
  * some 1.5 ns for each pair and one row in 4, 16,384 rows at most. */
 pare_status pare_embed_propose(pare_embed_course *c) PARE_MUST_CHECK;
+/* Refuses a file without most of the kept fields, or of one label where the model holds that to be
+ * impossible, unless option accept is given (embed_unlike.c). */
+pare_status pare_embed_recognise(pare_embed_course *c) PARE_MUST_CHECK;
 /* Brings the plan back within the budget, or changes what pays; compares it with a new choice
  * (embed_change.c). */
 pare_status pare_embed_change(pare_embed_course *c) PARE_MUST_CHECK;

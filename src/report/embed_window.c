@@ -162,6 +162,19 @@ static void text_audit(const pare_embed *e, pare_text *out) {
     pare_text_append(out, "\n");
 }
 
+static void text_alarms(const pare_embed *e, pare_text *out) {
+    const pare_embed_window *w = e->window;
+    if (w->alarm) {
+        pare_text_append(out, "alarm: log loss has risen, cumulative sum ");
+        pare_put_fixed(out, w->cusum, 1);
+        pare_text_append(out, " standard deviations; --audit chooses anew\n");
+    }
+    if (w->alike) {
+        pare_text_append(out, "%severy label is %d, by the model with a probability of %.1g\n",
+                         w->likely < 0.01 ? "alarm: " : "", w->label, w->likely);
+    }
+}
+
 void pare_embed_window_text(const pare_embed *e, pare_text *out) {
     const pare_embed_window *w = e->window;
     pare_text_append(out, "\nwindow %lld, %lld rows before learning: log loss ",
@@ -172,11 +185,7 @@ void pare_embed_window_text(const pare_embed *e, pare_text *out) {
     pare_text_append(out, "), AUC ");
     pare_put_fixed(out, e->chosen.auc, 5);
     pare_text_append(out, "\n");
-    if (w->alarm) {
-        pare_text_append(out, "alarm: log loss has risen, cumulative sum ");
-        pare_put_fixed(out, w->cusum, 1);
-        pare_text_append(out, " standard deviations; --audit chooses anew\n");
-    }
+    text_alarms(e, out);
     for (int64_t f = 0; f < e->fields.count; f++) {
         text_drift(e, f, out);
     }
@@ -241,6 +250,10 @@ void pare_embed_window_json(const pare_embed *e, pare_text *out) {
     json_member(out, "cusum", w->cusum);
     pare_text_append(out, ", \"alarm\": %s, \"repaired\": %s", w->alarm ? "true" : "false",
                      w->repaired ? "true" : "false");
+    if (w->alike) {
+        pare_text_append(out, ", \"every_label\": %d", w->label);
+        json_member(out, "probability", w->likely);
+    }
     json_repair(w, out);
     json_rejected(e, out);
     pare_text_append(out, ", \"added\": %lld, \"dropped\": %lld", (long long)w->added,
