@@ -154,16 +154,20 @@ int64_t pare_embed_kept_chunks(const pare_embed *e) {
 }
 
 /* What brings nothing beside the others in the end leaves: chunks, and fields without any. What was
- * kept at first stays. */
-static void leave_idle(const pare_embed *e, const uint8_t *first) {
-    int64_t chunks = e->serving.chunks;
+ * kept at first stays. Returns how many left. */
+static int64_t leave_idle(const pare_embed *e, const uint8_t *first) {
+    int64_t chunks = e->serving.chunks, left = 0;
     for (int64_t k = e->candidates - 1; k >= 0; k--) {
         bool longer = false;
         for (int64_t c = 1; c <= chunks && k % (chunks + 1) == 0; c++) {
             longer = longer || e->keep[k + c];
         }
-        e->keep[k] = e->keep[k] && (e->gain[k] > 0 || first[k] || longer);
+        if (e->keep[k] && !(e->gain[k] > 0 || first[k] || longer)) {
+            e->keep[k] = 0;
+            left++;
+        }
     }
+    return left;
 }
 
 pare_status pare_embed_joint(pare_embed *e, pare_field_model *model, int64_t rows,
@@ -211,9 +215,11 @@ pare_status pare_embed_joint(pare_embed *e, pare_field_model *model, int64_t row
             memcpy(e->keep, first, (size_t)n);
         }
         status = pare_serving_choose_joint(serving, &what, e->keep, e->gain);
-        /* A chunk that just came holds all of its products: its partners' columns lack them. */
-        if (round == BESIDE && status == PARE_OK && pare_embed_kept_chunks(e) == chunks) {
-            leave_idle(e, first);
+        /* A chunk that just came holds all of its products: its partners' columns lack them. Those
+         * outside hold products with what has left: they are found anew. */
+        if (round == BESIDE && status == PARE_OK && pare_embed_kept_chunks(e) == chunks &&
+            leave_idle(e, first) > 0) {
+            weigh(&j, e->keep);
             status = pare_serving_choose_joint(serving, &what, e->keep, e->gain);
         }
         if (status == PARE_OK && again && round == BESIDE) {
