@@ -139,6 +139,46 @@ static void line_breaks_in_quotes(void **state) {
     reading_close(&r);
 }
 
+/* Whole numbers that doubles would merge are ids; others may be, which a field tells. */
+static void whole_numbers(void **state) {
+    (void)state;
+    static const struct {
+        const char *cell; /* of row i */
+        int64_t first;
+        pare_field_kind kind;
+        bool ids;
+    } cases[] = {
+        {"%lld", 0, PARE_FIELD_NUMBER, true},
+        {"%lld", -1, PARE_FIELD_NUMBER, false},
+        {"%lld.5", 0, PARE_FIELD_NUMBER, false},
+        {"%lld", 9007199254740900, PARE_FIELD_CATEGORY, false}, /* up to 2^53 and beyond */
+        {"%lld", 1000000000000000000, PARE_FIELD_CATEGORY, false},
+        {"%lld", 9007199254740000, PARE_FIELD_NUMBER, true},
+    };
+    static char text[1 << 16];
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        reading r;
+        pare_fields fields;
+        size_t length = (size_t)snprintf(text, sizeof text, "a,y\n");
+        for (int64_t row = 0; row < 600; row++) {
+            char cell[32];
+            snprintf(cell, sizeof cell, cases[i].cell,
+                     (long long)(cases[i].first + row));
+            length += (size_t)snprintf(text + length, sizeof text - length, "%s,%d\n", cell,
+                                       (int)(row % 2));
+        }
+        reading_open(&r, NULL, NULL);
+        assert_ok(r.ctx, read_text(&r, false, "rows.csv", text, &fields));
+        assert_int_equal(fields.field[0].kind, cases[i].kind);
+        assert_int_equal(pare_field_like_ids(&fields, 0), cases[i].ids);
+        if (cases[i].kind == PARE_FIELD_CATEGORY) {
+            assert_int_equal(fields.field[0].level.count, 600);
+        }
+        pare_fields_clear(&fields);
+        reading_close(&r);
+    }
+}
+
 static int enter(void **state) {
     return folder_enter(state);
 }
@@ -150,6 +190,7 @@ static int leave(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(header_or_row), cmocka_unit_test(unknown_names),
-        cmocka_unit_test(criteo_by_content), cmocka_unit_test(line_breaks_in_quotes)};
+        cmocka_unit_test(criteo_by_content), cmocka_unit_test(line_breaks_in_quotes),
+        cmocka_unit_test(whole_numbers)};
     return cmocka_run_group_tests(tests, enter, leave);
 }

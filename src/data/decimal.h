@@ -31,6 +31,15 @@ static inline const unsigned char *pare_decimal_read(const unsigned char *p, int
 
 /* Writes the text, up to PARE_DECIMAL_SIZE bytes; returns how many. */
 int64_t pare_decimal_text(int64_t decimal, unsigned char *out);
+/* Whether it is a whole number, and what its digits are. */
+static inline bool pare_decimal_whole(int64_t decimal) {
+    return (decimal >> 1 & 31) == 0;
+}
+static inline int64_t pare_decimal_digits(int64_t decimal) {
+    return decimal >> 6;
+}
+/* Beyond this neighbouring whole numbers are one double. */
+#define PARE_WHOLE_MAX (INT64_C(1) << 53)
 /* The double nearest to it. */
 double pare_decimal_value(int64_t decimal);
 

@@ -112,6 +112,9 @@ pare_status pare_fields_encode(pare_fields *fields, double share, uint64_t seed,
  * pair with an absent part is absent. */
 pare_status pare_fields_cross(pare_fields *fields, int64_t count,
                               const pare_field_pair *pair) PARE_MUST_CHECK;
+/* Whether a NUMBER, as read, looks like ids: whole numbers from 0, at least 256 different ones among
+ * the first 100,000 rows. */
+bool pare_field_like_ids(const pare_fields *fields, int64_t f);
 /* Rows of the table of a cross, and the row of the pair (a, b) of rows within the parts' tables. */
 static inline int64_t pare_cross_size(int64_t a_rows, int64_t b_rows, int64_t most) {
     return a_rows <= most / b_rows ? a_rows * b_rows : most;
@@ -178,6 +181,9 @@ int64_t pare_field_hash_wanted(const pare_fields *fields, const pare_field *fiel
  * *out: (levels before) bucket of each, the caller's to free, where cells are not mapped yet. */
 pare_status pare_field_bucket_levels(pare_fields *fields, int64_t f, int32_t **out) PARE_MUST_CHECK;
 pare_status pare_field_bucket(pare_fields *fields, int64_t f) PARE_MUST_CHECK;
+/* Whether the field, as read, has more than `levels` different cells, all numbers or missing, and
+ * none a whole number beyond 2^53, which doubles would merge with others. */
+bool pare_field_is_number(const pare_fields *fields, int64_t f, int64_t levels);
 /* Levels that are decimals go to field->decimal, and back (fields_number.c): as of a column that
  * was read so. Rows have room for `capacity` (>= rows); nothing is done that is done already. */
 pare_status pare_field_pack(pare_fields *fields, int64_t f, int64_t capacity) PARE_MUST_CHECK;

@@ -94,6 +94,62 @@ pare_status pare_field_unpack(pare_fields *fields, int64_t f) {
     return PARE_OK;
 }
 
+/* Whether the text is a whole number that has no double of its own. */
+static bool beyond_doubles(const unsigned char *text, int64_t length) {
+    int64_t at = length > 0 && (*text == '-' || *text == '+'), number = 0;
+    while (at < length && text[at] == '0') {
+        at++;
+    }
+    if (length - at > PARE_DECIMAL_DIGITS + 1) {
+        number = INT64_MAX;
+    }
+    for (; at < length && text[at] - (unsigned)'0' <= 9; at++) {
+        number = number < INT64_MAX / 20 ? 10 * number + (text[at] - '0') : INT64_MAX;
+    }
+    return at == length && number > PARE_WHOLE_MAX;
+}
+
+bool pare_field_is_number(const pare_fields *fields, int64_t f, int64_t levels) {
+    const pare_field *field = &fields->field[f];
+    bool number = field->decimal || field->level.count > levels;
+    for (int64_t l = 0; l < field->level.count && number; l++) {
+        int64_t length = 0;
+        const unsigned char *text = pare_vocabulary_text(&field->level, l, &length);
+        double value = 0;
+        pare_cell cell = pare_cell_parse_double(text, text + length, &value);
+        number = cell == PARE_CELL_MISSING ||
+                 (cell == PARE_CELL_NUMBER && !beyond_doubles(text, length));
+    }
+    for (int64_t i = 0; i < fields->rows && number && field->decimal; i++) {
+        int64_t decimal = field->decimal[i];
+        number = decimal < 0 || !pare_decimal_whole(decimal) ||
+                 pare_decimal_digits(decimal) <= PARE_WHOLE_MAX;
+    }
+    return number;
+}
+
+enum { ID_ROWS = 100000, ID_VALUES = 256, ID_SLOTS = 1024 };
+
+bool pare_field_like_ids(const pare_fields *fields, int64_t f) {
+    const int64_t *decimal = fields->field[f].decimal;
+    int64_t slot[ID_SLOTS], values = 0, rows = fields->rows < ID_ROWS ? fields->rows : ID_ROWS;
+    bool whole = decimal != NULL;
+    memset(slot, 0xff, sizeof slot);
+    for (int64_t i = 0; i < rows && whole && values < ID_VALUES; i++) {
+        if (decimal[i] < 0) {
+            continue;
+        }
+        uint64_t at = (uint64_t)decimal[i] * UINT64_C(0x9e3779b97f4a7c15) >> 54;
+        while (slot[at] >= 0 && slot[at] != decimal[i]) {
+            at = (at + 1) % ID_SLOTS;
+        }
+        values += slot[at] < 0;
+        slot[at] = decimal[i];
+        whole = pare_decimal_whole(decimal[i]) && !(decimal[i] & 1);
+    }
+    return whole && values == ID_VALUES;
+}
+
 /* Row whose cell in field f is the level. */
 static int64_t row_of(const pare_fields *fields, int64_t f, int64_t level) {
     int64_t row = 0;

@@ -367,19 +367,6 @@ static pare_status read_chunks(pare_fields_reader *r, bool last) {
     return status == PARE_OK ? take_rows(r) : status;
 }
 
-/* Whether a field has many different cells, all of them numbers. */
-static bool is_number(const pare_field *field) {
-    bool number = field->decimal || field->level.count > NUMBER_LEVELS;
-    for (int64_t l = 0; l < field->level.count && number; l++) {
-        int64_t length = 0;
-        const unsigned char *text = pare_vocabulary_text(&field->level, l, &length);
-        double value = 0;
-        pare_cell cell = pare_cell_parse_double(text, text + length, &value);
-        number = cell == PARE_CELL_NUMBER || cell == PARE_CELL_MISSING;
-    }
-    return number;
-}
-
 /* Columns that are numbers so far keep no levels from now on. */
 static pare_status pack_numbers(pare_fields_reader *r) {
     pare_status status = PARE_OK;
@@ -390,7 +377,7 @@ static pare_status pack_numbers(pare_fields_reader *r) {
             field->level.count <= NUMBER_LEVELS) {
             continue;
         }
-        if (!is_number(field)) {
+        if (!pare_field_is_number(r->fields, f, NUMBER_LEVELS)) {
             field->kind = PARE_FIELD_CATEGORY;
             continue;
         }
@@ -458,7 +445,7 @@ static pare_status decide_kinds(pare_fields *fields) {
     for (int64_t f = 0; f < fields->count && status == PARE_OK; f++) {
         pare_field *field = &fields->field[f];
         if (field->kind == PARE_FIELD_NUMBER) {
-            bool number = is_number(field);
+            bool number = pare_field_is_number(fields, f, NUMBER_LEVELS);
             field->kind = number ? PARE_FIELD_NUMBER : PARE_FIELD_CATEGORY;
             status = number ? PARE_OK : pare_field_unpack(fields, f);
         }

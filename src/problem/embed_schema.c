@@ -117,6 +117,18 @@ static pare_status budget_file(pare_embed *embed, const char *path) {
     return status;
 }
 
+/* Whether an earlier item of the list has the name of the one at `item`. */
+static bool repeated(const char *list, const char *item, int64_t name) {
+    const char *other = NULL;
+    int64_t length = 0;
+    while (pare_list_next(&list, &other, &length) && other < item) {
+        if (length > name && other[name] == '=' && memcmp(other, item, (size_t)name) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
 pare_status pare_embed_budget(pare_embed *embed) {
     const char *cursor = embed->options.budget, *item = NULL;
     int64_t length = 0;
@@ -130,6 +142,10 @@ pare_status pare_embed_budget(pare_embed *embed) {
         bool bytes = name == 5 && memcmp(item, "bytes", 5) == 0;
         bool good = equals && read_amount(equals + 1, length - name - 1, bytes, &amount);
         pare_status status = set_limit(embed, item, name, good, amount);
+        if (status == PARE_OK && repeated(embed->options.budget, item, name)) {
+            status = pare_fail(embed->ctx, PARE_ERROR_INPUT, "budget: %.*s is given twice",
+                               (int)name, item);
+        }
         if (status != PARE_OK) {
             return status;
         }
@@ -175,6 +191,9 @@ static pare_status read_field(pare_embed *embed, const char *path, int64_t f, js
     pare_field *field = &embed->fields.field[f];
     const char *member = NULL;
     json_t *setting = NULL;
+    if (!json_is_object(value)) {
+        return refuse(embed, path, "expected a JSON object for field", field->name);
+    }
     json_object_foreach(value, member, setting) {
         const char *text = json_string_value(setting);
         bool known = false;
@@ -246,6 +265,30 @@ static pare_status keep_text(pare_embed *embed) {
     return status;
 }
 
+/* Numbers that may be ids, unless the schema says what they are. */
+static pare_status note_numbers(const pare_embed *embed, const json_t *root) {
+    const pare_options *options = &embed->options;
+    const json_t *fields = json_object_get(root, "fields");
+    pare_text names = {.ctx = embed->ctx};
+    bool wanted = !embed->within && !options->continue_from[0] && !options->plan[0];
+    for (int64_t f = 0; f < embed->fields.count && wanted; f++) {
+        const pare_field *field = &embed->fields.field[f];
+        const json_t *said = json_object_get(json_object_get(fields, field->name), "kind");
+        if (field->kind == PARE_FIELD_NUMBER && !said && !embed->banned[f] &&
+            pare_field_like_ids(&embed->fields, f)) {
+            pare_text_append(&names, "%s%s", names.length > 0 ? "," : "", field->name);
+        }
+    }
+    pare_status status = names.status;
+    if (status == PARE_OK && names.length > 0) {
+        pare_warn(embed->ctx,
+                  "%s: whole numbers are read as numbers; where they are ids, say --categorical %s",
+                  embed->fields.source, names.bytes);
+    }
+    pare_text_clear(&names);
+    return status;
+}
+
 static const char *path_of(const pare_embed *embed) {
     return embed->options.schema[0] ? embed->options.schema : embed->options.continue_from;
 }
@@ -293,7 +336,7 @@ pare_status pare_embed_schema(pare_embed *embed) {
     json_t *root = NULL, *value = NULL;
     pare_status status = parse(embed, &root);
     if (status != PARE_OK || !root) {
-        return status;
+        return status == PARE_OK ? note_numbers(embed, NULL) : status;
     }
     json_object_foreach(root, name, value) {
         bool parts = strcmp(name, "fields") == 0 || strcmp(name, "groups") == 0;
@@ -319,6 +362,9 @@ pare_status pare_embed_schema(pare_embed *embed) {
         } else if (!embed->within) {
             status = refuse(embed, path, "the rows have no field", name);
         }
+    }
+    if (status == PARE_OK) {
+        status = note_numbers(embed, root);
     }
     json_decref(root);
     return status;
