@@ -162,8 +162,7 @@ static void whole_numbers(void **state) {
         size_t length = (size_t)snprintf(text, sizeof text, "a,y\n");
         for (int64_t row = 0; row < 600; row++) {
             char cell[32];
-            snprintf(cell, sizeof cell, cases[i].cell,
-                     (long long)(cases[i].first + row));
+            snprintf(cell, sizeof cell, cases[i].cell, (long long)(cases[i].first + row));
             length += (size_t)snprintf(text + length, sizeof text - length, "%s,%d\n", cell,
                                        (int)(row % 2));
         }
@@ -179,6 +178,59 @@ static void whole_numbers(void **state) {
     }
 }
 
+/* Numbers that are no counts are cut at quantiles; rows that come later alike. */
+static void quantiles(void **state) {
+    (void)state;
+    static char text[1 << 16];
+    const char *more = "a,y\n-5,0\n0.0001,0\n0.5,1\n0.9,0\n7,1\n,0\n";
+    reading r;
+    pare_fields fields, later;
+    size_t length = (size_t)snprintf(text, sizeof text, "a,y\n");
+    for (int row = 0; row < 3000; row++) {
+        length += (size_t)snprintf(text + length, sizeof text - length, "%.4f,%d\n",
+                                   (double)((row * 7919) % 3000) / 3000, row % 2);
+    }
+    reading_open(&r, NULL, NULL);
+    assert_ok(r.ctx, read_text(&r, false, "rows.csv", text, &fields));
+    assert_int_equal(fields.head, 1);
+    fields.field[0].kind = PARE_FIELD_BUCKET;
+    assert_ok(r.ctx, pare_fields_encode(&fields, 0, 1, 20));
+    assert_int_equal(fields.field[0].size, 33);
+    assert_int_equal(fields.field[0].rare, 0);
+    int64_t cells[33] = {0};
+    for (int64_t i = 0; i < fields.rows; i++) {
+        cells[fields.cell[i]]++;
+    }
+    for (int b = 1; b < 33; b++) {
+        assert_in_range(cells[b], 60, 120);
+    }
+    assert_ok(r.ctx, read_text(&r, true, "more.csv", more, &later));
+    assert_ok(r.ctx, pare_fields_encode_like(&later, &fields));
+    int32_t of[4] = {0}; /* buckets of 0.0001, 0.5 and the largest */
+    for (int64_t i = 0; i < fields.rows; i++) {
+        int at = (int)(i * 7919 % 3000);
+        of[at == 0 ? 0 : at == 1500 ? 1 : at == 2700 ? 2 : 3] = fields.cell[i];
+        if (at == 2999) {
+            assert_int_equal(later.cell[4], fields.cell[i]);
+        }
+    }
+    assert_int_equal(later.cell[0], of[0]);
+    assert_int_equal(later.cell[1], of[0]);
+    assert_int_equal(later.cell[2], of[1]);
+    assert_int_equal(later.cell[3], of[2]);
+    assert_int_equal(later.cell[5], 0);
+    pare_fields_clear(&later);
+    /* A text among the numbers is told by line and column. */
+    strcat(text, "often,1\n");
+    pare_fields_clear(&fields);
+    assert_ok(r.ctx, read_text(&r, false, "rows.csv", text, &fields));
+    fields.field[0].kind = PARE_FIELD_BUCKET;
+    assert_int_equal(pare_fields_encode(&fields, 0, 1, 20), PARE_ERROR_INPUT);
+    assert_non_null(strstr(pare_context_error(r.ctx), "rows.csv line 3002: 'often' in field a"));
+    pare_fields_clear(&fields);
+    reading_close(&r);
+}
+
 static int enter(void **state) {
     return folder_enter(state);
 }
@@ -189,8 +241,8 @@ static int leave(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(header_or_row), cmocka_unit_test(unknown_names),
+        cmocka_unit_test(header_or_row),     cmocka_unit_test(unknown_names),
         cmocka_unit_test(criteo_by_content), cmocka_unit_test(line_breaks_in_quotes),
-        cmocka_unit_test(whole_numbers)};
+        cmocka_unit_test(whole_numbers),     cmocka_unit_test(quantiles)};
     return cmocka_run_group_tests(tests, enter, leave);
 }

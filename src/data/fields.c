@@ -1,10 +1,5 @@
-/* Field tables: buckets, numbers, and rows encoded as others were. */
+/* Field tables: rows encoded as others were. */
 #include "data/fields.h"
-
-#include "data/reader.h"
-
-#include <math.h>
-#include <stdio.h>
 
 static void clear_field(pare_context *ctx, pare_field *field) {
     void *owned[] = {field->name, field->row, field->decimal, field->number};
@@ -39,59 +34,11 @@ int64_t pare_fields_find(const pare_fields *fields, const char *name, int64_t le
     return -1;
 }
 
-pare_status pare_field_bucket_levels(pare_fields *fields, int64_t f, int32_t **out) {
-    pare_context *ctx = fields->ctx;
-    pare_field *field = &fields->field[f];
-    pare_vocabulary buckets = {0};
-    int32_t *bucket_of = NULL;
-    *out = NULL;
-    pare_status status = pare_field_unpack(fields, f);
-    if (status == PARE_OK) {
-        status = pare_alloc(ctx, field->level.count, sizeof *bucket_of, &bucket_of);
-    }
-    for (int64_t l = 0; l < field->level.count && status == PARE_OK; l++) {
-        int64_t length = 0, number = 0;
-        const unsigned char *text = pare_vocabulary_text(&field->level, l, &length);
-        double x = 0;
-        char key[40];
-        if (pare_cell_parse_double(text, text + length, &x) == PARE_CELL_NUMBER) {
-            double squared = x > 2 ? floor(log(x) * log(x)) : floor(x);
-            length = snprintf(key, sizeof key, "bucket %.0f", squared);
-            length = length < (int64_t)sizeof key ? length : (int64_t)sizeof key - 1;
-            text = (const unsigned char *)key;
-        }
-        status = pare_vocabulary_add(ctx, &buckets, text, length, &number);
-        bucket_of[l] = (int32_t)number;
-    }
-    if (status != PARE_OK) {
-        pare_vocabulary_clear(ctx, &buckets);
-        pare_free(ctx, bucket_of);
-        return status;
-    }
-    pare_vocabulary_clear(ctx, &field->level);
-    field->level = buckets;
-    field->kind = PARE_FIELD_CATEGORY;
-    field->bucketed = true;
-    *out = bucket_of;
-    return PARE_OK;
-}
-
-pare_status pare_field_bucket(pare_fields *fields, int64_t f) {
-    int32_t *bucket_of = NULL;
-    pare_status status = pare_field_bucket_levels(fields, f, &bucket_of);
-    for (int64_t i = 0; i < fields->rows && status == PARE_OK; i++) {
-        int32_t *cell = &fields->cell[i * fields->count + f];
-        *cell = *cell < 0 ? -1 : bucket_of[*cell];
-    }
-    pare_free(fields->ctx, bucket_of);
-    return status;
-}
-
 pare_status pare_field_encode_like(pare_fields *fields, int64_t f, const pare_field *rule) {
     pare_field *field = &fields->field[f];
     pare_status status = PARE_OK;
     if (rule->bucketed && !field->bucketed) {
-        status = pare_field_bucket(fields, f);
+        status = pare_field_bucket(fields, f, rule);
     }
     if (status != PARE_OK) {
         return status;

@@ -16,8 +16,10 @@
 typedef enum pare_field_kind {
     PARE_FIELD_CATEGORY, /* one embedding row a kept level, row 0 for all others */
     PARE_FIELD_NUMBER,   /* one embedding row, times the standardised number */
-    PARE_FIELD_BUCKET,   /* a category of the number x: floor(log(x)^2) if x > 2, else floor(x) */
-    PARE_FIELD_CROSS     /* a category of the rows of two other fields */
+    /* A category of the number x: of counts floor(log(x)^2) if x > 2, else floor(x); of others the
+     * quantile of the training rows. */
+    PARE_FIELD_BUCKET,
+    PARE_FIELD_CROSS /* a category of the rows of two other fields */
 } pare_field_kind;
 
 /* In the order of option embed-format. */
@@ -69,6 +71,7 @@ typedef struct pare_fields {
     char *target;               /* csv, tsv: name of the label's column; NULL: none */
     bool labelled;              /* every row had a label; else those without have 0 */
     int64_t rows, count, joint; /* rows, fields, rows of the joint table */
+    int64_t head; /* lines before the first row, where each line after them is a row; else -1 */
     pare_field *field;
     int32_t *cell; /* (rows, count): level, once encoded the row of the joint table; -1: absent */
     float *value;  /* (rows, count) factor of the embedding row; NULL: all 1 */
@@ -112,8 +115,8 @@ pare_status pare_fields_encode(pare_fields *fields, double share, uint64_t seed,
  * pair with an absent part is absent. */
 pare_status pare_fields_cross(pare_fields *fields, int64_t count,
                               const pare_field_pair *pair) PARE_MUST_CHECK;
-/* Whether a NUMBER, as read, looks like ids: whole numbers from 0, at least 256 different ones among
- * the first 100,000 rows. */
+/* Whether a NUMBER, as read, looks like ids: whole numbers from 0, at least 256 different ones
+ * among the first 100,000 rows. */
 bool pare_field_like_ids(const pare_fields *fields, int64_t f);
 /* Rows of the table of a cross, and the row of the pair (a, b) of rows within the parts' tables. */
 static inline int64_t pare_cross_size(int64_t a_rows, int64_t b_rows, int64_t most) {
@@ -177,10 +180,18 @@ pare_status pare_field_count_shared(pare_context *ctx, pare_field *field) PARE_M
 /* Whether a field of so many ids is to be hashed; 0, or the bits. */
 int64_t pare_field_hash_wanted(const pare_fields *fields, const pare_field *field, int64_t ids);
 
-/* Replaces the levels of a bucket field by those of its buckets; what is no number stays.
+/* Replaces the levels of a bucket field by those of its buckets; missing ones stay, other texts are
+ * refused. Numbers that are not all whole are cut at quantiles of the training rows, with at least
+ * `least` of them each.
  * *out: (levels before) bucket of each, the caller's to free, where cells are not mapped yet. */
-pare_status pare_field_bucket_levels(pare_fields *fields, int64_t f, int32_t **out) PARE_MUST_CHECK;
-pare_status pare_field_bucket(pare_fields *fields, int64_t f) PARE_MUST_CHECK;
+pare_status pare_field_bucket_levels(pare_fields *fields, int64_t f, int64_t least,
+                                     int32_t **out) PARE_MUST_CHECK;
+/* The same for more rows, by the buckets that `rule` has (NULL: their own), mapping the cells. */
+pare_status pare_field_bucket(pare_fields *fields, int64_t f,
+                              const pare_field *rule) PARE_MUST_CHECK;
+/* "rows.csv line 3: 'x' in field a: expected ...": refuses the text of a level. */
+pare_status pare_field_refuse(const pare_fields *fields, int64_t f, int64_t level,
+                              const char *expected) PARE_MUST_CHECK;
 /* Whether the field, as read, has more than `levels` different cells, all numbers or missing, and
  * none a whole number beyond 2^53, which doubles would merge with others. */
 bool pare_field_is_number(const pare_fields *fields, int64_t f, int64_t levels);

@@ -134,7 +134,7 @@ static pare_status match(pare_fields *known, pare_fields *rows, int64_t minimum_
         from[known->count] = c;
         before[known->count] = 0;
         if (field->kind == PARE_FIELD_BUCKET) {
-            status = pare_field_bucket(rows, c);
+            status = pare_field_bucket(rows, c, NULL);
         } else if (field->kind == PARE_FIELD_NUMBER) {
             status = pare_field_number(rows, c);
         }
@@ -158,7 +158,7 @@ static pare_status match(pare_fields *known, pare_fields *rows, int64_t minimum_
             continue;
         }
         if (rule->bucketed && !rows->field[from[f]].bucketed) {
-            status = pare_field_bucket(rows, from[f]);
+            status = pare_field_bucket(rows, from[f], rule);
         }
         if (status == PARE_OK) {
             status = extend(rows, from[f], minimum_count, rule);

@@ -154,7 +154,7 @@ static pare_status prepare(coder *c, int64_t f) {
         return status == PARE_OK ? pare_field_numbers(fields, f) : status;
     }
     pare_status status = field->kind == PARE_FIELD_BUCKET
-                             ? pare_field_bucket_levels(fields, f, &c->bucket[f])
+                             ? pare_field_bucket_levels(fields, f, c->minimum_count, &c->bucket[f])
                              : pare_field_unpack(fields, f);
     return status == PARE_OK
                ? pare_alloc(fields->ctx, field->level.count, sizeof *field->row, &field->row)

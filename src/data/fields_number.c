@@ -150,13 +150,18 @@ bool pare_field_like_ids(const pare_fields *fields, int64_t f) {
     return whole && values == ID_VALUES;
 }
 
-/* Row whose cell in field f is the level. */
-static int64_t row_of(const pare_fields *fields, int64_t f, int64_t level) {
-    int64_t row = 0;
+pare_status pare_field_refuse(const pare_fields *fields, int64_t f, int64_t level,
+                              const char *expected) {
+    const pare_field *field = &fields->field[f];
+    int64_t row = 0, length = 0;
+    const unsigned char *text = pare_vocabulary_text(&field->level, level, &length);
     while (row < fields->rows && fields->cell[row * fields->count + f] != (int32_t)level) {
         row++;
     }
-    return row;
+    return pare_fail(fields->ctx, PARE_ERROR_INPUT, "%s %s %lld: '%.*s' in field %s: expected %s",
+                     fields->source, fields->head < 0 ? "row" : "line",
+                     (long long)(row + 1 + (fields->head < 0 ? 0 : fields->head)),
+                     (int)(length < 40 ? length : 40), (const char *)text, field->name, expected);
 }
 
 pare_status pare_field_numbers(pare_fields *fields, int64_t f) {
@@ -172,10 +177,7 @@ pare_status pare_field_numbers(pare_fields *fields, int64_t f) {
         const unsigned char *text = pare_vocabulary_text(&field->level, l, &length);
         pare_cell cell = pare_cell_parse_double(text, text + length, &odd[l]);
         if (cell != PARE_CELL_NUMBER && cell != PARE_CELL_MISSING) {
-            status = pare_fail(ctx, PARE_ERROR_INPUT,
-                               "%s row %lld: '%.*s' in field %s: expected a finite number",
-                               fields->source, (long long)row_of(fields, f, l) + 1,
-                               (int)(length < 40 ? length : 40), (const char *)text, field->name);
+            status = pare_field_refuse(fields, f, l, "a finite number");
         }
     }
     if (status == PARE_OK) {

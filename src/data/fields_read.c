@@ -338,6 +338,7 @@ static pare_status read_head(pare_fields_reader *r, int64_t *begin, int64_t *end
                 return status;
             }
             r->line += consumed;
+            r->head = r->line;
             *begin = consumed ? *end : *begin;
         }
         if (length > 0) {
@@ -513,6 +514,7 @@ static pare_status read_input(pare_input *input, pare_fields_format format,
     }
     if (status == PARE_OK) {
         out->labelled = !r.missing;
+        out->head = r.line == r.head + out->rows ? r.head : -1;
         status = decide_kinds(out);
     }
     free_reader(&r);

@@ -94,6 +94,7 @@ typedef struct pare_fields_reader {
     pare_lines lines;
     bool fills;    /* the next block is read while this one is parsed */
     int64_t line;  /* before the block */
+    int64_t head;  /* lines up to the header */
     int64_t width; /* libfm: cells of a line; -1: not known yet */
     bool optional, missing, valued, negative, zero; /* as of a chunk; optional: may lack labels */
     int64_t target;                                 /* csv: column of the label, -1: none */
