@@ -138,7 +138,28 @@ static pare_exit check_own(pare_cli *cli, const pare_option *option, const char 
     return PARE_EXIT_OK;
 }
 
+bool pare_cli_given(const pare_cli *cli, const char *option) {
+    bool given = false;
+    for (int64_t i = 0; i < cli->givens && !given; i++) {
+        given = strcmp(cli->given[i], option) == 0;
+    }
+    return given;
+}
+
+pare_exit pare_cli_without(pare_cli *cli, const char *const *options, int64_t count,
+                           const char *why) {
+    for (int64_t i = 0; i < count; i++) {
+        if (pare_cli_given(cli, options[i])) {
+            return pare_cli_fail(cli, PARE_EXIT_INPUT, "option %s: %s", options[i], why);
+        }
+    }
+    return PARE_EXIT_OK;
+}
+
 static pare_exit set_option(pare_cli *cli, const found_option *found, const char *value) {
+    if (cli->givens < PARE_GIVEN_MAX && !pare_cli_given(cli, found->option.name)) {
+        cli->given[cli->givens++] = found->option.name;
+    }
     if (found->own >= 0) {
         cli->own[found->own] = value;
         return check_own(cli, &found->option, value);

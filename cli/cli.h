@@ -16,7 +16,8 @@
     X(PARE_EXIT_INPUT, 2, "a bad argument, an unreadable file or bad content")                     \
     X(PARE_EXIT_OUTPUT, 3, "an output could not be written")                                       \
     X(PARE_EXIT_MEMORY, 4, "out of memory")                                                        \
-    X(PARE_EXIT_INTERRUPTED, 130, "interrupted (Ctrl-C, SIGTERM); what was chosen is written")
+    X(PARE_EXIT_INTERRUPTED, 130,                                                                  \
+      "interrupted (Ctrl-C, SIGTERM); what was chosen is written, except by embed and train")
 
 typedef enum pare_exit {
 #define PARE_EXIT_ENUM(code, number, text) code = number,
@@ -24,7 +25,7 @@ typedef enum pare_exit {
 #undef PARE_EXIT_ENUM
 } pare_exit;
 
-enum { PARE_POSITIONALS_MAX = 4, PARE_OWN_OPTIONS_MAX = 16 };
+enum { PARE_POSITIONALS_MAX = 4, PARE_OWN_OPTIONS_MAX = 16, PARE_GIVEN_MAX = 64 };
 
 typedef struct pare_cli pare_cli;
 
@@ -59,8 +60,10 @@ struct pare_cli {
     pare_config *config; /* values of the library's options */
     const char *positional[PARE_POSITIONALS_MAX];
     const char *own[PARE_OWN_OPTIONS_MAX]; /* values of command->own, its default if not given */
-    bool help;                             /* --help was among the arguments */
-    int64_t rank;                          /* of several processes; only 0 writes */
+    const char *given[PARE_GIVEN_MAX];     /* names of options on the command line, each once */
+    int64_t givens;
+    bool help;    /* --help was among the arguments */
+    int64_t rank; /* of several processes; only 0 writes */
     pare_view view;
 };
 
@@ -150,8 +153,10 @@ pare_exit pare_cli_open_tables(pare_cli *cli, pare_dataset **train, pare_dataset
 
 /* The options that embed, train and score share: the first PARE_SCORE_OWN speak of rows, the last
  * one only of choosing. */
-enum { PARE_SCORE_OWN = 5, PARE_EMBED_OWN = 14 };
+enum { PARE_SCORE_OWN = 5, PARE_EMBED_OWN = 12 };
 extern const pare_option pare_embed_own[PARE_EMBED_OWN];
+/* Whether the rows and the files that these options name can be read. */
+pare_exit pare_embed_check(pare_cli *cli, const char *const *inputs, int64_t count);
 /* Gives the values of the first `count` own options of the command, in this order, to the library.
  */
 pare_exit pare_embed_set(pare_cli *cli, int64_t count);
@@ -184,6 +189,11 @@ void pare_lines_finish(pare_lines *lines, const char *format, const char *groups
 
 /* Reads argv[0 .. argc - 1], the words after the command's name, into cli. */
 pare_exit pare_cli_parse(pare_cli *cli, int argc, char **argv);
+/* Whether the command line has the option, be it with the value that it has anyway. */
+bool pare_cli_given(const pare_cli *cli, const char *option);
+/* Refuses the first of these `count` options that is given: "option model: <why>". */
+pare_exit pare_cli_without(pare_cli *cli, const char *const *options, int64_t count,
+                           const char *why);
 /* True if section `section` is one of a '|' list. */
 bool pare_cli_takes(const char *sections, const char *section);
 /* The name nearest to `word` so far: keeps *best and *distance of the closest of several calls.

@@ -8,8 +8,6 @@ const pare_option pare_embed_own[PARE_EMBED_OWN] = {
     PARE_ROWS_OPTIONS,
     PARE_OWN_NUMBER("data", "held-out", PARE_OPTION_REAL, "0.2", 0, 0.9,
                     "share of the rows that only score"),
-    PARE_OWN_NUMBER("data", "seed", PARE_OPTION_INTEGER, "1", 0, 9007199254740992.0,
-                    "seed of every random draw"),
     PARE_OWN_CHOICE(
         "model", "model", "fm", "lr|fm|deepfm|dnn|dcnv2",
         "logistic regression, factorisation machine, DeepFM, network alone, DCNv2; networks have "
@@ -24,8 +22,6 @@ const pare_option pare_embed_own[PARE_EMBED_OWN] = {
                     "share of hidden units dropped while training"),
     PARE_OWN_CHOICE("model", "normalise", "none", "none|batch",
                     "normalisation after each hidden layer"),
-    PARE_OWN_NUMBER("output", "threads", PARE_OPTION_INTEGER, "0", 0, 256,
-                    "threads; 0: one per core. The answer does not depend on it"),
     PARE_OWN_CHOICE(
         "model", "method", "sequential-attention",
         "sequential-attention|frequency|mutual-information|magnitude|sseds|uniform|random|"
@@ -34,9 +30,8 @@ const pare_option pare_embed_own[PARE_EMBED_OWN] = {
 };
 
 static const char *const sets[PARE_EMBED_OWN] = {
-    "embed-format", "target",    "ignore",      "categorical",     "header",
-    "validation",   "seed",      "embed-model", "embed-optimizer", "batch",
-    "dropout",      "normalise", "threads",     "embed-method"};
+    "embed-format", "target",          "ignore", "categorical", "header",    "validation",
+    "embed-model",  "embed-optimizer", "batch",  "dropout",     "normalise", "embed-method"};
 
 static pare_exit write_results(pare_cli *cli, pare_embedding *plan) {
     const char *path = pare_cli_text(cli, "out"), *text = NULL;
@@ -87,14 +82,29 @@ void pare_embed_watch_work(pare_cli *cli) {
     pare_system_catch(true);
 }
 
-static pare_exit run_embed(pare_cli *cli) {
-    static const char *const outputs[] = {"out", "report", "state"};
-    pare_embedding *plan = NULL;
+pare_exit pare_embed_check(pare_cli *cli, const char *const *inputs, int64_t count) {
     pare_exit code = pare_cli_readable(cli, cli->positional[0]);
-    if (code != PARE_EXIT_OK) {
-        return code;
+    for (int64_t i = 0; i < count && code == PARE_EXIT_OK; i++) {
+        const char *path = pare_cli_text(cli, inputs[i]);
+        code = path[0] ? pare_cli_readable(cli, path) : PARE_EXIT_OK;
     }
-    code = pare_embed_set(cli, PARE_EMBED_OWN);
+    return code;
+}
+
+static pare_exit run_embed(pare_cli *cli) {
+    static const char *const inputs[] = {"schema", "continue"};
+    static const char *const outputs[] = {"out", "report", "state"};
+    static const char *const decided[] = {"model", "dimension", "chunk",      "min-count", "rate",
+                                          "curve", "crosses",   "cross-rows", "hash-bits"};
+    pare_embedding *plan = NULL;
+    pare_exit code = pare_embed_check(cli, inputs, sizeof inputs / sizeof inputs[0]);
+    if (code == PARE_EXIT_OK && pare_cli_text(cli, "continue")[0]) {
+        code = pare_cli_without(cli, decided, sizeof decided / sizeof decided[0],
+                                "with option continue the state decides it");
+    }
+    if (code == PARE_EXIT_OK) {
+        code = pare_embed_set(cli, PARE_EMBED_OWN);
+    }
     if (code != PARE_EXIT_OK) {
         return code;
     }
@@ -113,7 +123,8 @@ static pare_exit run_embed(pare_cli *cli) {
     if (status != PARE_OK && pare_system_interrupted()) {
         return pare_cli_fail(cli, PARE_EXIT_INTERRUPTED, "interrupted; nothing is written");
     }
-    code = status == PARE_OK ? write_results(cli, plan) : pare_cli_failed(cli, status);
+    /* Inputs were tried: what fails now is the state's writing. */
+    code = status == PARE_OK ? write_results(cli, plan) : pare_cli_written(cli, status);
     pare_embedding_destroy(plan);
     return code;
 }
@@ -128,7 +139,7 @@ const pare_command pare_command_embed = {
                 "pare embed day1.tsv --budget lines=20 --state state.pare\n"
                 "pare embed day2.tsv --continue state.pare\n"
                 "pare embed day3.tsv --continue state.pare --model-out clicks/ --overwrite\n",
-    .sections = "budget|embed|continual|output|replace",
+    .sections = "budget|embed|planning|continual|output|replace|run",
     .own = pare_embed_own,
     .own_count = PARE_EMBED_OWN,
     .positionals = 1,

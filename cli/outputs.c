@@ -78,9 +78,11 @@ pare_exit pare_cli_results_writable(pare_cli *cli, const char *stem, const char 
 }
 
 pare_exit pare_cli_absent(pare_cli *cli, const char *option, const char *path) {
+    char copy[PATH_SIZE];
+    snprintf(copy, sizeof copy, "%s", path);
     pare_exit code = pare_cli_alone(cli, option, path);
-    if (code != PARE_EXIT_OK || !pare_system_exists(path) || pare_cli_flag(cli, "overwrite")) {
+    if (code != PARE_EXIT_OK || !pare_system_exists(copy) || pare_cli_flag(cli, "overwrite")) {
         return code;
     }
-    return pare_cli_fail(cli, PARE_EXIT_INPUT, "%s: exists already; --overwrite replaces it", path);
+    return pare_cli_fail(cli, PARE_EXIT_INPUT, "%s: exists already; --overwrite replaces it", copy);
 }

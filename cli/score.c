@@ -44,7 +44,10 @@ static pare_exit score_samples(pare_cli *cli) {
 static pare_exit score_rows(pare_cli *cli, const char *model, const char *path) {
     const char *out = cli->own[OWN_OUT];
     pare_embedding_scores scores = {.size = sizeof scores};
-    pare_exit code = pare_cli_readable(cli, path);
+    pare_exit code = pare_cli_readable(cli, model);
+    if (code == PARE_EXIT_OK) {
+        code = pare_cli_readable(cli, path);
+    }
     if (code == PARE_EXIT_OK) {
         code = pare_embed_set(cli, PARE_SCORE_OWN);
     }

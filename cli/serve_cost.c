@@ -99,6 +99,10 @@ static pare_exit run_serve_cost(pare_cli *cli) {
     pare_serving_latency cost = {.size = sizeof cost};
     int64_t batch = strtoll(cli->own[OWN_BATCH], NULL, 10);
     bool host = strcmp(cli->own[OWN_HOST], "true") == 0;
+    pare_exit code = pare_cli_readable(cli, cli->positional[0]);
+    if (code != PARE_EXIT_OK) {
+        return code;
+    }
     if (host) {
         pare_view_status(&cli->view, "measuring %s", cli->positional[0]);
     }

@@ -4,9 +4,16 @@
 #include <stdio.h>
 
 static pare_exit run_train(pare_cli *cli) {
+    static const char *const inputs[] = {"plan", "schema"};
+    static const char *const decided[] = {"model",   "dimension",  "chunk",    "min-count",
+                                          "crosses", "cross-rows", "hash-bits"};
     pare_embedding_scores scores = {.size = sizeof scores};
     const char *out = cli->positional[1];
-    pare_exit code = pare_cli_readable(cli, cli->positional[0]);
+    pare_exit code = pare_embed_check(cli, inputs, 2);
+    if (code == PARE_EXIT_OK && pare_cli_text(cli, "plan")[0]) {
+        code = pare_cli_without(cli, decided, sizeof decided / sizeof decided[0],
+                                "with option plan the plan decides it");
+    }
     if (code == PARE_EXIT_OK) {
         code = pare_embed_set(cli, PARE_EMBED_OWN - 1);
     }
@@ -26,6 +33,9 @@ static pare_exit run_train(pare_cli *cli) {
     }
     if (status != PARE_OK) {
         return pare_cli_written(cli, status);
+    }
+    if (pare_cli_flag(cli, "quiet")) {
+        return PARE_EXIT_OK;
     }
     printf("%lld rows in %.2f CPU seconds, written to %s\n", (long long)scores.rows,
            scores.cpu_seconds, out);
@@ -49,7 +59,7 @@ const pare_command pare_command_train = {
     .usage = "ROWS MODEL [options]",
     .examples = "pare train train.csv clicks/ --target clicked --plan plan.json --held-out 0\n"
                 "pare train train.libffm clicks/ --model fm --dimension 16\n",
-    .sections = "planned|embed|replace",
+    .sections = "planned|embed|replace|run",
     .own = pare_embed_own,
     .own_count = PARE_EMBED_OWN - 1,
     .positionals = 2,

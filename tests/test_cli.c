@@ -150,7 +150,7 @@ static void help_fits_and_names_every_option(void **state) {
         static const char others[] =
             "genotypes|genome|polygenic|panel|chem|embedding|budget|text|"
             "scoring|tokens|pruning|export|"
-            "generation|blocks|sparsify|costs|latency|planned|replace|continual";
+            "generation|blocks|sparsify|costs|latency|planned|planning|replace|continual";
         assert_true(strstr(others, option.section) || strstr(cli_out, option.name));
     }
     static char help[CLI_TEXT_MAX];

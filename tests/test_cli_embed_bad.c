@@ -65,6 +65,13 @@ static const bad_case cases[] = {
     {DAY, "day --target y --dropout 1", {"dropout", "0.95"}},
     {DAY, "day --target y --normalise layer", {"normalise", "batch"}},
     {DAY, "day --target y --optimizer adam --state t", {"state: ", "row-adagrad"}},
+    {DAY, "day --continue s --model fm", {"option model: ", "the state decides it"}},
+    {DAY, "day --continue s --crosses 5", {"option crosses: ", "the state decides it"}},
+    {DAY, "day --target y --budget gone.json", {"gone.json: cannot be opened: No such file"}},
+    {DAY, "day --target y --schema gone.json", {"gone.json: cannot be opened: No such file"}},
+    {"{\"fields\": {\"c\": {\"kind\": \"number\"}}}",
+     "day --target y --schema f",
+     {"day line 2: 'same' in field c"}},
     {DAY, "day --optimizer dense-adam --continue s", {"state: ", "row-adagrad"}},
     {DAY, "day --l2 0.01 --continue s", {"state: ", "row-adagrad"}},
 };
@@ -177,6 +184,43 @@ static void nothing_is_overwritten(void **state) {
     assert_int_equal(cli_run("train day model --overwrite --format csv --target y --passes 1"), 0);
 }
 
+/* Exit codes and sentences of the commands around plans. */
+static void commands_around(void **state) {
+    (void)state;
+    static const struct {
+        const char *arguments;
+        int code;
+        const char *says;
+    } around[] = {
+        {"embed day --format csv --target y --passes 1 --state /dev/full", 3, "/dev/full: "},
+        {"train day n --format csv --target y --curve", 2, "no option --curve"},
+        {"train day n --format csv --target y --host", 2, "no option --host"},
+        {"train day n --format csv --target y --plan s --model fm", 2, "the plan decides it"},
+        {"train day n --format csv --target y --plan gone", 2, "gone: cannot be opened"},
+        {"serve-cost gone", 2, "gone: cannot be opened"},
+        {"score gone day", 2, "gone: cannot be opened"},
+        {"score model day --format csv --target nope", 2, "no column 'nope'"},
+        {"embed day --format csv --target y --passes 1 --quiet", 0, ""}};
+    assert_int_equal(
+        cli_run("train day model --overwrite --format csv --target y --passes 1 --quiet"), 0);
+    assert_string_equal(cli_out, "");
+    for (size_t i = 0; i < sizeof around / sizeof around[0]; i++) {
+        int code = cli_run(around[i].arguments);
+        if (code != around[i].code || !strstr(cli_err, around[i].says) || cli_out[0]) {
+            fail_msg("pare %s: exit code %d: %s%s", around[i].arguments, code, cli_err, cli_out);
+        }
+    }
+    assert_string_equal(cli_err, "");
+    /* A number that no float holds is told by its field. */
+    assert_int_equal(system("sed '572,601s/^[0-9]*,/1e39,/' day > huge"), 0);
+    const char *number = "{\"fields\": {\"a\": {\"kind\": \"number\"}}}";
+    cli_write("f", number, strlen(number));
+    assert_int_equal(cli_run("embed huge --format csv --target y --schema f --by-time "
+                             "--held-out 0.1 --passes 1 --rate 0.1"),
+                     1);
+    assert_non_null(strstr(cli_err, "of field a is"));
+}
+
 static void constant_fields_are_left(void **state) {
     (void)state;
     assert_int_equal(cli_run("embed day --format csv --target y"), 0);
@@ -263,8 +307,9 @@ static void curve_is_drawn(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(bad_input_is_named),       cmocka_unit_test(nothing_is_overwritten),
-        cmocka_unit_test(constant_fields_are_left), cmocka_unit_test(latency_is_a_resource),
-        cmocka_unit_test(plan_keeps_training),      cmocka_unit_test(curve_is_drawn)};
+        cmocka_unit_test(bad_input_is_named),    cmocka_unit_test(nothing_is_overwritten),
+        cmocka_unit_test(commands_around),       cmocka_unit_test(constant_fields_are_left),
+        cmocka_unit_test(latency_is_a_resource), cmocka_unit_test(plan_keeps_training),
+        cmocka_unit_test(curve_is_drawn)};
     return cmocka_run_group_tests(tests, start, finish);
 }

@@ -70,8 +70,8 @@ X(run, quiet, "quiet", BOOL, "false", 0, 0, "", "print nothing but errors") \
 X(costs, costs, "costs", TEXT, "", 0, 0, "", "what columns cost: name:cost,name:cost, or a file with such pairs, one a line; others cost 1, a group what its columns cost or what is said under its name") \
 X(budget, budget, "budget", TEXT, "", 0, 0, "", "pare select, certify: what the chosen may cost in all, a number (see costs); pare embed: what scoring a row may cost, bytes=64M,lines=20,flops=..,fetch_us=..,latency_us=.., or a JSON file of these, empty: no limit; pare prune: the share that may stay, params=0.75 (of the layers; the default), bytes=, flops= or latency=") \
 X(embed, schema, "schema", TEXT, "", 0, 0, "", "JSON file of fields and feature-store groups (docs/embed.md); default: inferred from the file") \
-X(embed, curve, "curve", BOOL, "false", 0, 0, "", "also choose by every method within an eighth, a quarter, half and all of the budget, train and score each: the report shows quality against budget") \
-X(embed, host, "host", BOOL, "false", 0, 0, "", "calibrate scoring on this machine, predict and measure the latency of the plan; a budget of latency_us does so, too") \
+X(planning, curve, "curve", BOOL, "false", 0, 0, "", "also choose by every method within an eighth, a quarter, half and all of the budget, train and score each: the report shows quality against budget") \
+X(planning, host, "host", BOOL, "false", 0, 0, "", "calibrate scoring on this machine, predict and measure the latency of the plan; a budget of latency_us does so, too") \
 X(embed, dimension, "dimension", INTEGER, "8", 1, 252, "", "floats of the longest vector of a field") \
 X(embed, chunk, "chunk", INTEGER, "4", 1, 252, "", "floats of a chunk, the unit in which vectors are shortened") \
 X(embed, minimum_count, "min-count", INTEGER, "1", 1, 1000000000, "", "training rows in which an id must occur to get a row of its own; all others share one") \

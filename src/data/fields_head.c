@@ -270,7 +270,8 @@ pare_status pare_fields_columns(pare_fields_reader *r, const unsigned char *line
         status = pare_alloc(r->ctx, count, 1, &r->column);
     }
     *consumed = status == PARE_OK && has_header(r, cells, named);
-    if (status == PARE_OK && r->format != PARE_FIELDS_CRITEO) {
+    /* Fields of a later file come and go. */
+    if (status == PARE_OK && r->format != PARE_FIELDS_CRITEO && !r->options->continue_from[0]) {
         status = check_list(r, cells, *consumed, "ignore", r->options->ignore);
         if (status == PARE_OK) {
             status = check_list(r, cells, *consumed, "categorical", r->options->categorical);

@@ -6,6 +6,8 @@
 
 enum { CHUNK = 256 };
 
+#define FAR 1000.0 /* standard deviations */
+
 /* log(1 + exp(z)) - y z */
 static double log_loss(double z, float label) {
     return fmax(z, 0) + log1p(exp(-fabs(z))) - (double)label * z;
@@ -53,6 +55,29 @@ double pare_area_under_curve(int64_t count, pare_scored *row) {
     return positives > 0 && below > 0 ? pairs / (positives * below) : (double)NAN;
 }
 
+/* The output overflowed: by a cell far from the others, where there is one, else in training. */
+static pare_status refuse_output(const pare_field_model *model, const pare_fields *fields,
+                                 int64_t count, const int64_t *row) {
+    double most = FAR;
+    const pare_field *field = NULL;
+    for (int64_t i = 0; i < count && fields->value; i++) {
+        for (int64_t f = 0; f < fields->count; f++) {
+            double value = fabs((double)fields->value[row[i] * fields->count + f]);
+            if (!(value <= most)) {
+                most = isnan(value) ? (double)INFINITY : value;
+                field = &fields->field[f];
+            }
+        }
+    }
+    return field ? pare_fail(model->ctx, PARE_ERROR_NUMERIC,
+                             "the model's output is not finite: a number of field %s is %.3g "
+                             "standard deviations from the mean; correct it or leave it empty",
+                             field->name, most)
+                 : pare_fail(model->ctx, PARE_ERROR_NUMERIC,
+                             "the model's output is not finite; a smaller step size (--rate) may "
+                             "help");
+}
+
 pare_status pare_field_model_score(pare_field_model *model, const pare_fields *fields,
                                    int64_t count, const int64_t *row, double *loss, double *auc) {
     pare_scored *list = NULL;
@@ -72,8 +97,7 @@ pare_status pare_field_model_score(pare_field_model *model, const pare_fields *f
         }
     }
     if (!isfinite(total)) {
-        status = pare_fail(model->ctx, PARE_ERROR_NUMERIC,
-                           "the model's output is not finite; a smaller learning rate may help");
+        status = refuse_output(model, fields, count, row);
     } else {
         *loss = count > 0 ? total / (double)count : (double)NAN;
         *auc = pare_area_under_curve(count, list);

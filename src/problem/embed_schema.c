@@ -13,6 +13,12 @@ static pare_status refuse(const pare_embed *embed, const char *file, const char 
     return pare_fail(embed->ctx, PARE_ERROR_INPUT, "%s: %s '%s'", file, what, name);
 }
 
+/* text: "unable to open PATH: reason" */
+static pare_status cannot_open(pare_context *ctx, const char *path, const char *text) {
+    const char *reason = strrchr(text, ':');
+    return pare_fail(ctx, PARE_ERROR_INPUT, "%s: cannot be opened%s", path, reason ? reason : "");
+}
+
 /* What a parser made of the file or text called `path`; error: why it made nothing. */
 static pare_status take(pare_context *ctx, const char *path, json_t *root,
                         const json_error_t *error, json_t **out) {
@@ -20,7 +26,7 @@ static pare_status take(pare_context *ctx, const char *path, json_t *root,
     if (!root) {
         return error->line > 0 ? pare_fail(ctx, PARE_ERROR_INPUT, "%s line %d: %s", path,
                                            error->line, error->text)
-                               : pare_fail(ctx, PARE_ERROR_INPUT, "%s: %s", path, error->text);
+                               : cannot_open(ctx, path, error->text);
     }
     if (!json_is_object(root)) {
         json_decref(root);
