@@ -24,6 +24,11 @@ typedef struct coder {
     int32_t **bucket; /* (fields) bucket of each level that was read; NULL: not a bucket */
 } coder;
 
+/* Training cells that a level needs for a row of its own. */
+static int64_t least_of(const coder *c, const pare_field *field) {
+    return field->minimum_count > 0 ? field->minimum_count : c->minimum_count;
+}
+
 static pare_status split(pare_fields *fields, double share, uint64_t seed) {
     int64_t classes[2] = {0, 0};
     pare_status status =
@@ -60,7 +65,7 @@ static void rank_levels(const coder *c, int64_t f) {
     const int64_t *count = c->count + c->from[f];
     counted *common = c->common + f * c->commons;
     int64_t commons = 0, size = 1, levels[COMMON] = {0};
-    int64_t least = field->minimum_count > 0 ? field->minimum_count : c->minimum_count;
+    int64_t least = least_of(c, field);
     int64_t most = field->most_rows > 0 ? field->most_rows : INT64_MAX;
     for (int64_t l = 0; l < field->level.count; l++) {
         if (count[l] >= COMMON) {
@@ -153,9 +158,10 @@ static pare_status prepare(coder *c, int64_t f) {
         pare_status status = pare_fields_need_values(fields);
         return status == PARE_OK ? pare_field_numbers(fields, f) : status;
     }
-    pare_status status = field->kind == PARE_FIELD_BUCKET
-                             ? pare_field_bucket_levels(fields, f, c->minimum_count, &c->bucket[f])
-                             : pare_field_unpack(fields, f);
+    pare_status status =
+        field->kind == PARE_FIELD_BUCKET
+            ? pare_field_bucket_levels(fields, f, least_of(c, field), &c->bucket[f])
+            : pare_field_unpack(fields, f);
     return status == PARE_OK
                ? pare_alloc(fields->ctx, field->level.count, sizeof *field->row, &field->row)
                : status;
