@@ -17,7 +17,8 @@ enum {
     SWEEPS = 2,
     HALVES = 2,
     FIRST_SHARE = 4,    /* one row in so many comes first, */
-    FIRST_MIN = 131072, /* at least so many but at most half of them: after them */
+    FIRST_MIN = 131072, /* at least so many but at most half of them, */
+    FIRST_ALL = 16384,  /* all where there are no more: after them */
     LEFT_SHARE = 8,     /* one pair in so many is left, and at least so many for each one wanted */
     LEFT_EACH = 4
 };
@@ -153,6 +154,7 @@ static void fill(screen *s) {
     /* Halves were drawn row by row and may follow time: the first rows of each are drawn too. */
     int64_t first = s->rows / 2 < FIRST_MIN ? s->rows / 2 : FIRST_MIN;
     first = s->rows / FIRST_SHARE > first ? s->rows / FIRST_SHARE : first;
+    first = first > FIRST_ALL ? first : s->rows < FIRST_ALL ? s->rows : FIRST_ALL;
     for (int64_t half = 0; half < HALVES; half++) {
         int64_t begin = half ? s->begin : 0, count = half ? s->rows - s->begin : s->begin;
         s->first[half] = first / HALVES < count ? first / HALVES : count;

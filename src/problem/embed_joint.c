@@ -204,7 +204,9 @@ pare_status pare_embed_joint(pare_embed *e, pare_field_model *model, int64_t row
         memcpy(first, e->keep, (size_t)n);
     }
     for (int round = 0; round < (again ? ROUNDS : 1) && status == PARE_OK; round++) {
-        const pare_serving_joint what = {j.slope, j.curvature, 1 / (double)rows, !again};
+        pare_serving_joint what = {j.slope, j.curvature, 1 / (double)rows,
+                                   !again || round == FRESH};
+        j.rows = again && round == FRESH ? (rows + 1) / 2 : rows; /* that round only prepares */
         weigh(&j, round == FRESH ? all : e->keep);
         int64_t chunks = pare_embed_kept_chunks(e);
         if (again && round == FRESH) {
@@ -220,6 +222,7 @@ pare_status pare_embed_joint(pare_embed *e, pare_field_model *model, int64_t row
         if (round == BESIDE && status == PARE_OK && pare_embed_kept_chunks(e) == chunks &&
             leave_idle(e, first) > 0) {
             weigh(&j, e->keep);
+            what.rough = true;
             status = pare_serving_choose_joint(serving, &what, e->keep, e->gain);
         }
         if (status == PARE_OK && again && round == BESIDE) {
