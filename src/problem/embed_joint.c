@@ -154,7 +154,7 @@ int64_t pare_embed_kept_chunks(const pare_embed *e) {
 }
 
 /* What brings nothing beside the others in the end leaves: chunks, and fields without any. What was
- * kept at first stays. Returns how many left. */
+ * kept at first stays. Returns how many fields left. */
 static int64_t leave_idle(const pare_embed *e, const uint8_t *first) {
     int64_t chunks = e->serving.chunks, left = 0;
     for (int64_t k = e->candidates - 1; k >= 0; k--) {
@@ -164,7 +164,7 @@ static int64_t leave_idle(const pare_embed *e, const uint8_t *first) {
         }
         if (e->keep[k] && !(e->gain[k] > 0 || first[k] || longer)) {
             e->keep[k] = 0;
-            left++;
+            left += k % (chunks + 1) == 0;
         }
     }
     return left;
@@ -218,10 +218,11 @@ pare_status pare_embed_joint(pare_embed *e, pare_field_model *model, int64_t row
         }
         status = pare_serving_choose_joint(serving, &what, e->keep, e->gain);
         /* A chunk that just came holds all of its products: its partners' columns lack them. Those
-         * outside hold products with what has left: they are found anew. */
-        if (round == BESIDE && status == PARE_OK && pare_embed_kept_chunks(e) == chunks &&
-            leave_idle(e, first) > 0) {
-            weigh(&j, e->keep);
+         * outside hold products with a field that has left: they are found anew. */
+        if (round == BESIDE && status == PARE_OK && pare_embed_kept_chunks(e) == chunks) {
+            if (leave_idle(e, first) > 0) {
+                weigh(&j, e->keep);
+            }
             what.rough = true;
             status = pare_serving_choose_joint(serving, &what, e->keep, e->gain);
         }
