@@ -109,6 +109,12 @@ pare_status pare_context_info(pare_context *ctx, const char **out) {
     pare_text_append(&text, "threads: %lld of %lld cores\n",
                      (long long)pare_pool_threads(ctx->pool), (long long)pare_core_count());
     pare_text_append(&text, "blas: %s\n", pare_blas_name());
+    if (pare_cpu_detect() >= PARE_CPU_AVX2 && strstr(pare_blas_name(), "Prescott")) {
+        pare_text_append(&text,
+                         "blas does not know this CPU: with OPENBLAS_CORETYPE=%s in the "
+                         "environment its products are several times as fast\n",
+                         pare_cpu_detect() >= PARE_CPU_AVX512 ? "SKYLAKEX" : "HASWELL");
+    }
     pare_text_append(&text, "zlib: %s\n", zlibVersion());
     pare_text_append(&text, "jansson: %s\n", jansson_version_str());
     pare_text_append(&text, "mpi: %s\n", pare_cluster_name());
