@@ -349,6 +349,7 @@ static pare_status add_best(screen *s) {
     while (count < s->left && count < e->options.crosses && s->pair[count].score > 0) {
         count++;
     }
+    e->pairs = s->pairs;
     if (count == 0) {
         return PARE_OK;
     }
@@ -361,7 +362,6 @@ static pare_status add_best(screen *s) {
     }
     pare_free(e->ctx, best);
     e->crosses = count;
-    e->pairs = s->pairs;
     e->cross = s->pair;
     s->pair = NULL;
     return status;
