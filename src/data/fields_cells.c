@@ -18,13 +18,16 @@ bool pare_fields_cell(const pare_fields_reader *r, unsigned char **p, unsigned c
         *p = stop ? stop + 1 : NULL;
         return true;
     }
-    unsigned char *to = at;
-    for (at++; at < end; at++) {
+    unsigned char *to = ++at;
+    *cell = at;
+    for (; at < end; at++, to++) {
         if (*at == QUOTE && (at + 1 == end || at[1] != QUOTE)) {
             break;
         }
         at += *at == QUOTE;
-        *to++ = *at;
+        if (to < at) { /* behind a doubled quote; other threads may read what is as it was */
+            *to = *at;
+        }
     }
     if (at >= end || (at + 1 < end && at[1] != delimiter)) {
         return false;
