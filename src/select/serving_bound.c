@@ -118,7 +118,7 @@ static double find_values(dual *d) {
 }
 
 static bool is_closed(const dual *d, int64_t field) {
-    for (int64_t i = 2 * field; i < 2 * field + 2 && d->closed; i++) {
+    for (int64_t i = 2 * field; i < 2 * field + 2 && d->closed && d->serving->group; i++) {
         if (d->serving->group[i] >= 0 && d->closed >> d->serving->group[i] & 1) {
             return true;
         }
