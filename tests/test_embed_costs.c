@@ -209,10 +209,10 @@ static void test_units(void **state) {
     (void)state;
     char text[PARE_EMBED_AMOUNT_SIZE];
     int64_t unit = 0;
-    assert_string_equal(pare_embed_resource_word(PARE_RESOURCE_FETCH, &unit), "fetch_us");
+    assert_string_equal(pare_resource_word(PARE_RESOURCE_FETCH, &unit), "fetch_us");
     assert_int_equal(unit, 1000);
-    assert_string_equal(pare_embed_resource_word(PARE_RESOURCE_LATENCY, &unit), "latency_us");
-    assert_string_equal(pare_embed_resource_word(PARE_RESOURCE_BYTES, &unit), "bytes");
+    assert_string_equal(pare_resource_word(PARE_RESOURCE_LATENCY, &unit), "latency_us");
+    assert_string_equal(pare_resource_word(PARE_RESOURCE_BYTES, &unit), "bytes");
     assert_string_equal(pare_embed_amount_text(PARE_RESOURCE_FETCH, 7000, text), "7");
     assert_string_equal(pare_embed_amount_text(PARE_RESOURCE_LATENCY, 1234, text), "1.234");
     assert_string_equal(pare_embed_amount_text(PARE_RESOURCE_BYTES, 1234, text), "1234");

@@ -28,14 +28,14 @@ static void put_share(pare_text *out, int64_t cost, int64_t all) {
 
 static const char *resource_word(int resource) {
     int64_t unit = 0;
-    return pare_embed_resource_word(resource, &unit);
+    return pare_resource_word((pare_resource)resource, &unit);
 }
 
 /* Of a resource, in the unit of its word. */
 static void put_amount(pare_text *out, int resource, int64_t amount) {
     char text[PARE_EMBED_AMOUNT_SIZE];
     int64_t unit = 0;
-    (void)pare_embed_resource_word(resource, &unit);
+    (void)pare_resource_word((pare_resource)resource, &unit);
     if (unit == 1 && amount < INT64_MAX) {
         pare_page_count(out, amount);
     } else {

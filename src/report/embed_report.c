@@ -61,7 +61,7 @@ void pare_embed_loaded_text(const pare_embed *e, pare_text *out) {
 
 const char *pare_embed_amount_text(int resource, int64_t amount, char *buffer) {
     int64_t unit = 0;
-    (void)pare_embed_resource_word(resource, &unit);
+    (void)pare_resource_word((pare_resource)resource, &unit);
     if (amount == INT64_MAX) {
         snprintf(buffer, PARE_EMBED_AMOUNT_SIZE, "-");
     } else if (amount % unit == 0) {
@@ -72,16 +72,10 @@ const char *pare_embed_amount_text(int resource, int64_t amount, char *buffer) {
     return buffer;
 }
 
-const char *pare_embed_resource_word(int resource, int64_t *unit) {
-    bool fetch = resource == PARE_RESOURCE_FETCH, time = fetch || resource == PARE_RESOURCE_LATENCY;
-    *unit = time ? 1000 : 1;
-    return fetch ? "fetch_us" : time ? "latency_us" : pare_resource_name((pare_resource)resource);
-}
-
 const char *pare_embed_reason_of(const pare_embed *e, int64_t f, char *buffer) {
     const pare_embed_reason *reason = &e->reason[f];
     int64_t unit = 0;
-    const char *word = pare_embed_resource_word((int)reason->resource, &unit);
+    const char *word = pare_resource_word(reason->resource, &unit);
     bool never = false;
     switch (reason->why) {
     case PARE_EMBED_SINGLE:
@@ -244,7 +238,7 @@ void pare_embed_report_text(const pare_embed *e, pare_text *out) {
         char cost[PARE_EMBED_AMOUNT_SIZE], limit[PARE_EMBED_AMOUNT_SIZE],
             full[PARE_EMBED_AMOUNT_SIZE];
         int64_t unit = 0;
-        pare_text_append(out, "%-10s %16s %16s %16s\n", pare_embed_resource_word(r, &unit),
+        pare_text_append(out, "%-10s %16s %16s %16s\n", pare_resource_word((pare_resource)r, &unit),
                          pare_embed_amount_text(r, e->cost[r], cost),
                          pare_embed_amount_text(r, e->serving.limit[r], limit),
                          pare_embed_amount_text(r, e->full_cost[r], full));

@@ -42,8 +42,6 @@ const char *pare_embed_kind_word(const pare_field *field);
 /* Why a field is not in the plan; in the buffer, of 96 bytes, or static. */
 enum { PARE_EMBED_REASON_SIZE = 96 };
 const char *pare_embed_reason_of(const pare_embed *e, int64_t f, char *buffer);
-/* The name of a resource as budgets and people know it, and how many of its counts are one. */
-const char *pare_embed_resource_word(int resource, int64_t *unit);
 /* A cost or limit ("-": none) in the unit of the resource's word, in the buffer. */
 enum { PARE_EMBED_AMOUNT_SIZE = 32 };
 const char *pare_embed_amount_text(int resource, int64_t amount, char *buffer);

@@ -179,15 +179,13 @@ static pare_status too_small(const pare_serving *serving, const uint8_t *keep, c
     pare_serving_cost(serving, keep, cost);
     for (int r = 0; r < PARE_RESOURCES; r++) {
         if (cost[r] > serving->limit[r]) {
-            bool fetch = r == PARE_RESOURCE_FETCH, time = fetch || r == PARE_RESOURCE_LATENCY;
-            double unit = time ? 1000 : 1; /* budgets of time are in microseconds */
-            const char *name = fetch  ? "fetch_us"
-                               : time ? "latency_us"
-                                      : pare_resource_name((pare_resource)r);
+            int64_t unit = 0;
+            const char *word = pare_resource_word((pare_resource)r, &unit);
             return pare_fail(serving->ctx, PARE_ERROR_INPUT,
                              "the budget fits nothing: the cheapest plan (%s) needs %s=%.15g, the "
                              "budget allows %.15g",
-                             what, name, (double)cost[r] / unit, (double)serving->limit[r] / unit);
+                             what, word, (double)cost[r] / (double)unit,
+                             (double)serving->limit[r] / (double)unit);
         }
     }
     return pare_fail(serving->ctx, PARE_ERROR_INPUT, "every field is banned");

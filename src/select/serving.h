@@ -23,6 +23,9 @@ typedef enum pare_resource {
         PARE_RESOURCES
 } pare_resource;
 const char *pare_resource_name(pare_resource resource);
+/* Its name as people give budgets, and how many of its counts are one of that: times in
+ * microseconds. */
+const char *pare_resource_word(pare_resource resource, int64_t *unit);
 
 /* Picoseconds of scoring one row: by how many fields are kept, beside that what it waits for the
  * slowest of them, and the sum of each where that is more than spare. All are >= 0, and call does

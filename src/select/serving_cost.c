@@ -14,6 +14,12 @@ const char *pare_resource_name(pare_resource resource) {
     return names[resource];
 }
 
+const char *pare_resource_word(pare_resource resource, int64_t *unit) {
+    bool fetch = resource == PARE_RESOURCE_FETCH, time = fetch || resource == PARE_RESOURCE_LATENCY;
+    *unit = time ? 1000 : 1;
+    return fetch ? "fetch_us" : time ? "latency_us" : pare_resource_name(resource);
+}
+
 static int64_t product(int64_t a, int64_t b) {
     int64_t out = 0;
     return pare_checked_multiply(a, b, &out) ? out : INT64_MAX;
