@@ -388,7 +388,8 @@ static pare_status run(pare_embed *embed) {
     if (status == PARE_OK) {
         pare_embed_stage(embed, "train plan", 0.85, 1);
         pare_serving_cost(&embed->serving, embed->keep, embed->cost);
-        if (!pare_field_spec_deep(&embed->spec)) { /* networks: those of the model of all */
+        bool all = !memchr(embed->keep, 0, (size_t)embed->candidates);
+        if (!pare_field_spec_deep(&embed->spec) && !all) { /* else: those of the model of all */
             status = pare_embed_tune(embed, embed->keep);
         }
     }
