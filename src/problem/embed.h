@@ -205,6 +205,14 @@ pare_status pare_embed_json(pare_context *ctx, const char *path, void **out) PAR
  * addition of four floats a row and pair. */
 pare_status pare_embed_crosses(pare_embed *embed) PARE_MUST_CHECK;
 int64_t pare_embed_kept_chunks(const pare_embed *embed);
+/* Candidates kept of a field: 0, it is not in the plan. */
+static inline int64_t pare_embed_kept_of(const pare_embed *embed, int64_t field) {
+    int64_t width = embed->serving.chunks + 1, kept = 0;
+    for (int64_t j = 0; j < width; j++) {
+        kept += embed->keep[field * width + j];
+    }
+    return kept;
+}
 /* Masks of the model by candidate: weight (candidates). */
 void pare_embed_mask(const pare_embed *embed, const double *weight, pare_field_model *model);
 /* Sums of the masks' gradients by candidate. d_mask: (fields, stride), out: (candidates). */

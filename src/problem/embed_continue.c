@@ -404,9 +404,7 @@ static pare_status go_on(pare_embed_course *c, const char *path) {
     e->train = e->fields.rows;
     e->passes = e->options.passes > 0 ? e->options.passes : 1;
     for (int64_t f = 0; f < e->fields.count; f++) {
-        for (int64_t j = 0; j < c->width; j++) {
-            w->before[f] += e->keep[f * c->width + j];
-        }
+        w->before[f] = (uint8_t)pare_embed_kept_of(e, f);
         if (w->before[f]) {
             c->in[f - c->outs] = f;
         } else {

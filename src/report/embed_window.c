@@ -43,14 +43,6 @@ static void text_drift(const pare_embed *e, int64_t f, pare_text *out) {
     pare_text_append(out, "\n");
 }
 
-static int64_t kept_now(const pare_embed *e, int64_t f) {
-    int64_t width = e->serving.chunks + 1, count = 0;
-    for (int64_t j = 0; j < width; j++) {
-        count += e->keep[f * width + j];
-    }
-    return count;
-}
-
 /* "dropped a, b; added c; shorter: d": what is otherwise than before. Returns whether anything is.
  */
 static bool text_changed(const pare_embed *e, pare_text *out) {
@@ -59,7 +51,7 @@ static bool text_changed(const pare_embed *e, pare_text *out) {
     for (int kind = 0; kind < 4; kind++) {
         bool first = true;
         for (int64_t f = 0; f < e->fields.count; f++) {
-            int64_t before = e->window->before[f], now = kept_now(e, f);
+            int64_t before = e->window->before[f], now = pare_embed_kept_of(e, f);
             int is = now == before ? -1 : now == 0 ? 0 : before == 0 ? 1 : now > before ? 2 : 3;
             if (is == kind) {
                 pare_text_append(out, "%s", first ? (any ? "; " : "") : ", ");
