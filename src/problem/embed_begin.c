@@ -77,8 +77,7 @@ static void refer(const pare_embed *embed, pare_embed_state *state) {
         pare_field_model_predict(state->machine, fields, count, embed->held_row + at, logit);
         for (int64_t i = 0; i < count; i++) {
             int64_t row = embed->held_row[at + i];
-            float z = logit[i];
-            double loss = (double)(fmaxf(z, 0) + log1pf(expf(-fabsf(z))) - fields->label[row] * z);
+            double loss = (double)pare_embed_row_loss(logit[i], fields->label[row]);
             state->loss += loss;
             state->loss_square += loss * loss;
             for (int64_t f = 0; f < fields->count; f++) {

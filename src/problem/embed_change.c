@@ -398,8 +398,7 @@ static pare_status compare(pare_embed_course *c, pare_embed *fresh) {
         pare_field_model_predict(model, &fresh->fields, count, fresh->held_row + at, logit);
         for (int64_t i = 0; i < count; i++) {
             int64_t row = fresh->held_row[at + i];
-            float z = logit[i],
-                  loss = fmaxf(z, 0) + log1pf(expf(-fabsf(z))) - fresh->fields.label[row] * z;
+            float loss = pare_embed_row_loss(logit[i], fresh->fields.label[row]);
             double gain = (double)(c->loss[row] - loss);
             sum += gain;
             square += gain * gain;

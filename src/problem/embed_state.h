@@ -7,12 +7,19 @@
 
 #include "problem/embed.h"
 
+#include <math.h>
+
 enum {
     PARE_EMBED_BINS = 17,  /* of a field's population: row 0; 14 first rows; later ones; absent.
                               Numbers: 16 of half a standard deviation; absent */
     PARE_EMBED_SKETCH = 2, /* sums of first and second derivatives of the loss by a weight */
     PARE_EMBED_TRACE = 3   /* of a gain: how many windows, sum, and its variance, decayed */
 };
+
+/* Log loss of a row of logit z, in floats. */
+static inline float pare_embed_row_loss(float z, float label) {
+    return fmaxf(z, 0) + log1pf(expf(-fabsf(z))) - label * z;
+}
 
 /* Of one file after another; statistics are sums that every window multiplies by a decay < 1. */
 typedef struct pare_embed_state {
